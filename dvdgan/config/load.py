@@ -1,0 +1,108 @@
+"""params.yaml -> Config, or every problem in it at once, in words."""
+
+import difflib
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from dvdgan.config.schema import Config, contradictions
+from dvdgan.errors import UserError
+
+
+def load_config(path: Path = Path("params.yaml")) -> Config:
+    """Read and check a params file.
+
+    Raises UserError that names every unknown key (with the nearest known one), missing key, wrong
+    type, value out of range and impossible combination.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"there is no {path.name} here",
+            where=str(path.absolute()),
+            todo="run from the folder that holds params.yaml, or copy one of presets/",
+        )
+    try:
+        raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} is not valid YAML", where=str(error), todo="mend the line named above"
+        ) from error
+    return parse_config(raw, source=str(path))
+
+
+def parse_config(raw: Any, source: str = "params") -> Config:
+    """Check already parsed params; see load_config."""
+    if not isinstance(raw, dict):
+        raise UserError(f"{source} holds no sections", todo="copy one of presets/")
+    problems = []
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        problems = [_describe(detail) for detail in error.errors()]
+    problems += contradictions(_flatten(raw))
+    if problems:
+        count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise UserError(
+            f"{source} has {count}:\n" + "\n".join(f"  - {line}" for line in problems),
+            todo="mend them all; nothing has been run",
+        )
+    return config
+
+
+def fingerprint(*parts: BaseModel | str) -> str:
+    """16 hex digits that change when any section or string of ``parts`` does."""
+    plain = [part.model_dump() if isinstance(part, BaseModel) else part for part in parts]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Lines `key: old -> new` for every value that differs between two nested dicts."""
+    lines: list[str] = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            lines += differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            lines.append(f"{prefix}{key}: {before!r} -> {after!r}")
+    return lines
+
+
+def _flatten(raw: dict[Any, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in raw.items():
+        flat |= (
+            _flatten(value, f"{prefix}{key}.")
+            if isinstance(value, dict)
+            else {f"{prefix}{key}": value}
+        )
+    return flat
+
+
+def _describe(detail: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return _unknown_key(key)
+    if detail["type"] == "missing":
+        return f"{key} is missing"
+    return f"{key} is {detail['input']!r}, but {detail['msg'].removeprefix('Input ')}"
+
+
+def _unknown_key(key: str) -> str:
+    section, _, name = key.rpartition(".")
+    known = _keys_of(section)
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]}?" if nearest else f"; known here: {', '.join(known)}"
+    return f"{key} is not a parameter{hint}"
+
+
+def _keys_of(section: str) -> list[str]:
+    model: Any = Config
+    for part in filter(None, section.split(".")):
+        model = model.model_fields[part].annotation
+    return sorted(model.model_fields)

@@ -1,0 +1,255 @@
+"""Every value of params.yaml, typed: one frozen section per stage, plus `clip` and `model`.
+
+Whatever can move a number is here; what cannot (devices, workers, credentials) is a command-line
+flag or the environment. Paper: sections 2 to 4 and appendix A.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(gt=0, lt=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+# `evaluate` must not estimate a covariance from fewer clips than this.
+MINIMUM_CLIPS = 32
+
+# Pooled feature dimensions of small_i3d per channel of its first layer.
+POOLED_PER_WIDTH = 8
+
+
+class Section(BaseModel):
+    """A section of params.yaml: no unknown keys, no type coercion, no change after loading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Clip(Section):
+    """What one training example is (paper 2.4, A.1)."""
+
+    resolution: Literal[32, 64]
+    """Height and width of a clip, in pixels."""
+    frames: Annotated[int, Field(ge=2, le=128)]
+    """T, the number of frames of a clip."""
+    stride: Annotated[int, Field(ge=1, le=16)]
+    """Source frames from one clip frame to the next; the paper takes every other frame (2)."""
+
+    @property
+    def span(self) -> int:
+        """How many consecutive source frames a clip covers."""
+        return (self.frames - 1) * self.stride + 1
+
+
+class Index(Section):
+    """Which videos there are, which are refused, and how they are split."""
+
+    root: Annotated[str, Field(min_length=1)]
+    """Folder of classes: <root>/<class>/<video>. Relative paths start at params.yaml."""
+    groups: str | None
+    """CSV with a column `file` (relative to root) and a column `group`; videos of one group never
+    straddle train and test. null: every video is its own group."""
+    group_column: Annotated[str, Field(min_length=1)]
+    """Name of the group column in `groups`."""
+    test_fraction: Annotated[float, Field(ge=0, le=0.5)]
+    """Share of each class's groups held out as the test split."""
+    seed: Seed
+    """Decides which groups are held out."""
+    min_short_side: Count
+    """Refuse videos whose shorter side has fewer pixels."""
+    max_pixels: Count
+    """Refuse videos with more pixels per frame (width x height): a guard for memory."""
+    timeout_s: Annotated[float, Field(gt=0)]
+    """Refuse a video that takes longer to probe, in seconds."""
+    max_refused: Share
+    """Stop when a larger share of the files is refused."""
+
+
+class Shard(Section):
+    """How videos are stored for training."""
+
+    short_side: Annotated[int, Field(ge=16, le=1024)]
+    """Pixels of a stored frame's shorter side (paper A.1: equal to the resolution)."""
+    quality: Annotated[int, Field(ge=50, le=100)]
+    """JPEG quality of stored frames (4:4:4)."""
+    videos_per_shard: Count
+    """Videos in one tar file."""
+
+
+class Features(Section):
+    """The network whose features FID, IS and FVD compare."""
+
+    network: Literal["small_i3d"]
+    """small_i3d: a small inflated-inception network trained on the data set's own classes."""
+    width: Annotated[int, Field(ge=4, le=128)]
+    """Channels of its first layer; the pooled feature has 8 x width."""
+    steps: Count
+    batch_size: Count
+    """Clips per training step."""
+    learning_rate: Rate
+    seed: Seed
+
+
+class Reference(Section):
+    """The real statistics generated clips are compared with."""
+
+    clips_per_video: Count
+    """Clips taken from each video of the training split, evenly spaced in time."""
+
+
+class Model(Section):
+    """Generator and discriminators (paper 3, A.2)."""
+
+    generator_channels: Annotated[int, Field(ge=1, le=256)]
+    """ch of G: the layer constants are multiplied by it (paper: 128 or 64)."""
+    discriminator_channels: Annotated[int, Field(ge=1, le=256)]
+    """ch of both discriminators (paper: 128)."""
+    latent_dim: Count
+    """Dimensions of z (paper: 120)."""
+    class_dim: Count
+    """Dimensions of the class embedding e(y) (paper: 120)."""
+    spatial_frames: Count
+    """k, the full-resolution frames D_S sees of each clip (paper: 8)."""
+
+
+class Guard(Section):
+    """When a run has collapsed, and what is done then."""
+
+    samples: Annotated[int, Field(ge=MINIMUM_CLIPS)]
+    """Generated clips in the evaluation of one checkpoint."""
+    worse_ratio: Annotated[float, Field(gt=1)]
+    """A checkpoint is suspect when its FVD exceeds the run's best by this factor."""
+    patience: Count
+    """Suspect checkpoints in a row that make a collapse; non-finite values need only one."""
+    max_rollbacks: Annotated[int, Field(ge=0)]
+    """Returns to the last good checkpoint before the run ends with the best one."""
+    learning_rate_scale: Annotated[float, Field(gt=0, le=1)]
+    """Each rollback multiplies both learning rates by this."""
+
+
+class Train(Section):
+    """Optimisation (paper 2.2, A.3)."""
+
+    steps: Count
+    """Generator updates."""
+    batch_size: Annotated[int, Field(ge=2)]
+    """Clips per update over all processes together."""
+    discriminator_steps: Count
+    """D updates per G update (paper: 2)."""
+    generator_learning_rate: Rate
+    discriminator_learning_rate: Rate
+    adam_beta1: Decay
+    adam_beta2: Decay
+    adam_epsilon: Annotated[float, Field(gt=0)]
+    ema_decay: Decay
+    """Decay of the average of G's weights used for sampling (paper: 0.9999)."""
+    ema_start: Annotated[int, Field(ge=0)]
+    """Step from which the average accumulates (paper: 20,000); before it equals the weights."""
+    checkpoint_every: Count
+    """Steps between checkpoints; each one is evaluated and judged."""
+    preview_every: Count
+    """Steps between sample sheets of fixed latents."""
+    seed: Seed
+    guard: Guard
+
+
+class Export(Section):
+    """The model bundle."""
+
+    standing_batches: Count
+    """Training-mode forwards that recompute the batch-norm statistics (at least 16)."""
+    standing_batch_size: Annotated[int, Field(ge=2)]
+    """Clips per such forward."""
+
+
+class Evaluate(Section):
+    """The numbers of the exported bundle."""
+
+    samples: Annotated[int, Field(ge=MINIMUM_CLIPS)]
+    """Generated clips; compare only numbers with equal counts."""
+    seed: Seed
+
+
+class Monitor(Section):
+    """Drift of generated against real per-clip features."""
+
+    components: Annotated[int, Field(ge=1, le=64)]
+    """Principal components of the real features that are compared."""
+    drift_threshold: Annotated[float, Field(gt=0)]
+    """A column drifts when its normed Wasserstein distance reaches this."""
+
+
+class Report(Section):
+    """The page a person looks at."""
+
+    samples_per_class: Annotated[int, Field(ge=1, le=16)]
+    max_classes: Annotated[int, Field(ge=1, le=64)]
+    """Classes shown, in the order of their names."""
+
+
+class Config(Section):
+    """params.yaml, whole."""
+
+    clip: Clip
+    index: Index
+    shard: Shard
+    features: Features
+    reference: Reference
+    model: Model
+    train: Train
+    export: Export
+    evaluate: Evaluate
+    monitor: Monitor
+    report: Report
+
+
+def contradictions(values: dict[str, Any]) -> list[str]:
+    """Combinations that no run can satisfy, each in words.
+
+    ``values`` is params.yaml flattened to dotted keys; a check whose values are missing or no
+    numbers is left to the sections' own checks.
+    """
+    found = []
+    for keys, allowed, message in _COMBINATIONS:
+        numbers = [values.get(key) for key in keys]
+        if all(isinstance(number, int | float) for number in numbers) and not allowed(*numbers):
+            found.append(message.format(*numbers))
+    return found
+
+
+_Combination = tuple[tuple[str, ...], Callable[..., bool], str]
+_COMBINATIONS: list[_Combination] = [
+    (
+        ("model.spatial_frames", "clip.frames"),
+        lambda k, frames: k <= frames,
+        "model.spatial_frames is {0}, but a clip has only clip.frames = {1} frames: D_S draws k "
+        "different frames, so set 1 <= model.spatial_frames <= {1}",
+    ),
+    (
+        ("clip.resolution", "shard.short_side"),
+        lambda resolution, short_side: resolution <= short_side,
+        "clip.resolution is {0}, but shards store frames with a shorter side of shard.short_side = "
+        "{1}: no {0} x {0} crop fits; set shard.short_side >= {0}",
+    ),
+    (
+        ("train.checkpoint_every", "train.steps"),
+        lambda every, steps: every <= steps,
+        "train.checkpoint_every is {0}, but the run has only train.steps = {1}: nothing would be "
+        "evaluated before the end; set train.checkpoint_every <= {1}",
+    ),
+    (
+        ("index.min_short_side", "index.max_pixels"),
+        lambda short_side, pixels: short_side**2 <= pixels,
+        "index.min_short_side is {0}, but index.max_pixels = {1} is less than its square: every "
+        "video would be refused",
+    ),
+    (
+        ("monitor.components", "features.width"),
+        lambda components, width: components <= POOLED_PER_WIDTH * width,
+        "monitor.components is {0}, but the pooled feature has only 8 x features.width (8 x {1}) "
+        "dimensions",
+    ),
+]

@@ -1,0 +1,1 @@
+"""The pipeline's stages: one short file per verb."""
