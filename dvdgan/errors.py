@@ -26,5 +26,5 @@ class UserError(Exception):
         return "\n".join(lines)
 
 
-class Interrupted(Exception):
+class InterruptedRunError(Exception):
     """A signal asked the run to stop; its state is saved and the same command resumes it."""

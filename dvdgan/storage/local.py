@@ -85,7 +85,7 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: str, target: str) -> None:
     """Hard-link a finished file, or copy it where the file system has no hard links."""
     try:
         os.link(source, target)
