@@ -253,3 +253,18 @@ _COMBINATIONS: list[_Combination] = [
         "dimensions",
     ),
 ]
+
+
+class RunSettings(Section):
+    """What one training run was started with, kept in its folder: later edits of params.yaml do
+    not reach it."""
+
+    clip: Clip
+    model: Model
+    train: Train
+    shards: str
+    """Folders of the artefacts it reads."""
+    features: str
+    reference: str
+    fingerprint: str
+    """Of params, code and data."""

@@ -1,0 +1,1 @@
+"""The model bundle: what training leaves for others to sample from."""

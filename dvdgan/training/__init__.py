@@ -1,0 +1,1 @@
+"""The adversarial game: losses, state, steps, checkpoints, and the loop that plays it."""

@@ -1,0 +1,5 @@
+"""`python -m dvdgan` is `dvdgan`."""
+
+from dvdgan.cli import main
+
+main()

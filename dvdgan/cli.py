@@ -1,0 +1,228 @@
+"""The command line: one verb per stage, and three that help around them."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Optional
+
+import typer
+
+from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError, UserError
+
+app = typer.Typer(
+    name="dvdgan",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="""Train, watch and evaluate DVD-GAN, a class-conditional video GAN.
+
+    Each stage of the pipeline is one verb; `dvc repro` runs them in order and skips what is up to
+    date. All that moves a number stands in params.yaml.
+
+    Exit codes: 0 done; 2 something for you to mend, said in words; 75 interrupted, the same command
+    goes on where it stopped.
+    """,
+)
+
+Params = Annotated[
+    Path, typer.Option(help="The experiment: every parameter of every stage.", show_default=True)
+]
+Workers = Annotated[
+    Optional[int],  # noqa: UP045  (typer reads the annotation at run time)
+    typer.Option(
+        min=1, help="Processes to use; changes no byte of the result.", show_default="cores"
+    ),
+]
+PARAMS = Path("params.yaml")
+
+
+@app.command()
+def index(params: Params = PARAMS, workers: Workers = None) -> None:
+    """Probe every video below index.root; accept or refuse it, with the reason.
+
+    Reads <root>/<class>/<video>. Writes artifacts/index: manifest.parquet, refused.csv.
+    """
+    from dvdgan.config import load_config
+    from dvdgan.stages import index as stage
+
+    stage.run(load_config(params), workers)
+
+
+@app.command()
+def shard(params: Params = PARAMS, workers: Workers = None) -> None:
+    """Decode once, resize, and write WebDataset tars of fixed membership.
+
+    Reads artifacts/index and the videos. Writes artifacts/shards: *.tar, index.json,
+    samples.parquet. Interrupted, it keeps its finished shards and goes on.
+    """
+    from dvdgan.config import load_config
+    from dvdgan.stages import shard as stage
+
+    stage.run(load_config(params), workers)
+
+
+@app.command()
+def features(params: Params = PARAMS) -> None:
+    """Train the network whose features FID, IS and FVD compare.
+
+    A small I3D on the data set's own classes. Reads artifacts/shards, writes artifacts/features.
+    """
+    from dvdgan.config import load_config
+    from dvdgan.stages import features as stage
+
+    stage.run(load_config(params))
+
+
+@app.command()
+def reference(params: Params = PARAMS) -> None:
+    """Compute the real statistics that generated clips are compared with.
+
+    Over the whole training split, in float64. Writes artifacts/reference.
+    """
+    from dvdgan.config import load_config
+    from dvdgan.stages import reference as stage
+
+    stage.run(load_config(params))
+
+
+@app.command()
+def train(params: Params = PARAMS) -> None:
+    """Train G, D_S and D_T under supervision; end with the best good checkpoint.
+
+    Each checkpoint is evaluated and judged as it comes; on collapse the run goes back to the last
+    good one with new draws and lower learning rates. Works in .runs/train/<fingerprint>: after
+    Ctrl-C, kill or a crash, the same command resumes. Writes artifacts/train.
+
+    Environment: DVDGAN_LAUNCHER="torchrun --nproc-per-node 8 -m" for many processes,
+    DVDGAN_LOADER_WORKERS=4 to load clips in processes of their own, PREFECT_API_URL to show every
+    step in Prefect.
+    """
+    from dvdgan.config import load_config
+    from dvdgan.stages import train as stage
+
+    _interrupt_on_signals()
+    stage.run(load_config(params))
+
+
+@app.command()
+def export(params: Params = PARAMS) -> None:
+    """Write the model bundle: averaged weights, standing statistics, spectral norm baked in.
+
+    Reads artifacts/train. Writes artifacts/model, which dvdgan.export.sampler.Sampler loads.
+    """
+    from dvdgan.config import load_config
+    from dvdgan.stages import export as stage
+
+    stage.run(load_config(params))
+
+
+@app.command()
+def evaluate(
+    params: Params = PARAMS,
+    checkpoint: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Measure this checkpoint of a run instead of the bundle."),
+    ] = None,
+    write: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="With --checkpoint: also write the metrics to this JSON file."),
+    ] = None,
+) -> None:
+    """Measure FID, FVD, IS and class accuracy, beside the controls that give them a scale.
+
+    Reads artifacts/model, features, reference. Writes artifacts/evaluate: metrics.json with the
+    full protocol of every number, features of the generated clips.
+    """
+    from dvdgan.stages import evaluate as stage
+
+    if checkpoint is not None:
+        stage.run_checkpoint(checkpoint, write)
+        return
+    from dvdgan.config import load_config
+
+    stage.run(load_config(params))
+
+
+@app.command()
+def monitor(params: Params = PARAMS) -> None:
+    """Report the drift of generated against real per-clip features (Evidently).
+
+    Reads artifacts/evaluate, artifacts/reference. Writes artifacts/monitor: report.html,
+    report.json, summary.json.
+    """
+    from dvdgan.config import load_config
+    from dvdgan.stages import monitor as stage
+
+    stage.run(load_config(params))
+
+
+@app.command()
+def report(params: Params = PARAMS) -> None:
+    """Write the one page a person looks at: samples, curves, metrics, params, refused files.
+
+    Reads all artefacts. Writes artifacts/report/index.html, which needs no network.
+    """
+    from dvdgan.config import load_config
+    from dvdgan.stages import report as stage
+
+    stage.run(load_config(params))
+
+
+@app.command()
+def check(params: Params = PARAMS) -> None:
+    """Check a params file: every problem at once, in words. Runs nothing."""
+    from dvdgan.config import load_config
+
+    load_config(params)
+    print(f"{params} is in order")
+
+
+@app.command()
+def synthetic(
+    root: Annotated[Path, typer.Argument(help="Folder to make; left alone if it exists.")],
+    videos_per_class: Annotated[int, typer.Option(min=2, help="Videos in each class.")] = 24,
+    size: Annotated[int, typer.Option(min=32, max=256, help="Width and height, pixels.")] = 64,
+    frames: Annotated[int, typer.Option(min=2, max=256, help="Frames per video.")] = 32,
+    seed: Annotated[int, typer.Option(min=0, help="Shapes, colours and speeds.")] = 0,
+) -> None:
+    """Make a small data set of real mp4 files: moving shapes, one class per motion.
+
+    The bar of grey blocks at the bottom of each frame is its number in binary.
+    """
+    from dvdgan.data.synthetic import write_synthetic
+
+    if root.exists():
+        print(f"{root} is already there")
+        return
+    write_synthetic(root, videos_per_class, size, frames, seed)
+    print(f"synthetic: videos of moving shapes -> {root}")
+
+
+def _interrupt_on_signals() -> None:
+    """Turn SIGINT and SIGTERM into InterruptedRunError, so that the trainer is asked to save."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise InterruptedRunError(f"{signal.Signals(number).name} received")
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def main() -> None:
+    """Run the command line; errors become words and exit codes."""
+    if "DVC_STAGE" in os.environ:
+        # A killed `dvc repro` must not leave its stage writing behind its back.
+        from dvdgan.guard.lifeline import die_with_parent
+
+        die_with_parent()
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
+    except (InterruptedRunError, KeyboardInterrupt) as error:
+        print(f"interrupted: {error}; the same command goes on from here", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)

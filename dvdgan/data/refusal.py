@@ -1,0 +1,47 @@
+"""Why something below the root does not become a training video: a closed set of reasons."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Refusal(StrEnum):
+    """One reason per refused path; docs/stages/index.md says what to do about each."""
+
+    NOT_IN_A_CLASS_FOLDER = "not_in_a_class_folder"
+    EMPTY_CLASS = "empty_class"
+    IS_A_DIRECTORY = "is_a_directory"
+    NOT_A_REGULAR_FILE = "not_a_regular_file"
+    UNREADABLE = "unreadable"
+    NAME_NOT_UTF8 = "name_not_utf8"
+    EMPTY_FILE = "empty_file"
+    NOT_A_VIDEO = "not_a_video"
+    NO_VIDEO_STREAM = "no_video_stream"
+    DAMAGED = "damaged"
+    TOO_SHORT = "too_short"
+    TOO_SMALL = "too_small"
+    TOO_LARGE = "too_large"
+    TOO_ELONGATED = "too_elongated"
+    SIZE_CHANGES = "size_changes"
+    TIMED_OUT = "timed_out"
+    DECODER_CRASHED = "decoder_crashed"
+
+
+# About the shape of the folder, not about a file that was meant to be a video: these do not count
+# towards the share of refused files.
+STRUCTURAL = frozenset(
+    {
+        Refusal.NOT_IN_A_CLASS_FOLDER,
+        Refusal.EMPTY_CLASS,
+        Refusal.IS_A_DIRECTORY,
+        Refusal.NOT_A_REGULAR_FILE,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A refused path (relative to the root, printable), the reason, and the detail in words."""
+
+    path: str
+    reason: Refusal
+    detail: str

@@ -1,0 +1,18 @@
+"""The Inception Score (Salimans et al. 2016), on videos as the paper's section 4.1 uses it."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def inception_score(logits: Tensor) -> float:
+    """exp of the mean over clips of KL(p(y|x) || p(y)), in float64; 1..classes.
+
+    logits: (N, classes). All clips make one split: splitting only raises the bias of p(y).
+    """
+    log_conditional = functional.log_softmax(logits.to(torch.float64), dim=1)
+    log_marginal = torch.logsumexp(log_conditional, dim=0) - torch.log(
+        torch.tensor(len(logits), dtype=torch.float64)
+    )
+    divergence = (log_conditional.exp() * (log_conditional - log_marginal)).sum(dim=1)
+    return float(divergence.mean().exp())

@@ -1,0 +1,69 @@
+"""The run's memory: an append-only list of evaluations, verdicts, promotions and rollbacks."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+Event = dict[str, Any]
+
+
+def append(path: Path, event: Event) -> None:
+    """Add one event as a JSON line and wait until it is on disk."""
+    line = json.dumps(event, sort_keys=True, allow_nan=False)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(path: Path) -> list[Event]:
+    """All events, oldest first; a last line cut off by a crash is ignored (its event is redone)."""
+    if not path.exists():
+        return []
+    events = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            events.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return events
+
+
+def evaluations(events: list[Event]) -> list[Event]:
+    """The `evaluated` events still valid: those a rollback moved aside are left out."""
+    kept: list[Event] = []
+    for event in events:
+        if event["event"] == "evaluated":
+            kept.append(event)
+        elif event["event"] == "rolled_back":
+            kept = [other for other in kept if other["step"] <= event["to_step"]]
+    return kept
+
+
+def last_good(events: list[Event]) -> int:
+    """The step promoted last and not rolled back; 0 when there is none."""
+    healthy = [event["step"] for event in evaluations(events) if event["verdict"] == "healthy"]
+    return max(healthy, default=0)
+
+
+def best_good(events: list[Event]) -> int | None:
+    """The healthy step with the lowest FVD, the checkpoint a run ends with."""
+    healthy = [event for event in evaluations(events) if event["verdict"] == "healthy"]
+    if not healthy:
+        return None
+    step: int = min(healthy, key=lambda event: (event["metrics"]["FVD"], event["step"]))["step"]
+    return step
+
+
+def describe(event: Event) -> str:
+    """One event in words."""
+    reasons = f": {'; '.join(event['reasons'])}" if event["reasons"] else ""
+    if event["event"] == "rolled_back":
+        scale = event["learning_rate_scale"]
+        return f"back to step {event['to_step']}, learning rates x {scale:g}, new draws{reasons}"
+    figures = [
+        f"{name} {value:.4g}" for name, value in event["metrics"].items() if value is not None
+    ]
+    measured = ", ".join(figures) or "nothing finite"
+    return f"step {event['step']}: {measured}, {event['verdict']}{reasons}"

@@ -1,0 +1,31 @@
+"""Children that end when their parent does, however it ends (Linux)."""
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
+    """Ask the kernel to send this process ``number`` when its parent dies, even by SIGKILL.
+
+    On other systems than Linux there is no such request and nothing is done.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(number))
+    if os.getppid() != parent:  # it died before the request took effect
+        os.kill(os.getpid(), number)
+
+
+def main() -> None:
+    """`python -m dvdgan.guard.lifeline COMMAND ...`: run COMMAND, tied to the parent's life."""
+    die_with_parent()
+    os.execvp(sys.argv[1], sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

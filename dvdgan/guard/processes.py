@@ -1,0 +1,90 @@
+"""Child processes the guard starts, and how they are stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from dvdgan.errors import UserError
+from dvdgan.guard.run_folder import Metrics, RunFolder
+from dvdgan.storage.local import read_json
+
+STOP_GRACE_SECONDS = 120.0
+
+
+class TrainerProcess:
+    """A trainer in a session of its own: a Ctrl-C at the terminal reaches only its supervisor."""
+
+    def __init__(self, run: RunFolder) -> None:
+        command = [*launcher(), "dvdgan.training", str(run.root)]
+        self._process = subprocess.Popen(command, start_new_session=True)
+
+    def poll(self) -> int | None:
+        """The exit code, or None while it runs."""
+        return self._process.poll()
+
+    def stop(self, grace: float = STOP_GRACE_SECONDS) -> int:
+        """Ask for a checkpoint and an end (SIGTERM); after ``grace`` seconds insist (SIGKILL)."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(grace)
+            finally:  # also when a second signal interrupts the waiting
+                self._kill_session()
+        return self._process.wait()
+
+    def _kill_session(self) -> None:
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return  # nothing of it is left
+
+
+class EvaluationProcess:
+    """The evaluation of one checkpoint, begun when it is first asked whether it is done.
+
+    So only the one whose turn it is runs. A result already in the run folder is not measured again.
+    """
+
+    def __init__(self, run: RunFolder, step: int) -> None:
+        self.step = step
+        self._checkpoint = run.checkpoint(step)
+        self._result = run.evaluation(step)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def done(self) -> bool:
+        if self._result.exists():
+            return True
+        if self._process is None:
+            command = [sys.executable, "-m", "dvdgan", "evaluate", "--checkpoint"]
+            self._process = subprocess.Popen(
+                [*command, str(self._checkpoint), "--write", str(self._result)],
+                stdout=subprocess.DEVNULL,
+            )
+        return self._process.poll() is not None
+
+    def result(self) -> Metrics:
+        """FID, FVD and IS; None where a number is not finite. Raises UserError when it failed."""
+        if not self._result.exists():
+            raise UserError(
+                f"the evaluation of {self._checkpoint.name} failed",
+                where=str(self._checkpoint),
+                todo="read its lines above; run `dvdgan evaluate --checkpoint` on that folder",
+            )
+        metrics: Metrics = read_json(self._result)
+        return metrics
+
+    def cancel(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+
+def launcher() -> list[str]:
+    """The words before the trainer's module name.
+
+    DVDGAN_LAUNCHER replaces the default of one plain process, for instance
+    `torchrun --nproc-per-node 8 -m` or `accelerate launch --multi_gpu -m`.
+    """
+    words = os.environ.get("DVDGAN_LAUNCHER", "").split()
+    return words or [sys.executable, "-m"]

@@ -1,0 +1,154 @@
+"""The working folder of one training run: what lies where, and which checkpoints are whole."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dvdgan.storage.local import read_json, sha256_of_file, write_json
+
+MANIFEST = "manifest.json"
+
+# Exit code of a trainer that met a number that is not finite.
+EXIT_NON_FINITE = 3
+
+# A checkpoint's FID, FVD and IS; None: not finite.
+Metrics = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`.runs/train/<fingerprint>/`. The trainer writes checkpoints and telemetry, the supervisor
+    the ledger; each appends only to its own files."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        """The params and paths this run was started with (JSON)."""
+        return self.root / "settings.json"
+
+    @property
+    def course_file(self) -> Path:
+        return self.root / "course.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def collapsed(self) -> Path:
+        """Checkpoints moved aside by a rollback: kept for study, never resumed from."""
+        return self.root / "collapsed"
+
+    @property
+    def telemetry(self) -> Path:
+        """Losses and logits of every step (JSON lines)."""
+        return self.root / "telemetry.jsonl"
+
+    @property
+    def timing(self) -> Path:
+        """Clips per second and data-wait share (JSON lines); differs from run to run."""
+        return self.root / "timing.jsonl"
+
+    @property
+    def samples(self) -> Path:
+        """Sample sheets of fixed latents, step-XXXXXXXX.png."""
+        return self.root / "samples"
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.jsonl"
+
+    @property
+    def failure(self) -> Path:
+        """Written by a trainer that met a non-finite number: {step, what}."""
+        return self.root / "failure.json"
+
+    def checkpoint(self, step: int) -> Path:
+        return self.checkpoints / step_name(step)
+
+    def evaluation(self, step: int) -> Path:
+        """The metrics of one checkpoint in the present attempt (JSON)."""
+        return self.root / "evaluations" / str(self.course().attempt) / f"{step_name(step)}.json"
+
+    def saved_steps(self) -> list[int]:
+        """Steps with a completely written checkpoint, ascending."""
+        found = self.checkpoints.glob(f"step-*/{MANIFEST}")
+        return sorted(step_of(path.parent) for path in found)
+
+    def course(self) -> "Course":
+        if not self.course_file.exists():
+            return Course()
+        return Course(**read_json(self.course_file))
+
+    def set_course(self, course: "Course") -> None:
+        write_json(self.course_file, course.__dict__)
+
+    def move_aside(self, after: int, attempt: int) -> list[int]:
+        """Move every checkpoint later than step ``after`` to collapsed/<attempt>/."""
+        moved = [step for step in self.saved_steps() if step > after]
+        target = self.collapsed / str(attempt)
+        target.mkdir(parents=True, exist_ok=True)
+        for step in moved:
+            shutil.rmtree(target / step_name(step), ignore_errors=True)
+            shutil.move(self.checkpoint(step), target / step_name(step))
+        return moved
+
+
+@dataclass(frozen=True)
+class Course:
+    """How training is steered; every rollback changes it.
+
+    attempt: 0 at first, part of every random seed; learning_rate_scale: factor on both rates.
+    """
+
+    attempt: int = 0
+    learning_rate_scale: float = 1.0
+
+
+def step_name(step: int) -> str:
+    return f"step-{step:08d}"
+
+
+def step_of(path: Path) -> int:
+    """The step in a name made by step_name, with or without a suffix."""
+    return int(path.stem.removeprefix("step-"))
+
+
+def seal(folder: Path) -> None:
+    """Write the manifest: the sha256 and size of every file in a finished checkpoint."""
+    files = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
+    entries = {
+        path.name: {"sha256": sha256_of_file(path), "bytes": path.stat().st_size} for path in files
+    }
+    write_json(folder / MANIFEST, entries)
+
+
+def damage(folder: Path) -> str | None:
+    """What is wrong with a checkpoint, naming the file, or None when every hash is right."""
+    try:
+        entries: dict[str, Any] = read_json(folder / MANIFEST)
+    except (OSError, json.JSONDecodeError) as error:
+        return f"{MANIFEST}: {error}"
+    for name, entry in entries.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != entry["bytes"]:
+            return f"{name} has {path.stat().st_size} bytes, not {entry['bytes']}"
+        if sha256_of_file(path) != entry["sha256"]:
+            return f"{name} does not have the sha256 in {MANIFEST}"
+    return None
+
+
+def newest_whole(run: RunFolder) -> tuple[int | None, list[str]]:
+    """The newest undamaged checkpoint's step, and a line for each damaged one skipped."""
+    skipped: list[str] = []
+    for step in reversed(run.saved_steps()):
+        problem = damage(run.checkpoint(step))
+        if problem is None:
+            return step, skipped
+        skipped.append(f"checkpoint {step_name(step)} is damaged and skipped: {problem}")
+    return None, skipped

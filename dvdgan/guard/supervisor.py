@@ -1,0 +1,159 @@
+"""The supervisor: launch, evaluate each checkpoint, judge, and on collapse go back (design: one
+supervisor, two bindings).
+
+It is handed its steps, so that the same loop runs with plain calls and with Prefect tasks. Its
+memory is the ledger: a supervisor that was stopped reads it and goes on.
+"""
+
+import shutil
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
+from dvdgan.guard import ledger
+from dvdgan.guard.run_folder import EXIT_NON_FINITE, Metrics, RunFolder
+from dvdgan.guard.verdict import COLLAPSED, Verdict, judge
+from dvdgan.storage.local import read_json
+
+if TYPE_CHECKING:
+    from dvdgan.config.schema import Train
+
+POLL_SECONDS = 0.5
+
+
+class Trainer(Protocol):
+    """A running trainer."""
+
+    def poll(self) -> int | None: ...
+
+    def stop(self) -> int: ...
+
+
+class Pending(Protocol):
+    """An evaluation under way."""
+
+    def done(self) -> bool: ...
+
+    def result(self) -> Metrics: ...
+
+    def cancel(self) -> None: ...
+
+
+class Steps(Protocol):
+    """What the supervisor can do; see guard/steps.py for what each step does."""
+
+    def launch(self, run: RunFolder) -> Trainer: ...
+
+    def evaluate(self, run: RunFolder, step: int) -> Pending: ...
+
+    def roll_back(self, run: RunFolder, to_step: int, scale: float, reasons: list[str]) -> None: ...
+
+    def announce(self, event: dict[str, Any]) -> None: ...
+
+
+def supervise(run: RunFolder, train: "Train", steps: Steps) -> int:
+    """Bring ``run`` to train.steps and return the step of its best good checkpoint.
+
+    After train.guard.max_rollbacks collapses the run ends with the best good checkpoint so far.
+    Raises InterruptedRunError when the trainer was stopped by a signal, UserError when there is
+    no good checkpoint at all or the trainer failed.
+    """
+    while True:
+        verdict = _follow(run, train, steps)
+        if verdict is None or _rollbacks(run) >= train.guard.max_rollbacks:
+            break
+        to_step = ledger.last_good(ledger.read(run.ledger))
+        steps.roll_back(run, to_step, train.guard.learning_rate_scale, verdict.reasons)
+        steps.announce(ledger.read(run.ledger)[-1])
+    best = ledger.best_good(ledger.read(run.ledger))
+    if best is None:
+        raise UserError(
+            "every checkpoint of this run collapsed: there is nothing to export",
+            where=str(run.ledger),
+            todo="lower both learning rates, or raise train.guard.worse_ratio if it is too strict",
+        )
+    return best
+
+
+def _follow(run: RunFolder, train: "Train", steps: Steps) -> Verdict | None:
+    """Run the trainer once. Returns the verdict of a collapse, None when training is finished."""
+    pending: deque[tuple[int, Pending]] = deque()
+    known = ledger.evaluations(ledger.read(run.ledger))
+    scheduled = {event["step"] for event in known}
+    trainer = steps.launch(run)
+    try:
+        while True:
+            code = trainer.poll()  # before the look for checkpoints: none may be missed at the end
+            for step in _due(run, train):
+                if step not in scheduled:
+                    scheduled.add(step)
+                    pending.append((step, steps.evaluate(run, step)))
+            # Strictly in the order of steps, so that no verdict depends on timing.
+            while pending and pending[0][1].done():
+                step, evaluation = pending.popleft()
+                verdict = _record(run, train, steps, step, evaluation.result())
+                _prune(run)
+                if verdict.state == COLLAPSED:
+                    return verdict
+            # What was saved before the end, or before a number broke, is judged first.
+            if code is not None and not (pending and code in (0, EXIT_NON_FINITE)):
+                return _ending(run, code)
+            time.sleep(POLL_SECONDS)
+    finally:
+        for _, evaluation in pending:
+            evaluation.cancel()
+        trainer.stop()
+
+
+def _due(run: RunFolder, train: "Train") -> list[int]:
+    """Saved steps on the evaluation schedule; a checkpoint of an interruption is not on it."""
+    return [
+        step
+        for step in run.saved_steps()
+        if step % train.checkpoint_every == 0 or step == train.steps
+    ]
+
+
+def _record(run: RunFolder, train: "Train", steps: Steps, step: int, metrics: Metrics) -> Verdict:
+    history = ledger.evaluations(ledger.read(run.ledger))
+    verdict = judge(history, metrics, step, train.guard)
+    event = {
+        "event": "evaluated",
+        "step": step,
+        "attempt": run.course().attempt,
+        "metrics": metrics,
+        "verdict": verdict.state,
+        "reasons": verdict.reasons,
+    }
+    ledger.append(run.ledger, event)
+    steps.announce(event)
+    return verdict
+
+
+def _prune(run: RunFolder) -> None:
+    """Delete checkpoints that neither a rollback nor the end of the run can ask for."""
+    events = ledger.read(run.ledger)
+    last_good, best_good = ledger.last_good(events), ledger.best_good(events)
+    for step in run.saved_steps():
+        if step < last_good and step != best_good:
+            shutil.rmtree(run.checkpoint(step))
+
+
+def _ending(run: RunFolder, code: int) -> Verdict | None:
+    if code == 0:
+        return None
+    if code == EXIT_INTERRUPTED:
+        raise InterruptedRunError("the trainer was stopped; its last checkpoint is saved")
+    if code == EXIT_NON_FINITE:
+        failure = read_json(run.failure)
+        return Verdict(COLLAPSED, [failure["what"]], failure["step"])
+    raise UserError(
+        f"the trainer ended with exit code {code}",
+        where=str(run.root),
+        todo="read its last lines above; the same command goes on from the last checkpoint",
+    )
+
+
+def _rollbacks(run: RunFolder) -> int:
+    return sum(event["event"] == "rolled_back" for event in ledger.read(run.ledger))

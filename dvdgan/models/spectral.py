@@ -1,0 +1,59 @@
+"""Weight layers as the paper has them: orthogonal at the start, spectrally normalised ever after.
+
+Paper A.3: spectral normalisation (Miyato et al. 2018) on all weight layers of G and D, the first
+singular value approximated by power iteration (one per training forward), orthogonal initialisation
+(Saxe et al. 2013). The one exception is G's class embedding, a plain nn.Embedding.
+"""
+
+from typing import TypeVar
+
+from torch import nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import spectral_norm
+
+Layer = TypeVar("Layer", bound=nn.Module)
+
+EPSILON = 1e-6
+
+
+def normalised(layer: Layer) -> Layer:
+    """Initialise ``layer.weight`` orthogonally and divide it by its first singular value.
+
+    Reading ``layer.weight`` in training mode runs one power iteration, so a layer used several
+    times in one forward (the recurrence) must read it once.
+    """
+    nn.init.orthogonal_(layer.weight)  # type: ignore[arg-type]
+    spectral_norm(layer, eps=EPSILON)
+    return layer
+
+
+def conv2d(channels_in: int, channels_out: int, kernel: int, bias: bool = True) -> nn.Conv2d:
+    """Spectrally normalised 2-D convolution that keeps height and width."""
+    return normalised(nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, bias=bias))
+
+
+def conv3d(channels_in: int, channels_out: int, kernel: int) -> nn.Conv3d:
+    """Spectrally normalised 3-D convolution that keeps time, height and width."""
+    return normalised(nn.Conv3d(channels_in, channels_out, kernel, padding=kernel // 2))
+
+
+def linear(features_in: int, features_out: int, bias: bool = True) -> nn.Linear:
+    """Spectrally normalised affine map."""
+    return normalised(nn.Linear(features_in, features_out, bias=bias))
+
+
+def embedding(entries: int, features: int) -> nn.Embedding:
+    """Spectrally normalised table of vectors (D's projection)."""
+    return normalised(nn.Embedding(entries, features))
+
+
+def bake(network: nn.Module) -> None:
+    """Replace every normalised weight of ``network`` by its present value, in place.
+
+    Afterwards the network is made of plain layers. Not for a deep copy: removing the
+    parametrisation of a copy damages its original.
+    """
+    network.eval()  # so that reading the weight runs no power iteration
+    for module in list(network.modules()):
+        if parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)

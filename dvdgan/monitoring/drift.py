@@ -1,0 +1,137 @@
+"""Drift of generated clips against real ones, column by column, as an Evidently report."""
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dvdgan.errors import UserError
+from dvdgan.storage.local import atomic_file, write_json
+
+Array = NDArray[np.float64]
+Columns = dict[str, Array]
+
+# Evidently stamps a report with the time; a cached artefact must not know it.
+TIMESTAMP = datetime(2000, 1, 1)
+_IDENTIFIER = re.compile(
+    r"(?<![0-9a-f])[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}(?![0-9a-f])"
+)
+
+
+@dataclass(frozen=True)
+class PrincipalAxes:
+    """A projection onto the directions in which real features vary most."""
+
+    mean: Array
+    """(D,)"""
+    axes: Array
+    """(components, D), orthonormal, the first one of the largest variance."""
+
+    @classmethod
+    def of(cls, features: Array, components: int) -> "PrincipalAxes":
+        """Fit to features (N, D). Each axis points so that its largest weight is positive.
+
+        Raises UserError when there are fewer clips or dimensions than ``components``.
+        """
+        if components > min(features.shape):
+            raise UserError(
+                f"monitor.components is {components}, but there are {features.shape[0]} real clips "
+                f"with {features.shape[1]} feature dimensions",
+                todo=f"set monitor.components <= {min(features.shape)}",
+            )
+        mean = features.mean(0)
+        axes = np.linalg.svd(features - mean, full_matrices=False)[2][:components]
+        largest = np.take_along_axis(axes, np.abs(axes).argmax(1, keepdims=True), axis=1)
+        return cls(mean, axes * np.sign(largest))
+
+    def columns(self, features: Array) -> Columns:
+        """Coordinates of features (N, D) along the axes: pc_1, pc_2, ..., each (N,)."""
+        coordinates = (features - self.mean) @ self.axes.T
+        return {f"pc_{place}": column for place, column in enumerate(coordinates.T, start=1)}
+
+
+@dataclass(frozen=True)
+class Drift:
+    """An Evidently report and what it says in short."""
+
+    distances: dict[str, float]
+    """Normed Wasserstein distance of each column: in standard deviations of the real one."""
+    threshold: float
+    report: dict[str, Any]
+    page: str
+    """The interactive report: HTML that loads nothing from elsewhere."""
+
+    @property
+    def drifted(self) -> list[str]:
+        """Columns at or above the threshold."""
+        return [name for name, value in self.distances.items() if value >= self.threshold]
+
+    def save(self, folder: Path) -> None:
+        """Write report.json, report.html and summary.json."""
+        write_json(folder / "report.json", self.report)
+        with atomic_file(folder / "report.html") as aside:
+            aside.write_text(self.page, encoding="utf-8")
+        summary = {
+            "columns": self.distances,
+            "drifted": self.drifted,
+            "share": len(self.drifted) / len(self.distances),
+            "threshold": self.threshold,
+        }
+        write_json(folder / "summary.json", summary)
+
+
+def measure_drift(generated: Columns, real: Columns, threshold: float) -> Drift:
+    """Compare each column of ``generated`` with the one of the same name in ``real``.
+
+    Columns are (N,) values, one per clip; the two sides may hold different numbers of clips.
+    Equal inputs give an equal Drift, page included.
+    """
+    os.environ["DO_NOT_TRACK"] = "1"  # read by evidently when it is imported
+    # Seconds of import time that only this function has to pay.
+    import pandas as pd
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    names = list(real)
+    definition = DataDefinition(numerical_columns=names)
+    current, reference = (
+        Dataset.from_pandas(pd.DataFrame(side, columns=names), data_definition=definition)
+        for side in (generated, real)
+    )
+    preset = DataDriftPreset(columns=names, num_method="wasserstein", num_threshold=threshold)
+    snapshot = Report([preset]).run(current, reference, timestamp=TIMESTAMP)
+    content = snapshot.dict()
+    distances = {
+        metric["config"]["column"]: float(metric["value"])
+        for metric in content["metrics"]
+        if metric["config"]["type"].endswith(":ValueDrift")
+    }
+    page = _numbered_identifiers(snapshot.get_html_str(as_iframe=False))
+    return Drift(distances, threshold, _plain(content), page)
+
+
+def _numbered_identifiers(page: str) -> str:
+    """Replace every UUID by its order of appearance: Evidently draws them anew for each page."""
+    places: dict[str, int] = {}
+
+    def numbered(match: re.Match[str]) -> str:
+        digits = match[0].replace("-", "")
+        number = f"{places.setdefault(digits, len(places)):032x}"
+        dash = match[1]
+        return dash.join((number[:8], number[8:12], number[12:16], number[16:20], number[20:]))
+
+    return _IDENTIFIER.sub(numbered, page)
+
+
+def _plain(value: Any) -> Any:
+    """The same value in JSON's own types: Evidently's dict holds numpy numbers."""
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,46 @@
+"""Pictures and videos as data URIs, so that one file holds the whole page."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dvdgan.video.encode import encode_mp4
+from dvdgan.video.grid import film_strip, video_grid
+from dvdgan.video.image import encode_png
+
+# Small clips are enlarged to about this height: H.264 halves the resolution of colour.
+SHOWN_PIXELS = 128
+STRIP_FRAMES = 6
+
+
+@dataclass(frozen=True)
+class Footage:
+    """Some clips side by side: as a looping video, and frame by frame."""
+
+    video: str
+    """mp4 data URI."""
+    strip: str
+    """PNG data URI: a row per clip, time from left to right."""
+
+
+def footage(clips: NDArray[np.uint8], fps: float) -> Footage:
+    """Put clips (N, T, H, W, 3) uint8 in one row."""
+    times = max(1, SHOWN_PIXELS // clips.shape[2])
+    large = clips.repeat(times, axis=2).repeat(times, axis=3)
+    strip = film_strip(clips, every=max(1, clips.shape[1] // STRIP_FRAMES))
+    return Footage(
+        video=_data_uri("video/mp4", encode_mp4(video_grid(large[None], pad=4), fps)),
+        strip=_data_uri("image/png", encode_png(strip)),
+    )
+
+
+def picture(path: Path) -> str:
+    """A PNG file as a data URI."""
+    return _data_uri("image/png", path.read_bytes())
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,115 @@
+"""The metrics as a reader meets them: a card each, with controls that give the number a scale."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+GENERATED = "generated"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One measured set of clips on a metric's scale."""
+
+    who: str
+    value: float
+    place: float
+    """Position on the scale, 0 (best) to 100 (worst), in percent."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One metric: what it asks, the generated clips' value, and everyone's place."""
+
+    metric: str
+    question: str
+    direction: str
+    value: float
+    name: str
+    marks: list[Mark]
+
+
+# metric: (the question in plain words, is less better?)
+QUESTIONS = {
+    "FVD": ("How far are generated videos from real ones, as the network judges them?", True),
+    "FID": ("How far are their features from real ones?", True),
+    "IS": ("Are they clear, and of many kinds?", False),
+    "accuracy": ("How often does a video show the class asked for?", False),
+}
+
+
+def cards(measured: dict[str, Any]) -> list[Card]:
+    """A card for each metric of the generated clips in metrics.json, known ones first."""
+    generated = measured[GENERATED]
+    order = [name for name in QUESTIONS if name in generated]
+    return [_card(name, measured) for name in order]
+
+
+def headline(measured: dict[str, Any]) -> str:
+    """One sentence: how generated clips fare against the controls that are not real."""
+    value = measured[GENERATED]["FVD"]["value"]
+    rivals = {
+        who: metrics["FVD"]["value"]
+        for who, metrics in measured.get("controls", {}).items()
+        if "real" not in who and "FVD" in metrics
+    }
+    told = ", ".join(
+        f"{_against(rival / max(value, 1e-12))} the {who}" for who, rival in rivals.items()
+    )
+    return f"Generated videos are at FVD {shown(value)} from real ones{': ' if told else ''}{told}."
+
+
+def _against(ratio: float) -> str:
+    """A rival's distance over ours, in words that go before the rival's name."""
+    if ratio < 0.9:
+        return "farther than"
+    if ratio < 1.1:
+        return "about as far as"
+    return f"{ratio:.0f} times nearer than" if ratio >= 10 else f"{ratio:.1f} times nearer than"
+
+
+def numbers_table(measured: dict[str, Any]) -> str:
+    """The metrics as aligned text: a line for each set of clips, a column for each metric."""
+    rows = [(GENERATED, measured[GENERATED]), *measured.get("controls", {}).items()]
+    metrics = [name for name in QUESTIONS if name in measured[GENERATED]]
+    width = max(len(who) for who, _ in rows)
+    lines = [" " * width + "".join(f"{metric:>11}" for metric in metrics)]
+    for who, found in rows:
+        values = (shown(found[metric]["value"]) if metric in found else "-" for metric in metrics)
+        lines.append(f"{who:<{width}}" + "".join(f"{value:>11}" for value in values))
+    return "\n".join(lines)
+
+
+def shown(value: float) -> str:
+    """A number with three meaningful digits and no exponent where that stays short."""
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _card(metric: str, measured: dict[str, Any]) -> Card:
+    question, less_is_better = QUESTIONS[metric]
+    found = {GENERATED: measured[GENERATED][metric]}
+    for who, metrics in measured.get("controls", {}).items():
+        if metric in metrics:
+            found[who] = metrics[metric]
+    values = {who: float(each["value"]) for who, each in found.items()}
+    places = _places(list(values.values()), less_is_better)
+    return Card(
+        metric=metric,
+        question=question,
+        direction="lower is better" if less_is_better else "higher is better",
+        value=values[GENERATED],
+        name=found[GENERATED]["name"],
+        marks=[
+            Mark(who, value, place)
+            for (who, value), place in zip(values.items(), places, strict=True)
+        ],
+    )
+
+
+def _places(values: list[float], less_is_better: bool) -> list[float]:
+    """Distances spread over orders of magnitude and are placed by logarithm, scores as they are."""
+    scaled = [math.log1p(value) for value in values] if less_is_better else values
+    lowest, highest = min(scaled), max(scaled)
+    span = (highest - lowest) or 1.0
+    from_best = [(value - lowest) / span * 100 for value in scaled]
+    return from_best if less_is_better else [100 - place for place in from_best]

@@ -1,0 +1,30 @@
+"""`dvdgan export`: the bundle users sample from, made of the best good checkpoint."""
+
+from typing import TYPE_CHECKING
+
+from dvdgan.data.loader import ClipDataset
+from dvdgan.export.bundle import Origin, Standing, trained_sampler, write_bundle
+from dvdgan.stages.artefacts import MODEL, SHARDS, TRAIN
+from dvdgan.storage.local import read_json
+from dvdgan.training.checkpoint import AVERAGE, STATE
+
+if TYPE_CHECKING:
+    from dvdgan.config import Config
+
+
+def run(config: "Config") -> None:
+    """Write artifacts/model: averaged weights, standing statistics, spectral norm baked in."""
+    clip = config.clip
+    dataset = ClipDataset(SHARDS, "train", clip.resolution, clip.frames, clip.stride)
+    origin = Origin.of(dataset, config.model, clip)
+    standing = Standing(config.export.standing_batches, config.export.standing_batch_size)
+    sampler = trained_sampler(TRAIN / "checkpoint" / AVERAGE, origin, standing)
+    state = read_json(TRAIN / "checkpoint" / STATE)
+    facts = {
+        "step": state["step"],
+        "training run": state["fingerprint"],
+        "training videos": len(dataset),
+        "standing statistics": f"{standing.batches} forwards of {standing.batch_size} clips",
+    }
+    write_bundle(sampler, origin, facts, MODEL)
+    print(f"export: generator of step {state['step']} -> {MODEL}")

@@ -1,0 +1,87 @@
+"""report: one self-contained page with everything a person wants to see of a run."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dvdgan.config import Config
+from dvdgan.data.loader import ClipDataset, reference_clips
+from dvdgan.export.sampler import Sampler
+from dvdgan.reporting.media import footage, picture
+from dvdgan.reporting.page import ClassSamples, Content, Preview, render
+from dvdgan.reporting.records import environment, read_records, read_table
+from dvdgan.reporting.scores import numbers_table
+from dvdgan.stages.artefacts import EVALUATE, INDEX, MODEL, MONITOR, REPORT, SHARDS, TRAIN
+from dvdgan.storage.local import atomic_directory, read_json
+
+PAGE = REPORT / "index.html"
+
+
+def run(config: Config) -> None:
+    """Gather what the other stages left, write artifacts/report/index.html, print the numbers."""
+    measured = read_json(EVALUATE / "metrics.json")
+    content = Content(
+        samples=_samples(config),
+        previews=_previews(TRAIN / "samples"),
+        measured=measured,
+        telemetry=read_records(TRAIN / "telemetry.jsonl"),
+        ledger=read_records(TRAIN / "ledger.jsonl"),
+        drift=read_json(MONITOR / "summary.json"),
+        data_set=read_json(INDEX / "summary.json"),
+        refused=read_table(INDEX / "refused.csv"),
+        params=Path("params.yaml").read_text(encoding="utf-8"),
+        environment=environment(),
+    )
+    with atomic_directory(REPORT) as folder:
+        (folder / PAGE.name).write_text(render(content), encoding="utf-8")
+    print(numbers_table(measured))
+    print(f"report: open {PAGE}")
+
+
+def _samples(config: Config) -> list[ClassSamples]:
+    """Generated clips of the first classes beside real ones, asked for by the same names."""
+    sampler = Sampler.load(MODEL)
+    count = config.report.samples_per_class
+    names = sampler.classes[: config.report.max_classes]
+    real = _real_clips(config, names, count)
+    samples = []
+    for label, name in enumerate(names):
+        labels = torch.full((count,), label, dtype=torch.int64)
+        generated = sampler.sample(labels, config.evaluate.seed, first=label * count)
+        samples.append(
+            ClassSamples(
+                name=name,
+                generated=footage(_channels_last(generated), sampler.fps),
+                real=footage(np.stack(real[name]), sampler.fps) if real[name] else None,
+            )
+        )
+    return samples
+
+
+def _real_clips(config: Config, names: list[str], count: int) -> dict[str, list[NDArray[np.uint8]]]:
+    """The first ``count`` training clips (T, H, W, 3) of each class in ``names``."""
+    clip = config.clip
+    dataset = ClipDataset(SHARDS, "train", clip.resolution, clip.frames, clip.stride)
+    found: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in names}
+    for clips, labels in reference_clips(dataset, 1):
+        for frames, label in zip(_channels_last(clips), labels.tolist(), strict=True):
+            chosen = found.get(dataset.classes[label])
+            if chosen is not None and len(chosen) < count:
+                chosen.append(frames)
+        if all(len(chosen) == count for chosen in found.values()):
+            break
+    return found
+
+
+def _channels_last(clips: torch.Tensor) -> NDArray[np.uint8]:
+    return clips.permute(0, 1, 3, 4, 2).cpu().numpy()
+
+
+def _previews(folder: Path) -> list[Preview]:
+    """The first, middle and last of the sheets step-STEP.png."""
+    steps = {int(path.stem.removeprefix("step-")): path for path in folder.glob("step-*.png")}
+    ordered = sorted(steps)
+    chosen = sorted({ordered[0], ordered[len(ordered) // 2], ordered[-1]}) if ordered else []
+    return [Preview(f"after {step} steps", picture(steps[step])) for step in chosen]

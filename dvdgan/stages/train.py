@@ -1,0 +1,128 @@
+"""`dvdgan train`: train under supervision, publish the best good checkpoint."""
+
+import os
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+import dvdgan
+from dvdgan.config import fingerprint
+from dvdgan.config.schema import RunSettings
+from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
+from dvdgan.guard import ledger
+from dvdgan.guard.run_folder import RunFolder
+from dvdgan.guard.steps import PlainSteps
+from dvdgan.guard.supervisor import supervise
+from dvdgan.stages.artefacts import FEATURES, REFERENCE, RUNS, SHARDS, TRAIN
+from dvdgan.storage.local import (
+    atomic_directory,
+    link_or_copy,
+    sha256_of_file,
+    sha256_of_tree,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from dvdgan.config import Config
+
+# Code whose change can move a number: a run is continued only by the code that began it.
+NUMERIC_CODE = ("data", "models", "training")
+
+# How long a run waits for another that is just saving its last checkpoint.
+LOCK_SECONDS = 180
+
+
+def run(config: "Config") -> None:
+    """Bring the run of these params, this code and this data to its end, and write artifacts/train.
+
+    Works in .runs/train/<fingerprint>, so that the same command goes on where it was interrupted,
+    and a changed parameter starts a run of its own.
+    Raises InterruptedRunError after a signal, UserError when no checkpoint is good.
+    """
+    folder = prepare(config)
+    lock = FileLock(folder.root / "lock")
+    try:
+        with lock.acquire(timeout=LOCK_SECONDS):
+            _supervise(folder, config)
+            best = ledger.best_good(ledger.read(folder.ledger))
+            assert best is not None  # supervise has raised otherwise
+            _publish(folder, best)
+    except Timeout as error:
+        raise UserError(
+            "another process is training this very run",
+            where=str(folder.root),
+            todo="wait for it, or stop it",
+        ) from error
+    print(f"train: {config.train.steps} steps, best good checkpoint at step {best} -> {TRAIN}")
+
+
+def prepare(config: "Config") -> RunFolder:
+    """The run folder that belongs to these params, this code and this data."""
+    package = Path(dvdgan.__file__).parent
+    code = [sha256_of_tree(package / part, "*.py") for part in NUMERIC_CODE]
+    inputs = (SHARDS / "index.json", FEATURES / "config.json", REFERENCE / "reference.json")
+    for path in inputs:
+        if not path.is_file():
+            raise UserError(f"{path} is missing", todo="run `dvc repro train`")
+    data = [sha256_of_file(path) for path in inputs]
+    mark = fingerprint(config.clip, config.model, config.train, *code, *data)
+    folder = RunFolder(RUNS / "train" / mark)
+    folder.root.mkdir(parents=True, exist_ok=True)
+    settings = RunSettings(
+        clip=config.clip,
+        model=config.model,
+        train=config.train,
+        shards=str(SHARDS),
+        features=str(FEATURES),
+        reference=str(REFERENCE),
+        fingerprint=mark,
+    )
+    write_json(folder.settings, settings.model_dump())
+    return folder
+
+
+def _supervise(folder: RunFolder, config: "Config") -> None:
+    api = os.environ.get("PREFECT_API_URL")
+    if api and _answers(api):
+        # The same supervisor with its steps as Prefect tasks (flows/train.py), in its own process:
+        # importing Prefect takes seconds and this package does without it.
+        code = _wait(subprocess.Popen([sys.executable, "-m", "flows.train", str(folder.root)]))
+        if code == EXIT_INTERRUPTED:
+            raise InterruptedRunError("the trainer was stopped; its last checkpoint is saved")
+        if code != 0:
+            raise UserError(f"the supervised run failed (exit code {code})", where=str(folder.root))
+        return
+    supervise(folder, config.train, PlainSteps())
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> int:
+    try:
+        return process.wait()
+    except InterruptedRunError:
+        process.terminate()  # it stops the trainer, which saves
+        process.wait()
+        raise
+
+
+def _answers(api: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{api.rstrip('/')}/health", timeout=5):
+            return True
+    except (OSError, urllib.error.URLError) as error:
+        print(f"train: no Prefect at {api} ({error}); going on without it", file=sys.stderr)
+        return False
+
+
+def _publish(folder: RunFolder, best: int) -> None:
+    """Link what is worth keeping into artifacts/train; nothing in it differs between two runs."""
+    with atomic_directory(TRAIN) as aside:
+        shutil.copytree(folder.checkpoint(best), aside / "checkpoint", copy_function=link_or_copy)
+        shutil.copytree(folder.samples, aside / "samples", copy_function=link_or_copy)
+        shutil.copy(folder.telemetry, aside)
+        shutil.copy(folder.ledger, aside)

@@ -1,0 +1,56 @@
+"""One trainer process: `python -m dvdgan.training RUN_FOLDER`, also under torchrun or accelerate.
+
+`dvdgan train` starts it, follows it, and starts it again after a rollback.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from dvdgan.config.schema import RunSettings
+from dvdgan.data.loader import ClipDataset
+from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError, UserError
+from dvdgan.guard.lifeline import die_with_parent
+from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder
+from dvdgan.training.loop import Job, NonFiniteError, train
+from dvdgan.training.runtime import Runtime
+
+
+def main() -> int:
+    """Train; the exit code says how it ended (0, 2, 75, or EXIT_NON_FINITE)."""
+    die_with_parent()
+    run = RunFolder(Path(sys.argv[1]))
+    settings = RunSettings.model_validate_json(run.settings.read_text(encoding="utf-8"))
+    clip = settings.clip
+    try:
+        runtime = Runtime.start()
+        dataset = ClipDataset(
+            Path(settings.shards), "train", clip.resolution, clip.frames, clip.stride
+        )
+        workers = int(os.environ.get("DVDGAN_LOADER_WORKERS", "0"))
+        train(
+            Job(
+                run,
+                settings.fingerprint,
+                clip,
+                settings.model,
+                settings.train,
+                dataset,
+                runtime,
+                workers,
+            )
+        )
+    except InterruptedRunError as stopped:
+        print(f"train: {stopped}", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except NonFiniteError as broken:
+        print(f"train: {broken}", file=sys.stderr)
+        return EXIT_NON_FINITE
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""Every random draw of a run as a pure function of (seed, step, what for).
+
+A resumed run thus repeats the unbroken one, and any number of processes draws the same global
+batch: each takes its rows of it.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dvdgan.models.latent import mixed_seed
+from dvdgan.models.views import draw_frames
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The draws of one process. ``class_labels`` (videos,): the training split's own labels, so
+    that generated classes follow the data's frequencies."""
+
+    seed: int
+    batch_size: int
+    class_labels: Tensor
+    device: torch.device
+    rank: int = 0
+    world: int = 1
+
+    def latents_and_labels(self, step: int, phase: str, latent_dim: int) -> tuple[Tensor, Tensor]:
+        """z ~ N(0, I) (B, latent_dim) and y ~ p(y) (B,) for one G forward."""
+        generator = self._generator(step, phase, "latents")
+        latents = torch.randn(self.batch_size, latent_dim, generator=generator)
+        picks = torch.randint(len(self.class_labels), (self.batch_size,), generator=generator)
+        return self._own(latents), self._own(self.class_labels[picks])
+
+    def frame_indices(self, step: int, phase: str, frames: int, k: int) -> Tensor:
+        """The k frames of each clip that D_S sees: (B, k)."""
+        generator = self._generator(step, phase, "frames")
+        return self._own(draw_frames(self.batch_size, frames, k, generator))
+
+    def _generator(self, step: int, phase: str, purpose: str) -> torch.Generator:
+        return torch.Generator().manual_seed(mixed_seed(self.seed, step, phase, purpose))
+
+    def _own(self, rows: Tensor) -> Tensor:
+        return rows[self.rank :: self.world].to(self.device)

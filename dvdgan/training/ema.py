@@ -1,0 +1,22 @@
+"""The moving average of G's weights that samples are drawn from (paper A.3)."""
+
+import torch
+from torch import nn
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """average <- decay * average + (1 - decay) * network, parameters only, in place.
+
+    Buffers: the power iteration's vectors are copied; batch-norm statistics of an averaged network
+    are recomputed by standing statistics before it is used, so they are not averaged.
+    """
+    for averaged, parameter in zip(average.parameters(), network.parameters(), strict=True):
+        averaged.lerp_(parameter, 1 - decay)
+    for kept, buffer in zip(average.buffers(), network.buffers(), strict=True):
+        kept.copy_(buffer)
+
+
+def decay_at(step: int, decay: float, start: int) -> float:
+    """0 (the average equals the weights) up to ``start`` finished steps, then ``decay``."""
+    return decay if step > start else 0.0

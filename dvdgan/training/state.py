@@ -1,0 +1,53 @@
+"""Everything a run carries from step to step."""
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from dvdgan.models.build import build_discriminators, build_generator
+from dvdgan.models.discriminators import Discriminators
+from dvdgan.models.generator import Generator
+from dvdgan.models.latent import mixed_seed
+
+if TYPE_CHECKING:
+    from dvdgan.config.schema import Clip, Model, Train
+
+
+@dataclass
+class TrainState:
+    """Networks, optimisers, the average of G, and how many steps are finished."""
+
+    generator: Generator
+    discriminators: Discriminators
+    average: Generator
+    generator_optimizer: torch.optim.Adam
+    discriminator_optimizer: torch.optim.Adam
+    step: int = 0
+
+
+def initial_state(
+    clip: "Clip", model: "Model", train: "Train", classes: int, device: torch.device
+) -> TrainState:
+    """The state before step 1, a pure function of params (train.seed)."""
+    torch.manual_seed(mixed_seed(train.seed, "initialisation"))
+    generator = build_generator(model, clip, classes).to(device)
+    discriminators = build_discriminators(model, clip, classes).to(device)
+    average = copy.deepcopy(generator).requires_grad_(False)
+
+    def adam(network: torch.nn.Module, learning_rate: float) -> torch.optim.Adam:
+        return torch.optim.Adam(
+            network.parameters(),
+            lr=learning_rate,
+            betas=(train.adam_beta1, train.adam_beta2),
+            eps=train.adam_epsilon,
+        )
+
+    return TrainState(
+        generator,
+        discriminators,
+        average,
+        adam(generator, train.generator_learning_rate),
+        adam(discriminators, train.discriminator_learning_rate),
+    )

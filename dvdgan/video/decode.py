@@ -1,0 +1,164 @@
+"""Video files -> upright RGB frames, in the order the decoder gives them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Interpolation
+from numpy.typing import NDArray
+
+Frame = NDArray[np.uint8]
+
+# Only formats that hold coded video. Without this list ffmpeg would also read playlists (which
+# open other files), still images, and plain text (which its terminal demuxer draws as pictures).
+CONTAINERS = "mov,mp4,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg,gif,mxf,dv,h264,hevc,m4v"
+
+# Exact arithmetic, so that levels do not depend on the processor's instruction set.
+CONVERSION = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
+
+
+class VideoProblem(StrEnum):
+    """Why a file cannot be decoded."""
+
+    NOT_A_VIDEO = "not_a_video"
+    NO_VIDEO_STREAM = "no_video_stream"
+    DAMAGED = "damaged"
+    TOO_LARGE = "too_large"
+    SIZE_CHANGES = "size_changes"
+
+
+class VideoError(Exception):
+    """A file that cannot be decoded whole: the reason, and the detail with its numbers."""
+
+    def __init__(self, reason: VideoProblem, detail: str) -> None:
+        self.reason, self.detail = reason, detail
+        super().__init__(reason, detail)
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What a full decode of a file tells.
+
+    ``width`` and ``height`` are pixels after rotation; ``sample_aspect`` is the displayed width of
+    a pixel over its height, after rotation; ``fps`` frames per second; ``duration`` seconds.
+    """
+
+    frames: int
+    fps: float
+    width: int
+    height: int
+    sample_aspect: float
+    duration: float
+    codec: str
+
+
+def frames(path: Path) -> Iterator[Frame]:
+    """Yield every frame, (H, W, 3) uint8 RGB in [0, 255], turned upright.
+
+    The stream's own matrix and range are respected; alpha is dropped; interlaced frames stay
+    woven; HDR is not tone-mapped; pixels keep their stored shape (see resize_short_side). Raises
+    VideoError.
+    """
+    for frame in _decoded(path, max_pixels=None):
+        rgb = frame.reformat(
+            format="rgb24", dst_color_range=ColorRange.JPEG, interpolation=CONVERSION
+        )
+        yield np.ascontiguousarray(np.rot90(rgb.to_ndarray(), k=_quarter_turns(frame)))
+
+
+def probe(path: Path, max_pixels: int | None = None) -> VideoFacts:
+    """Decode the whole file, without colour conversion, and count: headers lie.
+
+    ``max_pixels`` (width x height) is checked before anything is decoded. Raises VideoError.
+    """
+    decoded = _decoded(path, max_pixels)
+    first = next(decoded, None)
+    if first is None:
+        raise VideoError(VideoProblem.DAMAGED, "opens, but holds no decodable frame")
+    sideways = _quarter_turns(first) % 2 == 1
+    width, height = (first.height, first.width) if sideways else (first.width, first.height)
+    stamps = [first.time, *(frame.time for frame in decoded)]
+    count, times = len(stamps), [time for time in stamps if time is not None]
+    with _opened(path) as container:
+        stream = _video_stream(container)
+        aspect = float(stream.sample_aspect_ratio or 1)
+        codec = str(stream.codec_context.name)
+        rate = float(stream.average_rate or stream.guessed_rate or 0)
+    span = max(times) - min(times) if times else 0.0
+    fps = rate or ((count - 1) / span if span else 0.0)
+    return VideoFacts(
+        frames=count,
+        fps=fps,
+        width=width,
+        height=height,
+        sample_aspect=1 / aspect if sideways else aspect,
+        duration=span + 1 / fps if fps else span,
+        codec=codec,
+    )
+
+
+def _opened(path: Path) -> "av.container.InputContainer":
+    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+    try:
+        # file: keeps ffmpeg from reading a protocol into a name such as `a:b.mp4`. Metadata is
+        # free text in any encoding, and none of ours.
+        return av.open(f"file:{path}", metadata_errors="ignore", options=options)
+    except av.FFmpegError as error:
+        raise VideoError(
+            VideoProblem.NOT_A_VIDEO, f"not a readable video container ({error.strerror})"
+        ) from error
+
+
+def _video_stream(container: "av.container.InputContainer") -> "av.VideoStream":
+    stream = container.streams.best("video")
+    if not isinstance(stream, av.VideoStream):
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none"
+        raise VideoError(VideoProblem.NO_VIDEO_STREAM, f"no video stream (streams: {kinds})")
+    if stream.codec_context is None:
+        raise VideoError(VideoProblem.DAMAGED, "no decoder for its video stream")
+    return stream
+
+
+def _decoded(path: Path, max_pixels: int | None) -> Iterator["av.VideoFrame"]:
+    """Yield raw frames of one size; raises VideoError for anything a decoder complains about."""
+    count = 0
+    with _opened(path) as container:
+        stream = _video_stream(container)
+        stream.thread_type = "NONE"
+        size = (stream.codec_context.width, stream.codec_context.height)
+        _check_pixels(size, max_pixels)
+        try:
+            for frame in container.decode(stream):
+                if count == 0:
+                    size = (frame.width, frame.height)
+                    _check_pixels(size, max_pixels)
+                elif (frame.width, frame.height) != size:
+                    raise VideoError(
+                        VideoProblem.SIZE_CHANGES,
+                        f"{size[0]} x {size[1]}, then {frame.width} x {frame.height} "
+                        f"from frame {count}",
+                    )
+                if frame.is_corrupt:
+                    raise VideoError(VideoProblem.DAMAGED, f"frame {count} is corrupt")
+                count += 1
+                yield frame
+        except av.FFmpegError as error:
+            raise VideoError(
+                VideoProblem.DAMAGED, f"decoding fails after {count} frames ({error.strerror})"
+            ) from error
+
+
+def _check_pixels(size: tuple[int, int], max_pixels: int | None) -> None:
+    if max_pixels is not None and size[0] * size[1] > max_pixels:
+        raise VideoError(
+            VideoProblem.TOO_LARGE,
+            f"{size[0]} x {size[1]} pixels; at most {max_pixels} pixels a frame are read",
+        )
+
+
+def _quarter_turns(frame: "av.VideoFrame") -> int:
+    """Anticlockwise quarter turns that bring a raw frame upright (its display matrix)."""
+    return round(frame.rotation / 90) % 4

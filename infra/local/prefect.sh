@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# A Prefect server, the work pool, the deployments of prefect.yaml and a process worker, all on this
+# machine, in the foreground: Ctrl-C ends them together. PORT chooses the server's port (4200).
+# Needs the project's environment on PATH (source .venv/bin/activate).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+port="${PORT:-4200}"
+export DVDGAN_FOLDER="$PWD"
+export PREFECT_HOME="$PWD/.prefect"
+export PREFECT_API_URL="http://127.0.0.1:$port/api"
+export PREFECT_SERVER_ANALYTICS_ENABLED=false
+export PREFECT_WORKER_QUERY_SECONDS=2
+
+children=()
+stop() {
+    trap - EXIT INT TERM
+    for child in "${children[@]}"; do kill -TERM "$child" 2>/dev/null || true; done
+    wait
+}
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+mkdir -p "$PREFECT_HOME"
+prefect server start --host 127.0.0.1 --port "$port" >"$PREFECT_HOME/server.log" 2>&1 &
+children+=($!)
+for _ in $(seq 120); do
+    python -c "import urllib.request as u; u.urlopen('$PREFECT_API_URL/health')" 2>/dev/null && break
+    kill -0 "${children[0]}" 2>/dev/null || { cat "$PREFECT_HOME/server.log" >&2; exit 1; }
+    sleep 1
+done
+prefect work-pool create --type process dvdgan --overwrite
+prefect --no-prompt deploy --all
+echo "Prefect: http://127.0.0.1:$port   start the pipeline: PREFECT_API_URL=$PREFECT_API_URL prefect deployment run pipeline/pipeline --watch"
+prefect worker start --pool dvdgan --name "$(hostname)" &
+children+=($!)
+wait -n "${children[@]}"

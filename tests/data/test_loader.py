@@ -1,0 +1,170 @@
+"""Clips: exactly the frames and pixels asked for; batches that depend on (seed, number) alone."""
+
+import itertools
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_manifest import section
+
+from dvdgan.config.schema import Shard
+from dvdgan.data.inspection import Limits
+from dvdgan.data.loader import ClipDataset, reference_clips, training_batches
+from dvdgan.data.manifest import build_manifest
+from dvdgan.data.shards import plan_shards, write_index, write_shards
+from dvdgan.data.synthetic import draw, read_frame_number
+from dvdgan.errors import UserError
+from dvdgan.storage.local import read_json
+from dvdgan.video.encode import encode_mp4
+
+
+def shards_of(root: Path, work: Path, short_side: int = 32) -> Path:
+    manifest = build_manifest(section(root), Limits(32, 10**6, 12, 2), workers=1)
+    params = Shard(short_side=short_side, quality=95, videos_per_shard=4)
+    plans = plan_shards(manifest.videos, params.videos_per_shard)
+    write_shards(plans, root, params, work, workers=1)
+    write_index(plans, params, "test", work)
+    return work / "shards"
+
+
+@pytest.fixture(scope="module")
+def shards(synthetic_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shards_of(synthetic_videos, tmp_path_factory.mktemp("shards"))
+
+
+def numbers(clip: torch.Tensor) -> list[int]:
+    return [read_frame_number(frame) for frame in clip.permute(0, 2, 3, 1).numpy()]
+
+
+@pytest.mark.parametrize(("frames", "stride"), [(12, 1), (12, 2), (5, 7), (32, 1)])
+def test_any_window_is_the_one_asked_for(shards: Path, frames: int, stride: int) -> None:
+    dataset = ClipDataset(shards, "train", 32, frames, stride)
+    for video in range(len(dataset)):
+        for start in range(0, 32 - (frames - 1) * stride, 3):
+            clip = dataset.read(video, start, 0, 0)
+            assert clip.shape == (frames, 32, 32, 3)
+            got = [read_frame_number(frame) for frame in clip]
+            assert got == [start + i * stride for i in range(frames)]
+    with pytest.raises(UserError, match="no frames"):
+        dataset.read(0, 33 - (frames - 1) * stride, 0, 0)
+
+
+def test_any_crop_is_the_one_asked_for(tmp_path: Path) -> None:
+    """Wide videos made of two equal halves: a crop is the picture rolled by its left edge."""
+    root = tmp_path / "videos"
+    for number in range(4):
+        (root / "a").mkdir(parents=True, exist_ok=True)
+        half = draw("circle_right", np.random.default_rng(number), 32, 24)
+        wide = np.concatenate([half, half], axis=2)
+        (root / "a" / f"{number}.mp4").write_bytes(encode_mp4(wide, 25, crf=1))
+    dataset = ClipDataset(shards_of(root, tmp_path / "work"), "train", 32, 12, 2)
+    assert dataset.shapes.tolist() == [[32, 64]] * 3
+    for left in (0, 1, 7, 16, 32):
+        clip = dataset.read(0, 1, 0, left)
+        straight = np.roll(clip, left, axis=2)
+        assert [read_frame_number(frame) for frame in straight] == list(range(1, 25, 2))
+    lefts = set()
+    for clips, _ in itertools.islice(training_batches(dataset, 8, 0, 0, workers=0), 10):
+        for clip in clips.permute(0, 1, 3, 4, 2).numpy():
+            lefts.add(min(left for left in range(32) if in_step(np.roll(clip, left, axis=2))))
+    assert len(lefts) > 8
+
+
+def in_step(clip: np.ndarray) -> bool:
+    """Whether the barcodes, read without a shift, count up by the stride of 2."""
+    first, *others = (read_frame_number(frame) for frame in clip)
+    return others == list(range(first + 2, first + 24, 2))
+
+
+def test_batches_are_a_function_of_seed_and_number(shards: Path) -> None:
+    dataset = ClipDataset(shards, "train", 32, 12, 2)
+
+    def take(count: int, start: int = 0, seed: int = 0, **how: int) -> list[torch.Tensor]:
+        batches = training_batches(dataset, 4, seed, start, **({"workers": 0} | how))
+        return [
+            torch.cat([c.flatten(1), y[:, None]], 1) for c, y in itertools.islice(batches, count)
+        ]
+
+    straight = take(6)
+    assert straight[0].shape == (4, 12 * 3 * 32 * 32 + 1)
+    for resumed, whole in zip(take(4, start=2), straight[2:], strict=True):
+        assert torch.equal(resumed, whole)
+    for other, whole in zip(take(6, workers=2), straight, strict=True):
+        assert torch.equal(other, whole)
+    ranks = [take(6, rank=rank, world=2) for rank in range(2)]
+    for first, second, whole in zip(*ranks, straight, strict=True):
+        assert torch.equal(first, whole[0::2])
+        assert torch.equal(second, whole[1::2])
+    assert not torch.equal(take(1, seed=1)[0], straight[0])
+
+
+def test_the_global_generator_is_left_alone(shards: Path) -> None:
+    before = torch.get_rng_state()
+    next(training_batches(ClipDataset(shards, "train", 32, 12, 2), 4, 0, 0, workers=1))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_an_epoch_shows_every_video_once_and_windows_vary(shards: Path) -> None:
+    dataset = ClipDataset(shards, "train", 32, 12, 2)
+    videos = len(dataset)
+    batches = training_batches(dataset, videos, 0, 0, workers=0)
+    starts = set()
+    for clips, labels in itertools.islice(batches, 12):
+        assert sorted(labels.tolist()) == sorted(dataset.labels.tolist())
+        starts |= {numbers(clip)[0] for clip in clips}
+    assert starts == set(range(32 - 23 + 1))  # every possible start, both ends included
+
+
+def test_a_batch_larger_than_the_split_wraps_around(shards: Path) -> None:
+    dataset = ClipDataset(shards, "test", 32, 12, 2)
+    _, labels = next(training_batches(dataset, 4 * len(dataset), 0, 0, workers=0))
+    counts = np.bincount(labels.numpy(), minlength=4)
+    assert (counts == 4 * np.bincount(dataset.labels, minlength=4)).all()
+
+
+def test_reference_clips_are_evenly_spaced(shards: Path) -> None:
+    dataset = ClipDataset(shards, "train", 32, 12, 2)
+    batches = list(reference_clips(dataset, clips_per_video=5, batch_size=7))
+    clips = torch.cat([clips for clips, _ in batches])
+    labels = torch.cat([labels for _, labels in batches])
+    assert labels.tolist() == np.repeat(dataset.labels, 5).tolist()
+    # Ten possible starts in five equal parts: the middle of each.
+    assert [numbers(clip)[0] for clip in clips] == [1, 3, 5, 7, 9] * len(dataset)
+
+
+def test_damage_names_the_shard_and_the_sample(shards: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "shards"
+    shutil.copytree(shards, broken)
+    dataset = ClipDataset(broken, "train", 32, 12, 1)
+    name, offset = dataset._shards[0], int(dataset._offsets[0])
+    data = bytearray((broken / name).read_bytes())
+    data[offset + 8 + 8 * 33 : offset + 8 + 8 * 33 + 400] = bytes(400)
+    (broken / name).write_bytes(data)
+    with pytest.raises(UserError, match=rf"{name} is damaged at sample {dataset.ids[0]}"):
+        dataset.read(0, 0, 0, 0)
+    data[offset : offset + 4] = b"DVDG"
+    (broken / name).write_bytes(data)
+    with pytest.raises(UserError, match="is damaged at sample"):  # through a worker process too
+        list(itertools.islice(training_batches(dataset, 8, 0, 0, workers=1), 9))
+    (broken / name).write_bytes(data[:-512])
+    with pytest.raises(UserError, match=r"not those of index\.json"):
+        dataset.read(0, 20, 0, 0)
+
+
+def test_what_does_not_fit_is_said_at_once(shards: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="do not fit frames of 32"):
+        ClipDataset(shards, "train", 64, 12, 1)
+    with pytest.raises(UserError, match="has 32 frames; a clip of 12 frames at stride 3 needs 34"):
+        ClipDataset(shards, "train", 32, 12, 3)
+    with pytest.raises(UserError, match="holds no video"):
+        ClipDataset(shards, "validation", 32, 12, 1)
+    with pytest.raises(UserError, match="no shards"):
+        ClipDataset(tmp_path, "train", 32, 12, 1)
+
+
+def test_the_classes_are_named_by_label(shards: Path) -> None:
+    dataset = ClipDataset(shards, "train", 32, 12, 1)
+    assert dataset.classes == ["bar_rotating", "circle_right", "ring_growing", "square_down"]
+    assert read_json(shards / "index.json")["totals"]["videos"] == 12

@@ -1,0 +1,158 @@
+"""Tars: plain WebDataset, equal bytes for any workers, resumed after a kill; changes are named."""
+
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import webdataset
+
+from dvdgan.config.load import load_config
+from dvdgan.config.schema import Config
+from dvdgan.data.manifest import read_manifest
+from dvdgan.data.synthetic import read_frame_number
+from dvdgan.errors import UserError
+from dvdgan.stages import index, shard
+from dvdgan.storage.local import read_json, sha256_of_file
+from dvdgan.video.decode import frames
+from dvdgan.video.jpeg import decode_frame
+from dvdgan.video.transform import resize_short_side
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def configured(root: Path) -> Config:
+    config = load_config(REPOSITORY / "params.yaml")
+    return config.model_copy(
+        update={
+            "index": config.index.model_copy(update={"root": str(root)}),
+            "shard": config.shard.model_copy(update={"videos_per_shard": 3}),
+        }
+    )
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, synthetic_videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Config]:
+    """An own working folder with an index of an own copy of the videos."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(synthetic_videos, tmp_path / "videos")
+    config = configured(Path("videos"))
+    index.run(config, workers=1)
+    yield config
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
+
+
+def test_tars_are_plain_webdataset(project: Config) -> None:
+    shard.run(project, workers=1)
+    shards = Path("artifacts/shards")
+    manifest = {row["id"]: row for row in read_manifest(Path("artifacts/index/manifest.parquet"))}
+    seen = {}
+    for entry in read_json(shards / "index.json")["shards"]:
+        tar = shards / entry["name"]
+        assert (entry["bytes"], entry["sha256"]) == (tar.stat().st_size, sha256_of_file(tar))
+        samples = list(webdataset.WebDataset(str(tar), shardshuffle=False))
+        assert len(samples) == entry["videos"] == sum(entry["classes"].values())
+        for sample in samples:
+            row = manifest[sample["__key__"]]
+            assert row["split"] == entry["split"]
+            seen[row["id"]] = sample
+    assert seen.keys() == manifest.keys()
+
+    row = next(iter(manifest.values()))
+    facts = json.loads(seen[row["id"]]["json"])
+    assert facts == {
+        **{key: row[key] for key in ("id", "class", "label", "frames", "fps")},
+        **{"width": 32, "height": 32},
+    }
+    # The member's layout, read by hand as its docstring gives it.
+    payload = seen[row["id"]]["frames"]
+    assert (payload[:4], int.from_bytes(payload[4:8], "little")) == (b"DVDF", 32)
+    offsets = np.frombuffer(payload[8 : 8 + 8 * 33], "<u8")
+    assert offsets[-1] == len(payload)
+    source = list(frames(Path("videos") / row["path"]))
+    for number in range(32):
+        stored = decode_frame(payload[int(offsets[number]) : int(offsets[number + 1])])
+        assert read_frame_number(stored) == number
+        wanted = resize_short_side(source[number], 32).astype(int)
+        assert np.abs(stored - wanted).mean() < 3
+
+
+def test_workers_change_no_byte(project: Config) -> None:
+    shard.run(project, workers=1)
+    alone = digests(Path("artifacts/shards"))
+    shutil.rmtree("artifacts/shards")
+    shard.run(project, workers=2)
+    assert digests(Path("artifacts/shards")) == alone
+    assert len(alone) == 7  # three shards of train, two of test, index.json, samples.parquet
+    assert not list(Path(".runs/shard").iterdir())
+
+
+def test_a_killed_run_is_resumed_to_the_same_bytes(project: Config) -> None:
+    shard.run(project, workers=1)
+    unbroken = digests(Path("artifacts/shards"))
+    shutil.rmtree("artifacts/shards")
+    # The second video decoded for the second shard never arrives, so the kill is in mid-shard.
+    code = (
+        "import sys, time\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from pathlib import Path\n"
+        "from test_shards import configured\n"
+        "from dvdgan.data import shards\n"
+        "from dvdgan.stages import shard\n"
+        "decode, calls = shards.frames, []\n"
+        "def stalling(path):\n"
+        "    calls.append(path)\n"
+        "    if len(calls) == 5:\n"
+        "        Path('stalled').touch()\n"
+        "        time.sleep(600)\n"
+        "    return decode(path)\n"
+        "shards.frames = stalling\n"
+        "shard.run(configured(Path('videos')), workers=1)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    )
+    deadline = time.monotonic() + 60
+    while not Path("stalled").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not Path("artifacts/shards").exists()
+    finished = list(Path(".runs/shard").glob("*/shards/*.tar"))
+    assert [path.name for path in finished] == ["train-00000.tar"]
+    kept = finished[0].stat().st_mtime_ns
+    shard.run(project, workers=1)
+    assert digests(Path("artifacts/shards")) == unbroken
+    assert Path("artifacts/shards/train-00000.tar").stat().st_mtime_ns == kept
+
+
+def test_a_changed_or_missing_video_is_named(project: Config) -> None:
+    victim = Path("videos/circle_right/001.mp4")
+    victim.write_bytes(Path("videos/circle_right/000.mp4").read_bytes())
+    with pytest.raises(UserError, match=r"circle_right/001\.mp4.*bytes") as caught:
+        shard.run(project, workers=1)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # from a worker
+    victim.unlink()
+    with pytest.raises(UserError, match=r"circle_right/001\.mp4.*No such file"):
+        shard.run(project, workers=1)
+
+
+def test_without_a_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="no manifest"):
+        shard.run(configured(Path("videos")))

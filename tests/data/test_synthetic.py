@@ -1,0 +1,54 @@
+"""The synthetic set: real files, equal bytes, classes that differ in motion, readable numbers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dvdgan.data.synthetic import MOTIONS, draw, read_frame_number, write_synthetic
+from dvdgan.errors import UserError
+from dvdgan.video.decode import frames, probe
+from dvdgan.video.jpeg import decode_frame, encode_frame
+from dvdgan.video.transform import resize_short_side
+
+
+def test_files_are_h264_and_repeat_bit_for_bit(tmp_path: Path, synthetic_videos: Path) -> None:
+    write_synthetic(tmp_path / "again", videos_per_class=3)
+    paths = sorted(synthetic_videos.rglob("*.mp4"))
+    assert len(paths) == 12
+    for path in paths:
+        again = tmp_path / "again" / path.relative_to(synthetic_videos)
+        assert again.read_bytes() == path.read_bytes()
+    facts = probe(paths[0])
+    assert (facts.codec, facts.frames, facts.fps) == ("h264", 32, 25.0)
+    assert len({path.read_bytes() for path in paths}) == 12
+
+
+def test_numbers_survive_h264_resizing_and_jpeg(synthetic_videos: Path) -> None:
+    for path in sorted(synthetic_videos.rglob("*.mp4")):
+        for number, frame in enumerate(frames(path)):
+            for size in (32, 48, 64, 128):
+                stored = decode_frame(encode_frame(resize_short_side(frame, size), 95))
+                assert read_frame_number(stored) == number, (path, size)
+
+
+@pytest.mark.parametrize("number", [0, 1, 85, 170, 255])
+def test_all_eight_bits_are_read(number: int) -> None:
+    video = draw("circle_right", np.random.default_rng(0), 64, number + 1)
+    assert read_frame_number(video[number]) == number
+
+
+@pytest.mark.parametrize("label", MOTIONS)
+def test_every_window_moves(label: str) -> None:
+    for seed in range(5):
+        video = draw(label, np.random.default_rng(seed), 32, 32)[:, :-3].astype(float)
+        changed = (np.abs(np.diff(video, axis=0)).max(-1) > 20).mean((1, 2))
+        assert changed.max() < 0.5
+        assert (changed > 0.005).all(), changed.min()
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep me")
+    with pytest.raises(UserError, match="not empty"):
+        write_synthetic(tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "keep me"

@@ -1,0 +1,47 @@
+"""Charts: which numbers meet in one chart, thinning against plain means, colours of the page."""
+
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from dvdgan.reporting.curves import INK, MOST_POINTS, chart, metric_curves, series, training_curves
+
+
+def test_keys_meet_by_prefix_and_losses_share_a_chart():
+    record = {"step": 1, "d_loss": 1.0, "g_loss": 2.0, "spatial_real": 0, "spatial_fake": 1}
+    assert list(training_curves([record | {"note": "text"}])) == ["losses", "spatial"]
+
+
+def test_values_that_are_no_numbers_are_left_out():
+    records = [{"step": 1, "a": float("nan")}, {"step": 2, "a": 3}, {"step": 3}]
+    assert series(records, "a") == ([2.0], [3.0])
+    assert series(records, "b") == ((), ())
+
+
+def test_long_series_become_means_of_runs():
+    values = np.random.default_rng(0).normal(size=10 * MOST_POINTS)
+    records = [{"step": step, "a": value} for step, value in enumerate(values.tolist())]
+    steps, means = series(records, "a")
+    assert means == pytest.approx(values.reshape(-1, 10).mean(1))
+    assert steps[0] == 4.5
+
+
+def test_only_evaluated_checkpoints_make_metric_curves():
+    ledger = [
+        {"event": "promoted", "step": 1},
+        {"event": "evaluated", "step": 2, "metrics": {"FVD": 10.0}},
+    ]
+    assert list(metric_curves(ledger)) == ["FVD"]
+
+
+def test_a_chart_is_svg_in_the_ink_of_the_page_and_the_same_twice():
+    lines = {"<b>": ([1, 2], [3, 4]), "other": ([1, 2], [4, 3])}
+    drawing = chart("title", lines)
+    root = ElementTree.fromstring(drawing)
+    assert root.tag.endswith("svg")
+    assert "width" not in root.attrib
+    assert "<b>" in "".join(root.itertext())
+    assert "currentColor" in drawing
+    assert INK not in drawing
+    assert chart("title", lines) == drawing

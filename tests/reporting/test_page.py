@@ -1,0 +1,94 @@
+"""The page: self-contained, escaped, the same twice, and showing what it was given."""
+
+import base64
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import av
+import pytest
+
+from dvdgan.reporting.page import MOST_ROWS, render
+
+HOSTILE = '<script>alert("x")</script>'
+EXTERNAL = ("src", "href", "poster", "data", "action", "srcset", "xlink:href")
+
+
+class Elements(HTMLParser):
+    """Collects tags with their attributes, and the text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found, self.text = [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def page(content):
+    return render(content)
+
+
+def test_it_loads_nothing_from_elsewhere(page):
+    for tag, attributes in Elements(page).found:
+        for name in EXTERNAL:
+            target = attributes.get(name)
+            assert target is None or target.startswith(("data:", "#")), (tag, name, target)
+    assert not re.search(r"@import|url\((?![\"']?(#|data:))", page)
+
+
+def test_names_from_outside_stay_text(page):
+    elements = Elements(page)
+    assert sum(tag == "script" for tag, _ in elements.found) == 1  # the page's own
+    assert "alert(" in elements.text
+    assert HOSTILE not in page
+
+
+def test_equal_content_gives_equal_bytes(content, page):
+    assert render(content) == page
+
+
+def test_every_number_stands_under_its_full_name(page, measured):
+    text = Elements(page).text
+    for metrics in (measured["generated"], *measured["controls"].values()):
+        for metric in metrics.values():
+            assert metric["name"] in text
+    assert measured["warnings"][0] in text
+    for words in ("clip:\n  resolution: 32", "rolled back", "FVD 3.4 times the best", "x86_64"):
+        assert words in text
+
+
+def test_videos_are_real_mp4_that_loop_muted(page, content):
+    videos = [attributes for tag, attributes in Elements(page).found if tag == "video"]
+    assert len(videos) == 2 * len(content.samples)
+    assert all({"autoplay", "loop", "muted", "playsinline"} <= video.keys() for video in videos)
+    encoded = videos[0]["src"].removeprefix("data:video/mp4;base64,")
+    with av.open(io.BytesIO(base64.b64decode(encoded))) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(frames) == 12
+    # Six clips of 32 pixels, enlarged four times, 4 pixels of white between and around.
+    assert frames[0].shape == (128 + 8, 6 * 132 + 4, 3)
+
+
+def test_a_run_that_has_little_to_show_has_a_page_too(content):
+    alone = {"generated": content.measured["generated"]}
+    bare = replace(content, measured=alone, previews=[], telemetry=[], ledger=[], refused=[])
+    bare = replace(bare, samples=[replace(bare.samples[0], real=None)])
+    text = Elements(render(bare)).text
+    assert "Generated videos are at FVD 41.7 from real ones." in text
+    assert "0 files refused" in text
+
+
+def test_long_tables_are_cut_and_say_so(content):
+    row = {"path": "p", "reason": "not_a_video", "detail": "cut me"}
+    event = {"event": "promoted", "step": 1}
+    page = render(replace(content, refused=[row] * 300, ledger=[event] * 300))
+    assert page.count("cut me") == MOST_ROWS == page.count("<td>promoted</td>")
+    assert "300 not a video" in page
+    assert "The first 200 of 300 events" in page
