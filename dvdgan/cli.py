@@ -41,26 +41,29 @@ PARAMS = Path("params.yaml")
 
 @app.command()
 def index(params: Params = PARAMS, workers: Workers = None) -> None:
-    """Probe every video below index.root; accept or refuse it, with the reason.
+    """Probe every video; accept or refuse it, with the reason.
 
-    Reads <root>/<class>/<video>. Writes artifacts/index: manifest.parquet, refused.csv.
+    Reads <index.root>/<class>/<video>. Writes artifacts/index: manifest.parquet, refused.csv.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import index as stage
 
+    _interrupt_on_signals()
     stage.run(load_config(params), workers)
 
 
 @app.command()
 def shard(params: Params = PARAMS, workers: Workers = None) -> None:
-    """Decode once, resize, and write WebDataset tars of fixed membership.
+    """Decode once, resize, write WebDataset tars.
 
-    Reads artifacts/index and the videos. Writes artifacts/shards: *.tar, index.json,
-    samples.parquet. Interrupted, it keeps its finished shards and goes on.
+    Which videos a tar holds follows from the manifest and the params alone. Reads artifacts/index
+    and the videos. Writes artifacts/shards: *.tar, index.json, samples.parquet. Interrupted, it
+    keeps its finished shards and goes on.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import shard as stage
 
+    _interrupt_on_signals()
     stage.run(load_config(params), workers)
 
 
@@ -78,7 +81,7 @@ def features(params: Params = PARAMS) -> None:
 
 @app.command()
 def reference(params: Params = PARAMS) -> None:
-    """Compute the real statistics that generated clips are compared with.
+    """Measure the real clips that generated ones are compared with.
 
     Over the whole training split, in float64. Writes artifacts/reference.
     """
@@ -90,11 +93,12 @@ def reference(params: Params = PARAMS) -> None:
 
 @app.command()
 def train(params: Params = PARAMS) -> None:
-    """Train G, D_S and D_T under supervision; end with the best good checkpoint.
+    """Train under supervision; end with the best good checkpoint.
 
-    Each checkpoint is evaluated and judged as it comes; on collapse the run goes back to the last
-    good one with new draws and lower learning rates. Works in .runs/train/<fingerprint>: after
-    Ctrl-C, kill or a crash, the same command resumes. Writes artifacts/train.
+    G learns against D_S and D_T. Each checkpoint is evaluated and judged as it comes; on collapse
+    the run goes back to the last good one with new draws and lower learning rates. Works in
+    .runs/train/<fingerprint>: after Ctrl-C, kill or a crash, the same command resumes. Writes
+    artifacts/train.
 
     Environment: DVDGAN_LAUNCHER="torchrun --nproc-per-node 8 -m" for many processes,
     DVDGAN_LOADER_WORKERS=4 to load clips in processes of their own, PREFECT_API_URL to show every
@@ -109,9 +113,10 @@ def train(params: Params = PARAMS) -> None:
 
 @app.command()
 def export(params: Params = PARAMS) -> None:
-    """Write the model bundle: averaged weights, standing statistics, spectral norm baked in.
+    """Write the model bundle that users sample from.
 
-    Reads artifacts/train. Writes artifacts/model, which dvdgan.export.sampler.Sampler loads.
+    Averaged weights, standing statistics, spectral norm baked in. Reads artifacts/train. Writes
+    artifacts/model, which dvdgan.export.sampler.Sampler loads.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import export as stage
@@ -131,7 +136,7 @@ def evaluate(
         typer.Option(help="With --checkpoint: also write the metrics to this JSON file."),
     ] = None,
 ) -> None:
-    """Measure FID, FVD, IS and class accuracy, beside the controls that give them a scale.
+    """Measure FID, FVD, IS and accuracy, beside their controls.
 
     Reads artifacts/model, features, reference. Writes artifacts/evaluate: metrics.json with the
     full protocol of every number, features of the generated clips.
@@ -148,7 +153,7 @@ def evaluate(
 
 @app.command()
 def monitor(params: Params = PARAMS) -> None:
-    """Report the drift of generated against real per-clip features (Evidently).
+    """Report the drift of generated from real clips (Evidently).
 
     Reads artifacts/evaluate, artifacts/reference. Writes artifacts/monitor: report.html,
     report.json, summary.json.
@@ -160,20 +165,29 @@ def monitor(params: Params = PARAMS) -> None:
 
 
 @app.command()
-def report(params: Params = PARAMS) -> None:
-    """Write the one page a person looks at: samples, curves, metrics, params, refused files.
+def report(
+    params: Params = PARAMS,
+    show: Annotated[
+        bool, typer.Option("--show", help="Only print the last report's numbers and its path.")
+    ] = False,
+) -> None:
+    """Write the one page a person looks at, and print the numbers.
 
-    Reads all artefacts. Writes artifacts/report/index.html, which needs no network.
+    Samples, curves, metrics, params, refused files. Reads all artefacts. Writes
+    artifacts/report/index.html, which needs no network.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import report as stage
 
-    stage.run(load_config(params))
+    if show:
+        stage.show()
+    else:
+        stage.run(load_config(params), params)
 
 
 @app.command()
 def check(params: Params = PARAMS) -> None:
-    """Check a params file: every problem at once, in words. Runs nothing."""
+    """Check a params file: every problem at once, in words."""
     from dvdgan.config import load_config
 
     load_config(params)
@@ -188,7 +202,7 @@ def synthetic(
     frames: Annotated[int, typer.Option(min=2, max=256, help="Frames per video.")] = 32,
     seed: Annotated[int, typer.Option(min=0, help="Shapes, colours and speeds.")] = 0,
 ) -> None:
-    """Make a small data set of real mp4 files: moving shapes, one class per motion.
+    """Make a small data set of mp4 files: shapes that move.
 
     The bar of grey blocks at the bottom of each frame is its number in binary.
     """

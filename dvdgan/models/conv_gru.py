@@ -7,6 +7,9 @@ from torch.nn.functional import conv2d
 from dvdgan.models import spectral
 
 
+UPDATE_BIAS = 1.0
+
+
 class MultiplicativeConvGRU(nn.Module):
     """Multiplicative convolutional GRU, one layer, started at h_0 = 0.
 
@@ -27,10 +30,18 @@ class MultiplicativeConvGRU(nn.Module):
         self.reset = spectral.conv2d(2 * channels, channels, 3)
         self.update = spectral.conv2d(2 * channels, channels, 3)
         self.candidate = spectral.conv2d(2 * channels, channels, 3)
-        for layer in (self.gate_input, self.reset, self.update, self.candidate):
-            _fill_bias(layer, 0.0)
-        # With h_0 = 0 the first g is b_gh . (...): at 0 it would pass nothing, at 1 it is x's map.
-        _fill_bias(self.gate_hidden, 1.0)
+        # With zero biases, or b_gh alone at 1, the state settles in two steps and all frames are
+        # equal: b_gh = 1 lets the first g through h_0 = 0, b_gx = 1 keeps g near W_gh h, which
+        # turns the state without shrinking it, and b_u holds on to it (docs/decisions.md).
+        for layer, bias in (
+            (self.gate_hidden, 1.0),
+            (self.gate_input, 1.0),
+            (self.update, UPDATE_BIAS),
+            (self.reset, 0.0),
+            (self.candidate, 0.0),
+        ):
+            assert layer.bias is not None
+            nn.init.constant_(layer.bias, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         # Each read of a normalised weight in training runs a power iteration and gives another
@@ -51,8 +62,3 @@ class MultiplicativeConvGRU(nn.Module):
             h = u * g + (1 - u) * c
             states.append(h)
         return torch.stack(states, dim=1)
-
-
-def _fill_bias(layer: nn.Conv2d, value: float) -> None:
-    assert layer.bias is not None
-    nn.init.constant_(layer.bias, value)

@@ -80,4 +80,4 @@ def halve_space(x: Tensor) -> Tensor:
 
 def halve_all(x: Tensor) -> Tensor:
     """2x2x2 average pooling, a last odd step averaged alone: (N, C, T, H, W), T -> ceil(T/2)."""
-    return avg_pool3d(x, 2, ceil_mode=True)
+    return avg_pool3d(x, (min(x.shape[2], 2), 2, 2), ceil_mode=True)

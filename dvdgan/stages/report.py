@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from dvdgan.config import Config
 from dvdgan.data.loader import ClipDataset, reference_clips
+from dvdgan.errors import UserError
 from dvdgan.export.sampler import Sampler
 from dvdgan.reporting.media import footage, picture
 from dvdgan.reporting.page import ClassSamples, Content, Preview, render
@@ -19,8 +20,11 @@ from dvdgan.storage.local import atomic_directory, read_json
 PAGE = REPORT / "index.html"
 
 
-def run(config: Config) -> None:
-    """Gather what the other stages left, write artifacts/report/index.html, print the numbers."""
+def run(config: Config, params: Path) -> None:
+    """Gather what the other stages left and write artifacts/report/index.html.
+
+    ``params``: the file ``config`` was read from, shown as it is.
+    """
     measured = read_json(EVALUATE / "metrics.json")
     content = Content(
         samples=_samples(config),
@@ -31,13 +35,20 @@ def run(config: Config) -> None:
         drift=read_json(MONITOR / "summary.json"),
         data_set=read_json(INDEX / "summary.json"),
         refused=read_table(INDEX / "refused.csv"),
-        params=Path("params.yaml").read_text(encoding="utf-8"),
+        params=params.read_text(encoding="utf-8"),
         environment=environment(),
     )
     with atomic_directory(REPORT) as folder:
         (folder / PAGE.name).write_text(render(content), encoding="utf-8")
-    print(numbers_table(measured))
-    print(f"report: open {PAGE}")
+    print(f"report: {PAGE.stat().st_size / 1e6:.1f} MB -> {PAGE}")
+
+
+def show() -> None:
+    """Print the numbers of the last report, and where its page is."""
+    if not PAGE.is_file():
+        raise UserError("there is no report yet", where=str(PAGE), todo="run `dvc repro`")
+    print(numbers_table(read_json(EVALUATE / "metrics.json")))
+    print(f"The report: {PAGE.resolve().as_uri()}")
 
 
 def _samples(config: Config) -> list[ClassSamples]:

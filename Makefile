@@ -1,0 +1,50 @@
+# make demo: set up, then run the whole pipeline on a small synthetic set. make test: set up, then
+# all tests. make prefect: a local Prefect server with a worker. make lock: compile the lock anew.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+READY := $(VENV)/.ready
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test prefect lock clean
+
+help:
+	@sed -n '1,2s/^# //p' Makefile
+
+setup: $(READY)
+
+# uv installs the lock in seconds; where it cannot (an index only pip is set up for), pip does.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Python 3.11 or newer is needed; choose one with: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@echo "setting up $(VENV) from requirements.lock"
+	@$(PYTHON) -m venv $(VENV)
+	@links="$${UV_FIND_LINKS:-$${PIP_FIND_LINKS:-$$(pip config get global.find-links 2>/dev/null)}}"; \
+	if [ -n "$$links" ]; then export UV_FIND_LINKS="$$links"; else unset UV_FIND_LINKS; fi; \
+	pip install -q --disable-pip-version-check uv==$(UV_VERSION) \
+	    && uv pip install -q --python $(VENV)/bin/python -r requirements.lock \
+	    || pip install -q --disable-pip-version-check -r requirements.lock
+	@pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+demo: $(READY)
+	@dvdgan check
+	@dvdgan synthetic data/synthetic
+	@dvc repro
+	@dvdgan report --show
+
+test: $(READY)
+	@python -m pytest
+
+prefect: $(READY)
+	@infra/local/prefect.sh
+
+lock: $(READY)
+	@infra/lock.sh
+
+clean:
+	rm -rf artifacts data/synthetic .runs .prefect .dvc/cache .dvc/tmp

@@ -1,0 +1,160 @@
+"""The same pipeline through Prefect: a real server, a real worker, the same dvc.lock."""
+
+import json
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from conftest import environment, run
+
+Copy = Callable[[Path, str], Path]
+
+
+@dataclass
+class Local:
+    """A running infra/local/prefect.sh."""
+
+    process: "subprocess.Popen[bytes]"
+    tree: Path
+    api: str
+    log: Path
+
+    def post(self, route: str, body: dict[str, Any]) -> Any:
+        request = urllib.request.Request(
+            f"{self.api}/{route}",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+
+@pytest.fixture(scope="module")
+def local(fresh: Path, copied: Copy) -> Iterator[Local]:
+    """Server, pool, deployments and worker on a free port; everything ended afterwards."""
+    tree = copied(fresh, "prefect")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tree.parent / "prefect.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            ["infra/local/prefect.sh"],
+            cwd=tree,
+            env=environment() | {"PORT": str(port)},
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    running = Local(process, tree, f"http://127.0.0.1:{port}/api", log)
+    try:
+        _wait_for_worker(running)
+        yield running
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+        left = [p for p in psutil.process_iter(["cwd"]) if p.info["cwd"] == str(tree)]
+        for leftover in left:
+            leftover.kill()
+        assert left == [], "the local Prefect left processes behind"
+
+
+def _wait_for_worker(local: Local) -> None:
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        assert local.process.poll() is None, local.log.read_text()
+        if "Worker" in local.log.read_text() and "started" in local.log.read_text():
+            return
+        time.sleep(0.5)
+    raise AssertionError(local.log.read_text())
+
+
+def prefect(local: Local, *words: str) -> subprocess.CompletedProcess[str]:
+    """A prefect command against the local server."""
+    return subprocess.run(
+        ["prefect", *words],
+        cwd=local.tree,
+        env=environment()
+        | {"PREFECT_API_URL": local.api, "PREFECT_HOME": str(local.tree / ".prefect")},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
+def test_a_deployment_run_gives_what_dvc_repro_gives(local: Local, finished: Path) -> None:
+    done = prefect(local, "deployment", "run", "pipeline/pipeline", "--watch")
+    assert done.returncode == 0, done.stdout + done.stderr + local.log.read_text()[-4000:]
+
+    assert (local.tree / "dvc.lock").read_bytes() == (finished / "dvc.lock").read_bytes()
+    for pattern in ("artifacts/shards/*", "artifacts/reference/*"):
+        theirs = sorted(finished.glob(pattern))
+        assert theirs
+        for path in theirs:
+            same = local.tree / path.relative_to(finished)
+            assert same.read_bytes() == path.read_bytes(), path
+
+    stages = run(local.tree, "dvc", "stage", "list", "--name-only").stdout.split()
+    tasks = [task["name"] for task in local.post("task_runs/filter", {"limit": 200})]
+    assert sorted(name for name in tasks if name in stages) == sorted(stages)
+    # `dvdgan train`, run by DVC inside its task, shows its own steps too.
+    assert "evaluate step 12" in tasks and "evaluate step 24" in tasks
+    assert any(name.startswith("launch") for name in tasks)
+    logs = [line["message"] for line in local.post("logs/filter", {"limit": 200})]
+    assert any("artifacts/shards" in line for line in logs), "stage output is not streamed"
+
+
+def test_a_cancelled_run_stops_everything_and_can_go_on(local: Local) -> None:
+    text = (local.tree / "params.yaml").read_text()
+    (local.tree / "params.yaml").write_text(text.replace("train:\n  steps: 24", "train:\n  steps: 4000"))
+    started = prefect(local, "deployment", "run", "pipeline/pipeline")
+    assert started.returncode == 0, started.stderr
+    deadline = time.monotonic() + 240
+    while not _long_run_steps(local.tree):
+        assert time.monotonic() < deadline, local.log.read_text()[-4000:]
+        time.sleep(0.5)
+    [running] = local.post(
+        "flow_runs/filter",
+        {
+            "flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}},
+            "flows": {"name": {"any_": ["pipeline"]}},
+        },
+    )
+    cancelled = prefect(local, "flow-run", "cancel", running["id"])
+    assert cancelled.returncode == 0, cancelled.stderr
+    while _trainers(local.tree):
+        assert time.monotonic() < deadline, "the trainer outlived the flow run"
+        time.sleep(0.5)
+    assert _long_run_steps(local.tree), "the interrupted run kept nothing"
+    newest = max(local.tree.glob(".runs/train/*"), key=lambda path: path.stat().st_mtime)
+    assert list(newest.glob("checkpoints/step-*/manifest.json"))
+
+
+def _long_run_steps(tree: Path) -> int:
+    """Steps of the newest run, 0 while the long one has not begun."""
+    runs = [
+        path
+        for path in tree.glob(".runs/train/*")
+        if '"steps": 4000' in (path / "settings.json").read_text()
+    ]
+    if not runs or not (runs[0] / "telemetry.jsonl").exists():
+        return 0
+    return (runs[0] / "telemetry.jsonl").read_text().count("\n")
+
+
+def _trainers(tree: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter(["cwd", "cmdline"]):
+        if process.info["cwd"] == str(tree) and "dvdgan.training" in (
+            process.info["cmdline"] or []
+        ):
+            found.append(process)
+    return found

@@ -1,0 +1,105 @@
+"""`dvc repro`: everything runs, what is up to date does not, edits rerun what they touch."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+from conftest import edit, run
+
+Copy = Callable[[Path, str], Path]
+
+
+def stages_run(output: str) -> list[str]:
+    """The stages DVC says it ran."""
+    lines = output.splitlines()
+    return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+
+
+def test_everything_is_made(finished: Path) -> None:
+    metrics = json.loads((finished / "artifacts/evaluate/metrics.json").read_text())
+    assert set(metrics["generated"]) == {"FID", "FVD", "IS", "accuracy"}
+    for metric in metrics["generated"].values():
+        assert metric["protocol"]["weights_sha256"][:8] in metric["name"]
+    page = (finished / "artifacts/report/index.html").read_text()
+    assert "клас 日本 é" in page
+    assert "<video" in page and 'src="http' not in page
+    assert (finished / "artifacts/monitor/report.html").stat().st_size > 100_000
+    assert (finished / "artifacts/model/generator.safetensors").is_file()
+
+
+def test_nothing_is_left_running(finished: Path) -> None:
+    inside = [p for p in psutil.process_iter(["cwd"]) if p.info["cwd"] == str(finished)]
+    assert inside == []
+    assert not (finished / ".prefect").exists()
+
+
+def test_a_second_run_does_nothing(finished: Path, copied: Copy) -> None:
+    tree = copied(finished, "second")
+    lock = (tree / "dvc.lock").read_bytes()
+    again = run(tree, "dvc", "repro")
+    assert again.returncode == 0, again.stdout
+    assert stages_run(again.stdout) == ["index"]  # it looks at the folder, and finds nothing new
+    assert "nothing new" in again.stdout
+    assert (tree / "dvc.lock").read_bytes() == lock
+
+
+def test_a_misspelt_key_is_refused_before_any_work(finished: Path, copied: Copy) -> None:
+    tree = copied(finished, "misspelt")
+    text = (tree / "params.yaml").read_text()
+    (tree / "params.yaml").write_text(text.replace("ema_decay:", "ema_decya:"))
+    refused = run(tree, "dvc", "repro")
+    assert refused.returncode != 0
+    assert "train.ema_decya is not a parameter; did you mean ema_decay?" in refused.stdout
+    assert "train.ema_decay is missing" in refused.stdout
+    assert (tree / "artifacts/evaluate/metrics.json").is_file()
+    alone = run(tree, "dvdgan", "train")
+    assert alone.returncode == 2
+
+
+def test_an_impossible_crop_is_refused_in_words(finished: Path, copied: Copy) -> None:
+    tree = copied(finished, "crop")
+    edit(tree, "resolution", 64)
+    refused = run(tree, "dvc", "repro")
+    assert refused.returncode != 0
+    assert "no 64 x 64 crop fits; set shard.short_side >= 64" in refused.stdout
+
+
+def test_a_learning_rate_reruns_training_and_what_follows(finished: Path, copied: Copy) -> None:
+    tree = copied(finished, "rate")
+    edit(tree, "generator_learning_rate", 0.0002)
+    dry = run(tree, "dvc", "repro", "--dry")
+    assert stages_run(dry.stdout)[:2] == ["index", "train"]
+    assert "shard" not in stages_run(dry.stdout)
+    assert "reference" not in stages_run(dry.stdout)
+
+
+def test_report_params_rerun_the_report_alone(finished: Path, copied: Copy) -> None:
+    tree = copied(finished, "report")
+    edit(tree, "samples_per_class", 1)
+    again = run(tree, "dvc", "repro")
+    assert again.returncode == 0, again.stdout
+    assert stages_run(again.stdout) == ["index", "report"]
+
+
+def test_going_back_to_old_params_is_a_cache_hit(finished: Path, copied: Copy) -> None:
+    tree = copied(finished, "back")
+    lock, params = (tree / "dvc.lock").read_bytes(), (tree / "params.yaml").read_text()
+    edit(tree, "components", 3)
+    assert run(tree, "dvc", "repro").returncode == 0
+    assert (tree / "dvc.lock").read_bytes() != lock
+    (tree / "params.yaml").write_text(params)
+    back = run(tree, "dvc", "repro")
+    assert back.returncode == 0, back.stdout
+    assert "Stage 'monitor' is cached" in back.stdout
+    assert (tree / "dvc.lock").read_bytes() == lock
+
+
+def test_a_new_video_is_noticed(finished: Path, copied: Copy) -> None:
+    tree = copied(finished, "new")
+    videos = sorted((tree / "data/synthetic/square_down").iterdir())
+    shutil.copy(videos[0], videos[0].with_name("another.mp4"))
+    dry = run(tree, "dvc", "repro", "shard")
+    assert dry.returncode == 0, dry.stdout
+    assert stages_run(dry.stdout) == ["index", "shard"]
