@@ -48,7 +48,6 @@ def index(params: Params = PARAMS, workers: Workers = None) -> None:
     from dvdgan.config import load_config
     from dvdgan.stages import index as stage
 
-    _interrupt_on_signals()
     stage.run(load_config(params), workers)
 
 
@@ -63,7 +62,6 @@ def shard(params: Params = PARAMS, workers: Workers = None) -> None:
     from dvdgan.config import load_config
     from dvdgan.stages import shard as stage
 
-    _interrupt_on_signals()
     stage.run(load_config(params), workers)
 
 
@@ -107,7 +105,6 @@ def train(params: Params = PARAMS) -> None:
     from dvdgan.config import load_config
     from dvdgan.stages import train as stage
 
-    _interrupt_on_signals()
     stage.run(load_config(params))
 
 
@@ -216,7 +213,7 @@ def synthetic(
 
 
 def _interrupt_on_signals() -> None:
-    """Turn SIGINT and SIGTERM into InterruptedRunError, so that the trainer is asked to save."""
+    """Turn SIGINT and SIGTERM into InterruptedRunError: a trainer saves, workers are ended."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise InterruptedRunError(f"{signal.Signals(number).name} received")
@@ -232,11 +229,12 @@ def main() -> None:
         from dvdgan.guard.lifeline import die_with_parent
 
         die_with_parent()
+    _interrupt_on_signals()
     try:
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
-    except (InterruptedRunError, KeyboardInterrupt) as error:
+    except InterruptedRunError as error:
         print(f"interrupted: {error}; the same command goes on from here", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)

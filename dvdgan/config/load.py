@@ -29,7 +29,7 @@ def load_config(path: Path = Path("params.yaml")) -> Config:
         )
     try:
         raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError) as error:  # ValueError: not UTF-8, or no such date or number
         raise UserError(
             f"{path} is not valid YAML", where=str(error), todo="mend the line named above"
         ) from error
@@ -59,18 +59,6 @@ def fingerprint(*parts: BaseModel | str) -> str:
     """16 hex digits that change when any section or string of ``parts`` does."""
     plain = [part.model_dump() if isinstance(part, BaseModel) else part for part in parts]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """Lines `key: old -> new` for every value that differs between two nested dicts."""
-    lines: list[str] = []
-    for key in sorted(old.keys() | new.keys()):
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            lines += differences(before, after, f"{prefix}{key}.")
-        elif before != after:
-            lines.append(f"{prefix}{key}: {before!r} -> {after!r}")
-    return lines
 
 
 def _flatten(raw: dict[Any, Any], prefix: str = "") -> dict[str, Any]:

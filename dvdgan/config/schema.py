@@ -25,7 +25,13 @@ POOLED_PER_WIDTH = 8
 class Section(BaseModel):
     """A section of params.yaml: no unknown keys, no type coercion, no change after loading."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,  # they become docs/params.md
+    )
 
 
 class Clip(Section):
@@ -48,7 +54,7 @@ class Index(Section):
     """Which videos there are, which are refused, and how they are split."""
 
     root: Annotated[str, Field(min_length=1)]
-    """Folder of classes: <root>/<class>/<video>. Relative paths start at params.yaml."""
+    """Folder of classes: `<root>/<class>/<video>`. Relative paths start at params.yaml."""
     groups: str | None
     """CSV with a column `file` (relative to root) and a column `group`; videos of one group never
     straddle train and test. null: every video is its own group."""
@@ -87,10 +93,13 @@ class Features(Section):
     width: Annotated[int, Field(ge=4, le=128)]
     """Channels of its first layer; the pooled feature has 8 x width."""
     steps: Count
+    """Optimiser steps."""
     batch_size: Count
     """Clips per training step."""
     learning_rate: Rate
+    """The highest rate of one cycle (Adam)."""
     seed: Seed
+    """Initial weights and order of clips."""
 
 
 class Reference(Section):
@@ -134,16 +143,21 @@ class Train(Section):
     """Optimisation (paper 2.2, A.3)."""
 
     steps: Count
-    """Generator updates."""
+    """Generator updates (paper: up to 300,000)."""
     batch_size: Annotated[int, Field(ge=2)]
-    """Clips per update over all processes together."""
+    """Clips per update over all processes together (paper: 512)."""
     discriminator_steps: Count
     """D updates per G update (paper: 2)."""
     generator_learning_rate: Rate
+    """Of G's Adam (paper: 0.0001)."""
     discriminator_learning_rate: Rate
+    """Of the Adam of both discriminators (paper: 0.0002)."""
     adam_beta1: Decay
+    """Decay of Adam's first moment (ours, as BigGAN: 0)."""
     adam_beta2: Decay
+    """Decay of Adam's second moment (ours, as BigGAN: 0.999)."""
     adam_epsilon: Annotated[float, Field(gt=0)]
+    """Added to Adam's denominator (ours, as BigGAN: 0.000001)."""
     ema_decay: Decay
     """Decay of the average of G's weights used for sampling (paper: 0.9999)."""
     ema_start: Annotated[int, Field(ge=0)]
@@ -153,14 +167,16 @@ class Train(Section):
     preview_every: Count
     """Steps between sample sheets of fixed latents."""
     seed: Seed
+    """Initial weights, order of clips, windows, crops, latents, classes and frames drawn."""
     guard: Guard
+    """Supervision of the run."""
 
 
 class Export(Section):
     """The model bundle."""
 
     standing_batches: Count
-    """Training-mode forwards that recompute the batch-norm statistics (at least 16)."""
+    """Training-mode forwards that recompute the batch-norm statistics (BigGAN: 16)."""
     standing_batch_size: Annotated[int, Field(ge=2)]
     """Clips per such forward."""
 
@@ -171,6 +187,7 @@ class Evaluate(Section):
     samples: Annotated[int, Field(ge=MINIMUM_CLIPS)]
     """Generated clips; compare only numbers with equal counts."""
     seed: Seed
+    """Latents of the generated clips."""
 
 
 class Monitor(Section):
@@ -186,6 +203,7 @@ class Report(Section):
     """The page a person looks at."""
 
     samples_per_class: Annotated[int, Field(ge=1, le=16)]
+    """Generated clips of each class, beside as many real ones."""
     max_classes: Annotated[int, Field(ge=1, le=64)]
     """Classes shown, in the order of their names."""
 

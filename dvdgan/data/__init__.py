@@ -1,0 +1,1 @@
+"""Videos in, clips out: inspection, splits, shards, the loader."""

@@ -1,25 +1,29 @@
 """Probe files in processes of their own: a decoder that crashes or hangs costs its file alone."""
 
-import multiprocessing
-import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired
 
 from dvdgan.data.refusal import Refusal, Refused
 from dvdgan.data.scan import Candidate
-from dvdgan.guard.lifeline import die_with_parent
-from dvdgan.progress import track
+from dvdgan.data.workers import worker_pool
+from dvdgan.progress import Progress
 from dvdgan.storage.local import sha256_of_file
 from dvdgan.video.decode import VideoError, VideoFacts, probe
 
 # Longer side over shorter side as shown; beyond it a stored frame is mostly never cropped.
 MAX_ELONGATION = 16
 
+# Files handed out per worker.
+AHEAD = 4
+
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -48,7 +52,10 @@ class Accepted:
     facts: VideoFacts
 
 
-def inspect(candidate: Candidate, root: Path, limits: Limits) -> Accepted | Refused:
+Outcome = Accepted | Refused
+
+
+def inspect(candidate: Candidate, root: Path, limits: Limits) -> Outcome:
     """Hash and decode one file; the facts, or the first reason against it."""
     file = root / candidate.path
     try:
@@ -89,54 +96,45 @@ def _objection(facts: VideoFacts, limits: Limits) -> tuple[Refusal, str] | None:
 
 def inspect_all(
     candidates: Sequence[Candidate], root: Path, limits: Limits, timeout_s: float, workers: int
-) -> list[Accepted | Refused]:
-    """Inspect every candidate; results in the order of ``candidates`` for any ``workers``."""
+) -> Iterator[tuple[Candidate, Outcome]]:
+    """Inspect every candidate in worker processes, each in ``timeout_s`` seconds.
+
+    Yields in the order they finish. A hang or a crash of the decoder is a refusal of its file; a
+    Python exception is a bug and is raised.
+    """
     task = partial(inspect, root=root, limits=limits)
-    outcomes = run_isolated(task, candidates, timeout_s, workers)
-    return [
-        outcome if not isinstance(outcome, Failure) else Refused(candidate.path, *outcome.why)
-        for candidate, outcome in zip(candidates, outcomes, strict=True)
-    ]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A task that did not come back."""
-
-    why: tuple[Refusal, str]
+    for candidate, future in run_isolated(task, candidates, timeout_s, workers):
+        try:
+            yield candidate, future.result()
+        except TimeoutError:
+            detail = f"not probed within {timeout_s:g} s"
+            yield candidate, Refused(candidate.path, Refusal.TIMED_OUT, detail)
+        except ProcessExpired as error:
+            detail = f"the decoder died (exit code {error.exitcode})"
+            yield candidate, Refused(candidate.path, Refusal.DECODER_CRASHED, detail)
 
 
 def run_isolated(
-    task: Callable[[Any], Result], inputs: Sequence[Any], timeout_s: float, workers: int
-) -> list[Result | Failure]:
-    """Run ``task`` on each input in worker processes, each given ``timeout_s`` seconds.
+    task: Callable[[Item], Result], items: Sequence[Item], timeout_s: float, workers: int
+) -> Iterator[tuple[Item, "Future[Result]"]]:
+    """Run ``task`` on each item in ``workers`` processes; yield item and future as they finish.
 
-    A hang or a crash becomes a Failure in its place; a Python exception is a bug and is raised.
+    No process is started where there is no item.
     """
-    if not inputs:
-        return []
-    # A fresh interpreter per worker: forking would copy locks that other threads may hold.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPool(
-        max_workers=min(workers, len(inputs)),
-        context=context,
-        initializer=die_with_parent,
-        initargs=(signal.SIGKILL,),
-    )
-    try:
-        futures = [pool.schedule(task, args=(item,), timeout=timeout_s) for item in inputs]
-        progress = track(futures, "index", len(futures), "files")
-        return [_outcome(future, timeout_s) for future in progress]
-    finally:
-        # Everything is done, or an error or Ctrl-C makes the rest pointless.
-        pool.stop()  # type: ignore[no-untyped-call]
-        pool.join()
-
-
-def _outcome(future: Any, timeout_s: float) -> Any:
-    try:
-        return future.result()
-    except TimeoutError:
-        return Failure((Refusal.TIMED_OUT, f"not probed within {timeout_s:g} s"))
-    except ProcessExpired as error:
-        return Failure((Refusal.DECODER_CRASHED, f"the decoder died (exit code {error.exitcode})"))
+    if not items:
+        return
+    rest = iter(items)
+    running: dict[Future[Result], Item] = {}
+    with (
+        Progress("index", len(items), "files") as progress,
+        worker_pool(min(workers, len(items))) as pool,
+    ):
+        while True:
+            # A few ahead keep the workers busy; all at once would fill the memory.
+            for item in islice(rest, AHEAD * workers - len(running)):
+                running[pool.schedule(task, args=(item,), timeout=timeout_s)] = item
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future
+                progress.advance()

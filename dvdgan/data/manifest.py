@@ -17,9 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dvdgan.data.inspection import Accepted, Limits, inspect_all
+from dvdgan.data.outcomes import keeping, read_outcomes
 from dvdgan.data.refusal import STRUCTURAL, Refused
 from dvdgan.data.scan import scan
 from dvdgan.data.splits import held_out_groups, read_groups, unite
+from dvdgan.data.tables import write_rows
 from dvdgan.errors import UserError
 from dvdgan.storage.local import atomic_file, write_json
 
@@ -51,20 +53,35 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Manifest:
-    """Rows of manifest.parquet (columns of SCHEMA) and of refused.csv, both sorted by path."""
+    """Rows of manifest.parquet (columns of SCHEMA) and of refused.csv, both sorted by path.
+
+    ``probed``: how many files had to be probed for it.
+    """
 
     videos: list[dict[str, Any]]
     refused: list[Refused]
+    probed: int
 
 
-def build_manifest(section: "Index", limits: Limits, workers: int) -> Manifest:
-    """Scan, probe, group and split; see the UserErrors of scan and read_groups."""
+def build_manifest(section: "Index", limits: Limits, workers: int, kept: Path) -> Manifest:
+    """Scan, probe, group and split; see the UserErrors of scan and read_groups.
+
+    ``kept`` is the file of outcomes that earlier runs with the same root and limits left: what
+    stands there is not probed again, what is new is added to it.
+    """
     root = Path(section.root)
     candidates, refused = scan(root)
-    outcomes = inspect_all(candidates, root, limits, section.timeout_s, workers)
+    known = read_outcomes(kept)
+    unknown = [candidate for candidate in candidates if candidate not in known]
+    with keeping(kept) as keep:
+        for candidate, outcome in inspect_all(unknown, root, limits, section.timeout_s, workers):
+            keep(candidate, outcome)
+            known[candidate] = outcome
+    outcomes = [known[candidate] for candidate in candidates]
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refused = refused + [outcome for outcome in outcomes if isinstance(outcome, Refused)]
-    return Manifest(_rows(accepted, section), sorted(refused, key=lambda row: row.path))
+    refused.sort(key=lambda row: row.path)
+    return Manifest(_rows(accepted, section), refused, len(unknown))
 
 
 def _rows(accepted: Sequence[Accepted], section: "Index") -> list[dict[str, Any]]:
@@ -130,8 +147,7 @@ def check(manifest: Manifest, max_refused: float, table: Path) -> None:
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
     """Write manifest.parquet, refused.csv and summary.json into ``folder``."""
-    with atomic_file(folder / "manifest.parquet") as aside:
-        pq.write_table(pa.Table.from_pylist(manifest.videos, schema=SCHEMA), aside)
+    write_rows(manifest.videos, SCHEMA, folder / "manifest.parquet")
     with (
         atomic_file(folder / "refused.csv") as aside,
         aside.open("w", encoding="utf-8", newline="") as file,

@@ -10,12 +10,17 @@ from dvdgan.data.refusal import Refusal, Refused
 from dvdgan.errors import UserError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
-    """A non-empty regular file in a class folder, not opened yet; ``path`` is relative, posix."""
+    """A non-empty regular file in a class folder, not opened yet; ``path`` is relative, posix.
+
+    ``size`` (bytes) and ``mtime_ns`` tell whether it has changed since it was last probed.
+    """
 
     path: str
     label_name: str
+    size: int
+    mtime_ns: int
 
 
 def scan(root: Path) -> tuple[list[Candidate], list[Refused]]:
@@ -82,7 +87,7 @@ def _scan_member(root: Path, path: str, label_name: str) -> Candidate | Refused:
         return Refused(shown, Refusal.NAME_NOT_UTF8, "the name is not UTF-8; rename it")
     if status.st_size == 0:
         return Refused(shown, Refusal.EMPTY_FILE, "0 bytes")
-    return Candidate(path, label_name)
+    return Candidate(path, label_name, status.st_size, status.st_mtime_ns)
 
 
 def printable(path: str) -> str:

@@ -5,34 +5,34 @@ processes writes the same bytes. A sample is `<id>.frames` (see frame_pack) and 
 """
 
 import hashlib
-import json
-import multiprocessing
-import signal
 import tarfile
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from webdataset import TarWriter
+from pebble import ProcessExpired
 
-from dvdgan.data.frame_pack import pack
 from dvdgan.data.manifest import TEST, TRAIN
-from dvdgan.errors import UserError
-from dvdgan.guard.lifeline import die_with_parent
-from dvdgan.progress import track
+from dvdgan.data.samples import changed, encode_sample, stored_shape
+from dvdgan.data.tables import write_rows
+from dvdgan.data.workers import worker_pool
+from dvdgan.progress import Progress
 from dvdgan.storage.local import atomic_file, read_json, sha256_of_file, write_json
-from dvdgan.video.decode import VideoError, frames
-from dvdgan.video.jpeg import encode_frame
-from dvdgan.video.transform import resize_short_side, resized_shape
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Shard
+
+# Finished samples that may wait for a slow one before them: a bound on memory.
+AHEAD = 64
+
+Row = dict[str, Any]
+Sample = dict[str, Any]
 
 SAMPLES = pa.schema(
     [
@@ -74,31 +74,53 @@ def plan_shards(videos: Iterable[dict[str, Any]], videos_per_shard: int) -> list
 def write_shards(
     plans: Sequence[Plan], root: Path, section: "Shard", work: Path, workers: int
 ) -> None:
-    """Write the tars that ``work`` does not hold yet into ``work``/shards, one process each.
+    """Write the tars that ``work`` does not hold yet into ``work``/shards.
 
-    A finished shard has its record in ``work``/done; an interrupted call keeps those and goes on
-    with the rest. Raises UserError naming a video that is no longer what the manifest says.
+    ``workers`` processes decode and encode; this one writes tar after tar. A finished shard has its
+    record in ``work``/done; an interrupted call keeps those and goes on with the rest. Raises
+    UserError naming a video that is no longer what the manifest says.
     """
     (work / "shards").mkdir(parents=True, exist_ok=True)
     for abandoned in (work / "shards").glob(".*.tmp"):  # by a call that was killed
         abandoned.unlink()
     missing = [plan for plan in plans if not _is_done(work, plan)]
-    task = partial(_write_shard, root=root, section=section, work=work)
-    processes = min(workers, len(missing))
-    if processes <= 1:
-        for plan in track(missing, "shard", len(missing), "shards"):
-            task(plan)
+    if not missing:
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        processes, context, initializer=die_with_parent, initargs=(signal.SIGKILL,)
-    ) as pool:
-        try:
-            for _ in track(pool.map(task, missing), "shard", len(missing), "shards"):
-                pass
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    rows = [row for plan in missing for row in plan.videos]
+    with (
+        Progress("shard", len(rows), "videos") as progress,
+        _encoded(rows, root, section, min(workers, len(rows))) as samples,
+    ):
+        for plan in missing:
+            _write_shard(plan, islice(samples, len(plan.videos)), section, work, progress)
+
+
+@contextmanager
+def _encoded(
+    rows: Sequence[Row], root: Path, section: "Shard", workers: int
+) -> Iterator[Iterator[Sample]]:
+    """Give the sample of each row, in their order; workers begin before the first is asked for."""
+    # Plain numbers, because unpickling the section would import pydantic in every worker.
+    task = partial(encode_sample, root=root, short_side=section.short_side, quality=section.quality)
+    if workers == 1:
+        yield map(task, rows)
+        return
+    with worker_pool(workers) as pool:
+        rest = iter(rows)
+        ahead = deque((row, pool.schedule(task, (row,))) for row in islice(rest, workers + AHEAD))
+
+        def in_order() -> Iterator[Sample]:
+            while ahead:
+                row, future = ahead.popleft()
+                ahead.extend((later, pool.schedule(task, (later,))) for later in islice(rest, 1))
+                try:
+                    sample = future.result()
+                except ProcessExpired as error:
+                    why = f"the decoder died (exit code {error.exitcode})"
+                    raise changed(row, root, why) from error
+                yield sample
+
+        yield in_order()
 
 
 def write_index(plans: Sequence[Plan], section: "Shard", fingerprint: str, work: Path) -> None:
@@ -107,8 +129,7 @@ def write_index(plans: Sequence[Plan], section: "Shard", fingerprint: str, work:
     classes = {row["label"]: row["class"] for plan in plans for row in plan.videos}
     shards = [record["shard"] for record in records]
     samples = [sample for record in records for sample in record["samples"]]
-    with atomic_file(work / "shards" / "samples.parquet") as aside:
-        pq.write_table(pa.Table.from_pylist(samples, schema=SAMPLES), aside)
+    write_rows(samples, SAMPLES, work / "shards" / "samples.parquet")
     index = {
         "classes": [classes[label] for label in sorted(classes)],
         "short_side": section.short_side,
@@ -136,15 +157,21 @@ def _is_done(work: Path, plan: Plan) -> bool:
     return bool(read_json(_record(work, plan))["shard"]["bytes"] == tar.stat().st_size)
 
 
-def _write_shard(plan: Plan, root: Path, section: "Shard", work: Path) -> None:
+def _write_shard(
+    plan: Plan, samples: Iterable[Sample], section: "Shard", work: Path, progress: Progress
+) -> None:
+    # Here, because it imports torch, seconds in which the workers are already decoding.
+    from webdataset import TarWriter
+
     path = work / "shards" / plan.name
     with (
         atomic_file(path) as aside,
         aside.open("wb") as file,
         TarWriter(file, mtime=0, user="root", group="root") as tar,
     ):
-        for row in plan.videos:
-            tar.write(_sample(row, root, section))
+        for sample in samples:
+            tar.write(sample)
+            progress.advance()
     counts = Counter(row["class"] for row in plan.videos)
     shard = {
         "name": plan.name,
@@ -163,7 +190,7 @@ def _located(path: Path, plan: Plan, section: "Shard") -> list[dict[str, Any]]:
     samples = []
     for row in plan.videos:
         member = members[f"{row['id']}.frames"]
-        height, width = _stored_shape(row, section)
+        height, width = stored_shape(row, section.short_side)
         samples.append(
             {
                 **{key: row[key] for key in ("id", "label", "split", "frames", "fps")},
@@ -175,45 +202,3 @@ def _located(path: Path, plan: Plan, section: "Shard") -> list[dict[str, Any]]:
             }
         )
     return samples
-
-
-def _sample(row: dict[str, Any], root: Path, section: "Shard") -> dict[str, Any]:
-    path = root / row["path"]
-    try:
-        if sha256_of_file(path) != row["sha256"]:
-            raise _changed(row, root, "its bytes are not those that were indexed")
-        # One decoded frame in memory at a time; only the JPEGs of one video are held.
-        jpegs = [
-            encode_frame(
-                resize_short_side(frame, section.short_side, row["sample_aspect"]),
-                section.quality,
-            )
-            for frame in frames(path)
-        ]
-    except (OSError, VideoError) as error:
-        raise _changed(row, root, str(error)) from error
-    if len(jpegs) != row["frames"]:
-        raise _changed(row, root, f"{len(jpegs)} frames decode, {row['frames']} were indexed")
-    height, width = _stored_shape(row, section)
-    facts = {
-        **{key: row[key] for key in ("id", "class", "label", "frames", "fps")},
-        "width": width,
-        "height": height,
-    }
-    return {
-        "__key__": row["id"],
-        "frames": pack(jpegs),
-        "json": json.dumps(facts, sort_keys=True, ensure_ascii=False).encode(),
-    }
-
-
-def _stored_shape(row: dict[str, Any], section: "Shard") -> tuple[int, int]:
-    return resized_shape(row["height"], row["width"], section.short_side, row["sample_aspect"])
-
-
-def _changed(row: dict[str, Any], root: Path, why: str) -> UserError:
-    return UserError(
-        f"the video {row['path']!r} is no longer what the manifest says: {why}",
-        where=str(root / row["path"]),
-        todo="run `dvdgan index` again",
-    )

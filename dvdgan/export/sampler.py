@@ -27,8 +27,9 @@ class Sampler:
         self.fps = fps
 
     @classmethod
-    def load(cls, bundle: Path, device: str = "cpu") -> "Sampler":
+    def load(cls, bundle: Path | str, device: str = "cpu") -> "Sampler":
         """Open a bundle folder written by `dvdgan export`."""
+        bundle = Path(bundle)
         config = read_json(bundle / CONFIG)
         generator = Generator(**config["generator"])
         bake(generator)

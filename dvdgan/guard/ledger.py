@@ -11,23 +11,17 @@ Event = dict[str, Any]
 def append(path: Path, event: Event) -> None:
     """Add one event as a JSON line and wait until it is on disk."""
     line = json.dumps(event, sort_keys=True, allow_nan=False)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    whole = len(_whole_lines(path))
+    with path.open("ab") as file:
+        file.truncate(whole)  # else a line cut off by a crash would swallow this one
+        file.write(f"{line}\n".encode())
         file.flush()
         os.fsync(file.fileno())
 
 
 def read(path: Path) -> list[Event]:
     """All events, oldest first; a last line cut off by a crash is ignored (its event is redone)."""
-    if not path.exists():
-        return []
-    events = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            events.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return events
+    return [json.loads(line) for line in _whole_lines(path).splitlines()]
 
 
 def evaluations(events: list[Event]) -> list[Event]:
@@ -67,3 +61,8 @@ def describe(event: Event) -> str:
     ]
     measured = ", ".join(figures) or "nothing finite"
     return f"step {event['step']}: {measured}, {event['verdict']}{reasons}"
+
+
+def _whole_lines(path: Path) -> bytes:
+    written = path.read_bytes() if path.exists() else b""
+    return written[: written.rfind(b"\n") + 1]

@@ -13,10 +13,14 @@ STOP_GRACE_SECONDS = 120.0
 
 
 class TrainerProcess:
-    """A trainer in a session of its own: a Ctrl-C at the terminal reaches only its supervisor."""
+    """A trainer in a session of its own: a Ctrl-C at the terminal reaches only its supervisor.
+
+    It ends when its supervisor does, however that ends.
+    """
 
     def __init__(self, run: RunFolder) -> None:
-        command = [*launcher(), "dvdgan.training", str(run.root)]
+        lifeline = [sys.executable, "-m", "dvdgan.guard.lifeline"]
+        command = [*lifeline, *launcher(), "dvdgan.training", str(run.root)]
         self._process = subprocess.Popen(command, start_new_session=True)
 
     def poll(self) -> int | None:

@@ -86,15 +86,13 @@ class RunFolder:
     def set_course(self, course: "Course") -> None:
         write_json(self.course_file, course.__dict__)
 
-    def move_aside(self, after: int, attempt: int) -> list[int]:
+    def move_aside(self, after: int, attempt: int) -> None:
         """Move every checkpoint later than step ``after`` to collapsed/<attempt>/."""
-        moved = [step for step in self.saved_steps() if step > after]
         target = self.collapsed / str(attempt)
         target.mkdir(parents=True, exist_ok=True)
-        for step in moved:
+        for step in [step for step in self.saved_steps() if step > after]:
             shutil.rmtree(target / step_name(step), ignore_errors=True)
             shutil.move(self.checkpoint(step), target / step_name(step))
-        return moved
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,9 @@ class PlainSteps:
         """Move later checkpoints aside and change the course: new draws, scaled learning rates."""
         old = run.course()
         course = Course(old.attempt + 1, old.learning_rate_scale * scale)
-        event = {
-            "event": "rolled_back",
-            "to_step": to_step,
-            "moved_aside": run.move_aside(after=to_step, attempt=old.attempt),
-            "reasons": reasons,
-        }
+        # How far the trainer had run on depends on timing, so the ledger does not tell.
+        run.move_aside(after=to_step, attempt=old.attempt)
+        event = {"event": "rolled_back", "to_step": to_step, "reasons": reasons}
         run.set_course(course)
         ledger.append(run.ledger, event | course.__dict__)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger
-from dvdgan.guard.run_folder import EXIT_NON_FINITE, Metrics, RunFolder
+from dvdgan.guard.run_folder import Metrics, RunFolder
 from dvdgan.guard.verdict import COLLAPSED, Verdict, judge
 from dvdgan.storage.local import read_json
 
@@ -60,7 +60,7 @@ def supervise(run: RunFolder, train: "Train", steps: Steps) -> int:
     no good checkpoint at all or the trainer failed.
     """
     while True:
-        verdict = _follow(run, train, steps)
+        verdict = _unanswered_collapse(run) or _follow(run, train, steps)
         if verdict is None or _rollbacks(run) >= train.guard.max_rollbacks:
             break
         to_step = ledger.last_good(ledger.read(run.ledger))
@@ -74,6 +74,14 @@ def supervise(run: RunFolder, train: "Train", steps: Steps) -> int:
             todo="lower both learning rates, or raise train.guard.worse_ratio if it is too strict",
         )
     return best
+
+
+def _unanswered_collapse(run: RunFolder) -> Verdict | None:
+    """The collapse a supervisor had noted when it was stopped, before it could roll back."""
+    last = next(reversed(ledger.read(run.ledger)), None)
+    if last is None or last["event"] != "evaluated" or last["verdict"] != COLLAPSED:
+        return None
+    return Verdict(COLLAPSED, last["reasons"])
 
 
 def _follow(run: RunFolder, train: "Train", steps: Steps) -> Verdict | None:
@@ -97,7 +105,7 @@ def _follow(run: RunFolder, train: "Train", steps: Steps) -> Verdict | None:
                 if verdict.state == COLLAPSED:
                     return verdict
             # What was saved before the end, or before a number broke, is judged first.
-            if code is not None and not (pending and code in (0, EXIT_NON_FINITE)):
+            if code is not None and not (pending and (code == 0 or run.failure.exists())):
                 return _ending(run, code)
             time.sleep(POLL_SECONDS)
     finally:
@@ -145,9 +153,9 @@ def _ending(run: RunFolder, code: int) -> Verdict | None:
         return None
     if code == EXIT_INTERRUPTED:
         raise InterruptedRunError("the trainer was stopped; its last checkpoint is saved")
-    if code == EXIT_NON_FINITE:
+    if run.failure.exists():  # a launcher of many processes does not pass their exit code on
         failure = read_json(run.failure)
-        return Verdict(COLLAPSED, [failure["what"]], failure["step"])
+        return Verdict(COLLAPSED, [failure["what"]])
     raise UserError(
         f"the trainer ended with exit code {code}",
         where=str(run.root),

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,11 +13,10 @@ HEALTHY, SUSPECT, COLLAPSED = "healthy", "suspect", "collapsed"
 
 @dataclass(frozen=True)
 class Verdict:
-    """healthy | suspect | collapsed, why, and the step at which the trouble began."""
+    """healthy | suspect | collapsed, and why."""
 
     state: str
     reasons: list[str] = field(default_factory=list)
-    since_step: int | None = None
 
 
 def judge(
@@ -31,20 +31,20 @@ def judge(
     broken = [name for name, value in metrics.items() if value is None]
     fvd = metrics["FVD"]
     if broken or fvd is None:
-        return Verdict(COLLAPSED, [f"{', '.join(broken)} not finite at step {step}"], step)
+        return Verdict(COLLAPSED, [f"{', '.join(broken)} not finite at step {step}"])
     healthy = [event["metrics"]["FVD"] for event in history if event["verdict"] == HEALTHY]
     best = min(healthy, default=math.inf)
     if fvd <= guard.worse_ratio * best:
         return Verdict(HEALTHY)
-    streak = [step]
-    for event in reversed(history):
-        if event["verdict"] != SUSPECT:
-            break
-        streak.insert(0, event["step"])
+    streak = 1 + sum(1 for _ in takewhile(_is_suspect, reversed(history)))
     reason = (
         f"FVD {fvd:.4g} at step {step} is more than {guard.worse_ratio:g} times the "
         f"best, {best:.4g}"
     )
-    if len(streak) < guard.patience:
-        return Verdict(SUSPECT, [reason], streak[0])
-    return Verdict(COLLAPSED, [f"{reason}, as at {len(streak)} checkpoints in a row"], streak[0])
+    if streak < guard.patience:
+        return Verdict(SUSPECT, [reason])
+    return Verdict(COLLAPSED, [f"{reason}, as at {streak} checkpoints in a row"])
+
+
+def _is_suspect(event: dict[str, Any]) -> bool:
+    return bool(event["verdict"] == SUSPECT)

@@ -6,7 +6,6 @@ from torch.nn.functional import conv2d
 
 from dvdgan.models import spectral
 
-
 UPDATE_BIAS = 1.0
 
 

@@ -1,0 +1,1 @@
+"""In which respects generated clips have drifted from real ones."""

@@ -1,22 +1,32 @@
 """`dvdgan index`: probe every video below index.root; accept or refuse it, with the reason."""
 
+import json
 import os
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dvdgan.config import fingerprint
 from dvdgan.data.inspection import Limits
-from dvdgan.data.manifest import build_manifest, check, summarise, write_manifest
+from dvdgan.data.manifest import Manifest, build_manifest, check, summarise, write_manifest
 from dvdgan.errors import UserError
 from dvdgan.stages.artefacts import INDEX, RUNS
-from dvdgan.storage.local import atomic_directory
+from dvdgan.storage.local import atomic_directory, sha256_of_file
 
 if TYPE_CHECKING:
     from dvdgan.config import Config
+
+# The code that decides what becomes of a file.
+PROBING_CODE = ("data/inspection.py", "data/outcomes.py", "video/decode.py")
 
 
 def run(config: "Config", workers: int | None = None) -> None:
     """Write artifacts/index; ``workers`` processes (default: one per core) change no byte of it.
 
-    Raises UserError; where too much is refused, the tables are left in .runs/index to be read.
+    What becomes of each file is kept in .runs/index: an interrupted run goes on where it was, and
+    a later one probes only what is new or changed. Raises UserError; where too much is refused,
+    the tables are left in .runs/index to be read.
     """
     limits = Limits(
         min_short_side=config.index.min_short_side,
@@ -24,7 +34,8 @@ def run(config: "Config", workers: int | None = None) -> None:
         clip_frames=config.clip.frames,
         clip_stride=config.clip.stride,
     )
-    manifest = build_manifest(config.index, limits, workers or os.cpu_count() or 1)
+    kept = RUNS / "index" / _mark(config.index.root, limits) / "outcomes.jsonl"
+    manifest = build_manifest(config.index, limits, workers or os.cpu_count() or 1, kept)
     try:
         check(manifest, config.index.max_refused, table=RUNS / "index" / "refused.csv")
     except UserError:
@@ -32,9 +43,20 @@ def run(config: "Config", workers: int | None = None) -> None:
         raise
     with atomic_directory(INDEX) as aside:
         write_manifest(manifest, aside)
+    print(_described(manifest, config.index.root))
+
+
+def _mark(root: str, limits: Limits) -> str:
+    package = Path(__file__).parents[1]
+    code = [sha256_of_file(package / name) for name in PROBING_CODE]
+    return fingerprint(root, json.dumps(asdict(limits)), version("av"), *code)
+
+
+def _described(manifest: Manifest, root: str) -> str:
     summary = summarise(manifest)
-    print(
-        f"index: {summary['videos']} videos in {len(summary['classes'])} classes "
-        f"({summary['splits']['train']} train, {summary['splits']['test']} test), "
+    found = f"{manifest.probed} files probed" if manifest.probed else "nothing new"
+    return (
+        f"index: {found} below {root}: {summary['videos']} videos in {len(summary['classes'])} "
+        f"classes ({summary['splits']['train']} train, {summary['splits']['test']} test), "
         f"{len(manifest.refused)} refused -> {INDEX}"
     )

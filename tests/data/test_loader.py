@@ -21,7 +21,8 @@ from dvdgan.video.encode import encode_mp4
 
 
 def shards_of(root: Path, work: Path, short_side: int = 32) -> Path:
-    manifest = build_manifest(section(root), Limits(32, 10**6, 12, 2), workers=1)
+    limits = Limits(32, 10**6, 12, 2)
+    manifest = build_manifest(section(root), limits, 1, work / "outcomes.jsonl")
     params = Shard(short_side=short_side, quality=95, videos_per_shard=4)
     plans = plan_shards(manifest.videos, params.videos_per_shard)
     write_shards(plans, root, params, work, workers=1)

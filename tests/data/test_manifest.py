@@ -17,6 +17,8 @@ from dvdgan.storage.local import read_json, sha256_of_file
 
 LIMITS = Limits(min_short_side=32, max_pixels=9_437_184, clip_frames=12, clip_stride=1)
 
+KEPT = "outcomes.jsonl"
+
 ACCEPTED = {  # name: frames
     **dict.fromkeys(["alpha_qtrle.mov", "alpha_vp9.webm"], 15),
     **dict.fromkeys(["anim.gif", "odd_101x57_444.mp4", "odd_101x57_420.webm", "sar_2_1.mp4"], 20),
@@ -79,7 +81,7 @@ def section(root: Path, **changes: object) -> Index:
 
 
 def test_every_hostile_file_has_its_expected_outcome(hostile_files: Path, tmp_path: Path) -> None:
-    manifest = build_manifest(section(hostile_files.parent), LIMITS, workers=2)
+    manifest = build_manifest(section(hostile_files.parent), LIMITS, 2, tmp_path / KEPT)
     refused = {row.path.partition("/")[2]: row for row in manifest.refused}
     assert {row["path"].partition("/")[2]: row["frames"] for row in manifest.videos} == ACCEPTED
     assert {name: row.reason for name, row in refused.items()} == {
@@ -121,7 +123,7 @@ def awkward_root(tmp_path: Path, synthetic_videos: Path) -> Path:
 
 
 def test_what_is_no_file_is_never_opened(awkward_root: Path, tmp_path: Path) -> None:
-    manifest = build_manifest(section(awkward_root), LIMITS, workers=1)
+    manifest = build_manifest(section(awkward_root), LIMITS, 1, tmp_path / KEPT)
     assert {row.path: row.reason for row in manifest.refused} == {
         "empty": Refusal.EMPTY_CLASS,
         "notes.txt": Refusal.NOT_IN_A_CLASS_FOLDER,
@@ -144,8 +146,11 @@ def test_what_is_no_file_is_never_opened(awkward_root: Path, tmp_path: Path) -> 
 def test_workers_change_no_byte(synthetic_videos: Path, tmp_path: Path) -> None:
     digests = []
     for workers in (1, 2):
-        write_manifest(build_manifest(section(synthetic_videos), LIMITS, workers), tmp_path)
-        digests.append([sha256_of_file(path) for path in sorted(tmp_path.iterdir())])
+        kept, out = tmp_path / f"kept{workers}" / KEPT, tmp_path / f"out{workers}"
+        manifest = build_manifest(section(synthetic_videos), LIMITS, workers, kept)
+        assert manifest.probed == 12
+        write_manifest(manifest, out)
+        digests.append([sha256_of_file(path) for path in sorted(out.iterdir())])
     assert digests[0] == digests[1]
 
 
@@ -154,14 +159,14 @@ def test_groups_of_a_table_stay_together(synthetic_videos: Path, tmp_path: Path)
     table = tmp_path / "groups.csv"
     table.write_text("file,take\n" + "".join(f"{path},{path.stem}\n" for path in paths))
     changes = {"groups": str(table), "group_column": "take", "test_fraction": 0.5}
-    manifest = build_manifest(section(synthetic_videos, **changes), LIMITS, workers=1)
+    manifest = build_manifest(section(synthetic_videos, **changes), LIMITS, 1, tmp_path / KEPT)
     splits = {(row["group"], row["split"]) for row in manifest.videos}
     assert len(splits) == 3
     assert sum(split == "test" for _, split in splits) == 2
 
 
-def test_too_many_refusals_stop_the_stage(awkward_root: Path) -> None:
-    manifest = build_manifest(section(awkward_root), LIMITS, workers=1)
+def test_too_many_refusals_stop_the_stage(awkward_root: Path, tmp_path: Path) -> None:
+    manifest = build_manifest(section(awkward_root), LIMITS, 1, tmp_path / KEPT)
     files = 12 + sum(row.reason not in STRUCTURAL for row in manifest.refused)
     assert files == 15
     check(manifest, max_refused=0.2, table=Path("refused.csv"))
@@ -170,11 +175,15 @@ def test_too_many_refusals_stop_the_stage(awkward_root: Path) -> None:
 
 
 def test_roots_without_videos(tmp_path: Path) -> None:
+    root, kept = tmp_path / "root", tmp_path / KEPT
     with pytest.raises(UserError, match="does not exist"):
-        build_manifest(section(tmp_path / "absent"), LIMITS, workers=1)
+        build_manifest(section(root), LIMITS, 1, kept)
+    root.mkdir()
     with pytest.raises(UserError, match="is empty"):
-        build_manifest(section(tmp_path), LIMITS, workers=1)
-    (tmp_path / "class").mkdir()
-    manifest = build_manifest(section(tmp_path), LIMITS, workers=1)
+        build_manifest(section(root), LIMITS, 1, kept)
+    (root / "class").mkdir()
+    manifest = build_manifest(section(root), LIMITS, 1, kept)
     with pytest.raises(UserError, match="none of 0 files"):
         check(manifest, 1.0, table=Path("refused.csv"))
+    write_manifest(manifest, tmp_path / "out")
+    assert read_manifest(tmp_path / "out" / "manifest.parquet") == []

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import webdataset
 
 from dvdgan.config.load import load_config
 from dvdgan.config.schema import Config
+from dvdgan.data import shards
 from dvdgan.data.manifest import read_manifest
 from dvdgan.data.synthetic import read_frame_number
 from dvdgan.errors import UserError
@@ -56,12 +56,14 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_tars_are_plain_webdataset(project: Config) -> None:
+    import webdataset  # here, since worker processes import this file
+
     shard.run(project, workers=1)
-    shards = Path("artifacts/shards")
+    folder = Path("artifacts/shards")
     manifest = {row["id"]: row for row in read_manifest(Path("artifacts/index/manifest.parquet"))}
     seen = {}
-    for entry in read_json(shards / "index.json")["shards"]:
-        tar = shards / entry["name"]
+    for entry in read_json(folder / "index.json")["shards"]:
+        tar = folder / entry["name"]
         assert (entry["bytes"], entry["sha256"]) == (tar.stat().st_size, sha256_of_file(tar))
         samples = list(webdataset.WebDataset(str(tar), shardshuffle=False))
         assert len(samples) == entry["videos"] == sum(entry["classes"].values())
@@ -110,16 +112,16 @@ def test_a_killed_run_is_resumed_to_the_same_bytes(project: Config) -> None:
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from pathlib import Path\n"
         "from test_shards import configured\n"
-        "from dvdgan.data import shards\n"
+        "from dvdgan.data import samples\n"
         "from dvdgan.stages import shard\n"
-        "decode, calls = shards.frames, []\n"
+        "decode, calls = samples.frames, []\n"
         "def stalling(path):\n"
         "    calls.append(path)\n"
         "    if len(calls) == 5:\n"
         "        Path('stalled').touch()\n"
         "        time.sleep(600)\n"
         "    return decode(path)\n"
-        "shards.frames = stalling\n"
+        "samples.frames = stalling\n"
         "shard.run(configured(Path('videos')), workers=1)\n"
     )
     process = subprocess.Popen(
@@ -150,6 +152,29 @@ def test_a_changed_or_missing_video_is_named(project: Config) -> None:
     victim.unlink()
     with pytest.raises(UserError, match=r"circle_right/001\.mp4.*No such file"):
         shard.run(project, workers=1)
+
+
+def crash(row: dict[str, object], **_: object) -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def test_a_video_that_kills_the_decoder_is_named(
+    project: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "encode_sample", crash)
+    with pytest.raises(UserError, match=r"mp4.*the decoder died \(exit code -11\)"):
+        shard.run(project, workers=2)
+
+
+def test_how_far_workers_are_ahead_changes_no_byte(
+    project: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "AHEAD", 1)
+    shard.run(project, workers=2)
+    narrow = digests(Path("artifacts/shards"))
+    monkeypatch.setattr(shards, "AHEAD", 64)
+    shard.run(project, workers=2)
+    assert digests(Path("artifacts/shards")) == narrow
 
 
 def test_without_a_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,7 +114,9 @@ def test_a_deployment_run_gives_what_dvc_repro_gives(local: Local, finished: Pat
 
 def test_a_cancelled_run_stops_everything_and_can_go_on(local: Local) -> None:
     text = (local.tree / "params.yaml").read_text()
-    (local.tree / "params.yaml").write_text(text.replace("train:\n  steps: 24", "train:\n  steps: 4000"))
+    (local.tree / "params.yaml").write_text(
+        text.replace("train:\n  steps: 24", "train:\n  steps: 4000")
+    )
     started = prefect(local, "deployment", "run", "pipeline/pipeline")
     assert started.returncode == 0, started.stderr
     deadline = time.monotonic() + 240

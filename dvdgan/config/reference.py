@@ -1,0 +1,75 @@
+"""docs/params.md from the schema: `python -m dvdgan.config.reference > docs/params.md`."""
+
+from collections.abc import Iterator
+from typing import Any, Literal, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic.fields import FieldInfo
+
+from dvdgan.config.schema import Config, Section
+
+INTRODUCTION = """# Parameters
+
+Every key of `params.yaml`. All of them must be given, and no others; `dvdgan check` tells every
+problem of a file at once. Where the paper gives a value, it stands in brackets.
+
+This page is made from `dvdgan/config/schema.py`: `python -m dvdgan.config.reference >
+docs/params.md`.
+"""
+
+TYPES: dict[Any, str] = {int: "whole number", float: "number", str: "text", type(None): "null"}
+SIGNS = {Ge: "at least {.ge}", Gt: "above {.gt}", Le: "at most {.le}", Lt: "below {.lt}"}
+
+
+def params_page() -> str:
+    """The page as Markdown: a table for every section, a row for every key."""
+    return INTRODUCTION + "".join(_table(name, section) for name, section in _sections("", Config))
+
+
+def _sections(prefix: str, section: type[Section]) -> Iterator[tuple[str, type[Section]]]:
+    for name, field in section.model_fields.items():
+        if _is_section(field):
+            kind: Any = field.annotation
+            yield f"{prefix}{name}", kind
+            yield from _sections(f"{prefix}{name}.", kind)
+
+
+def _is_section(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+
+
+def _table(name: str, section: type[Section]) -> str:
+    rows = [
+        f"| `{key}` | {_kind(field)} | {_allowed(field)} | {_one_line(field.description)} |\n"
+        for key, field in section.model_fields.items()
+        if not _is_section(field)
+    ]
+    head = f"\n## {name}\n{_one_line(section.__doc__)}\n\n| key | type | allowed | meaning |\n"
+    return head + "|---|---|---|---|\n" + "".join(rows)
+
+
+def _kind(field: FieldInfo) -> str:
+    if get_origin(field.annotation) is Literal:
+        return TYPES[type(get_args(field.annotation)[0])]
+    return " or ".join(TYPES[kind] for kind in get_args(field.annotation) or [field.annotation])
+
+
+def _allowed(field: FieldInfo) -> str:
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(map(str, get_args(field.annotation)))
+    return ", ".join(filter(None, map(_bound, field.metadata)))
+
+
+def _bound(limit: Any) -> str:
+    if isinstance(limit, MinLen):
+        return "not empty"
+    sign = SIGNS.get(type(limit))
+    return sign.format(limit) if sign else ""
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+if __name__ == "__main__":
+    print(params_page(), end="")

@@ -1,0 +1,86 @@
+"""Kept outcomes: no byte differs with or without them, and what changed is probed anew."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from test_manifest import KEPT, LIMITS, section
+
+from dvdgan.data import inspection
+from dvdgan.data.inspection import Accepted, Outcome
+from dvdgan.data.manifest import build_manifest, write_manifest
+from dvdgan.data.outcomes import keeping, read_outcomes
+from dvdgan.data.refusal import Refusal, Refused
+from dvdgan.data.scan import Candidate
+from dvdgan.storage.local import sha256_of_file
+from dvdgan.video.decode import VideoFacts
+
+
+@pytest.fixture
+def root(tmp_path: Path, synthetic_videos: Path) -> Path:
+    """Twelve good videos and one bad one."""
+    folder = tmp_path / "videos"
+    shutil.copytree(synthetic_videos, folder)
+    (folder / "circle_right" / "bad\n.mp4").write_bytes(b"no video")
+    return folder
+
+
+def manifest_of(root: Path, kept: Path, out: Path) -> tuple[int, list[str]]:
+    """How many files were probed, and the digests of what was written."""
+    manifest = build_manifest(section(root), LIMITS, 2, kept)
+    write_manifest(manifest, out)
+    return manifest.probed, [sha256_of_file(path) for path in sorted(out.iterdir())]
+
+
+def test_a_second_run_probes_nothing_and_writes_the_same(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probed, cold = manifest_of(root, tmp_path / KEPT, tmp_path / "out")
+    assert probed == 13
+    monkeypatch.delattr(inspection, "worker_pool")
+    assert manifest_of(root, tmp_path / KEPT, tmp_path / "out") == (0, cold)
+
+
+def test_only_what_changed_is_probed_anew(root: Path, tmp_path: Path) -> None:
+    manifest_of(root, tmp_path / KEPT, tmp_path / "out")
+    first, second, third = sorted((root / "ring_growing").iterdir())
+    os.utime(first, ns=(1, 1))  # another time, equal bytes
+    third.unlink()
+    kept_time = second.stat().st_mtime_ns
+    second.write_bytes(second.read_bytes() + b"\0" * 8)  # other bytes, equal time
+    os.utime(second, ns=(kept_time, kept_time))
+    shutil.copy(first, root / "ring_growing" / "new.mp4")
+    probed, warm = manifest_of(root, tmp_path / KEPT, tmp_path / "out")
+    assert probed == 3
+    assert (13, warm) == manifest_of(root, tmp_path / "fresh" / KEPT, tmp_path / "fresh_out")
+
+
+def test_half_a_line_costs_its_file_alone(root: Path, tmp_path: Path) -> None:
+    kept = tmp_path / KEPT
+    _, whole = manifest_of(root, kept, tmp_path / "out")
+    kept.write_bytes(kept.read_bytes()[:-20])
+    assert manifest_of(root, kept, tmp_path / "out") == (1, whole)
+    assert manifest_of(root, kept, tmp_path / "out") == (0, whole)
+
+
+def test_outcomes_come_back_as_they_were(tmp_path: Path) -> None:
+    facts = VideoFacts(7, 1000 / 1001, 64, 48, 0.1 + 0.2, 1e-300, "h264")
+    outcomes: dict[Candidate, Outcome] = {
+        Candidate(path, "класс", size, 2**62): Accepted(path, "класс", "0f" * 32, facts)
+        for size, path in enumerate(["класс/é.mp4", "класс/e\u0301.mp4", 'класс/\n\r"\\\u2028'])
+    }
+    refused = Candidate("класс/🎞", "класс", 9, 0)
+    outcomes[refused] = Refused("класс/🎞", Refusal.TOO_SHORT, "1 frame; needs 12")
+    with keeping(tmp_path / KEPT) as keep:
+        for candidate, outcome in outcomes.items():
+            keep(candidate, outcome)
+            assert read_outcomes(tmp_path / KEPT)[candidate] == outcome  # at once, not at the end
+    assert read_outcomes(tmp_path / KEPT) == outcomes
+
+
+@pytest.mark.parametrize("reason", [Refusal.TIMED_OUT, Refusal.DECODER_CRASHED, Refusal.UNREADABLE])
+def test_what_may_pass_is_tried_again(tmp_path: Path, reason: Refusal) -> None:
+    with keeping(tmp_path / KEPT) as keep:
+        keep(Candidate("a/1.mp4", "a", 1, 1), Refused("a/1.mp4", reason, "this time"))
+    assert read_outcomes(tmp_path / KEPT) == {}

@@ -1,0 +1,158 @@
+"""The bundle: what a user samples from, with torch and safetensors alone."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from dvdgan.export.bundle import Origin, Standing, trained_sampler, untrained_sampler, write_bundle
+from dvdgan.export.sampler import Sampler
+from dvdgan.models.generator import Generator
+from dvdgan.storage.local import read_json, sha256_of_tree
+
+CLASSES = ["bend", "jack", "wave"]
+ARGUMENTS = {
+    "classes": 3,
+    "resolution": 32,
+    "frames": 4,
+    "channels": 1,
+    "latent_dim": 8,
+    "class_dim": 6,
+}
+STANDING = Standing(batches=3, batch_size=8)
+FACTS = {"step": 7, "training run": "0123456789abcdef"}
+LABELS = torch.tensor([0, 1, 2, 2, 1])
+
+
+@pytest.fixture
+def origin() -> Origin:
+    return Origin(ARGUMENTS, CLASSES, torch.tensor([0, 1, 1, 2, 2, 2]), fps=12.5)
+
+
+@pytest.fixture
+def average(tmp_path: Path) -> Path:
+    """The averaged weights of a checkpoint, some training-mode forwards old."""
+    torch.manual_seed(1)
+    generator = Generator(**ARGUMENTS).train()
+    for parameter in generator.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    for _ in range(5):
+        generator(torch.randn(4, 8), torch.tensor([0, 1, 2, 2]))
+    path = tmp_path / "average.safetensors"
+    save_file(generator.state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def bundle(origin: Origin, average: Path, tmp_path: Path) -> Path:
+    write_bundle(trained_sampler(average, origin, STANDING), origin, FACTS, tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+ALONE = """
+import sys
+
+BLOCKED = {"accelerate", "av", "boto3", "dvc", "evidently", "matplotlib", "pandas", "PIL",
+           "prefect", "pyarrow", "pydantic", "ruamel", "simplejpeg", "typer", "webdataset"}
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ImportError(f"{name} is not installed here")
+
+sys.meta_path.insert(0, Refuse())
+from pathlib import Path
+from safetensors.torch import save_file
+
+exec(Path("artifacts/model/README.md").read_text().split("```")[1].removeprefix("python"))
+assert videos.shape == (4, 4, 3, 32, 32)
+save_file({"videos": sampler.sample(torch.tensor([0, 1, 2, 2, 1]), seed=5)}, sys.argv[1])
+"""
+
+
+def test_the_card_s_code_runs_where_only_torch_and_safetensors_are(
+    bundle: Path, average: Path, origin: Origin, tmp_path: Path
+) -> None:
+    written = tmp_path / "videos.safetensors"
+    (tmp_path / "artifacts").mkdir()
+    bundle.rename(tmp_path / "artifacts" / "model")
+    subprocess.run([sys.executable, "-c", ALONE, str(written)], check=True, cwd=tmp_path)
+    videos = load_file(written)["videos"]
+    assert videos.shape == (5, 4, 3, 32, 32)
+    assert videos.dtype == torch.uint8
+    here = trained_sampler(average, origin, STANDING).sample(LABELS, seed=5)
+    assert (videos.int() - here.int()).abs().max() <= 1
+    assert videos.float().std() > 5
+
+
+def test_a_video_depends_on_its_number_and_label_alone(bundle: Path) -> None:
+    sampler = Sampler.load(bundle)
+    together = sampler.sample(LABELS, seed=5).int()
+    for number, label in enumerate(LABELS):
+        alone = sampler.sample(label[None], seed=5, first=number).int()
+        assert (alone[0] - together[number]).abs().max() <= 1
+    others = LABELS.clone()
+    others[[0, 1, 3, 4]] = 0
+    assert (sampler.sample(others, seed=5).int()[2] - together[2]).abs().max() <= 1
+    assert (sampler.sample(LABELS, seed=6).int() - together).abs().amax((1, 2, 3, 4)).min() > 5
+    relabelled = sampler.sample((LABELS + 1) % 3, seed=5).int()
+    assert (relabelled - together).abs().amax((1, 2, 3, 4)).min() > 1
+
+
+def test_a_batch_border_changes_nothing(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler = Sampler.load(bundle)
+    whole = sampler.sample(LABELS, seed=5).int()
+    monkeypatch.setattr("dvdgan.export.sampler.BATCH", 2)
+    batches = list(sampler.stream(LABELS, seed=5))
+    assert [len(clips) for clips, _ in batches] == [2, 2, 1]
+    assert torch.equal(torch.cat([labels for _, labels in batches]), LABELS)
+    assert (torch.cat([clips for clips, _ in batches]).int() - whole).abs().max() <= 1
+
+
+def test_two_exports_give_the_same_bytes(
+    bundle: Path, origin: Origin, average: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(99)
+    again = tmp_path / "again"
+    write_bundle(trained_sampler(average, origin, STANDING), origin, FACTS, again)
+    assert sha256_of_tree(again, "*") == sha256_of_tree(bundle, "*")
+    assert str(tmp_path) not in (again / "config.json").read_text()
+
+
+def test_the_bundle_holds_plain_weights_and_says_what_it_is(bundle: Path) -> None:
+    weights = load_file(bundle / "generator.safetensors")
+    assert not [name for name in weights if "parametrizations" in name]
+    config = read_json(bundle / "config.json")
+    assert config["generator"] == ARGUMENTS
+    assert config["classes"] == CLASSES
+    card = (bundle / "README.md").read_text()
+    assert all(word in card for word in [*CLASSES, "12.5 frames per", "32 x 32", "step: 7"])
+
+
+def test_standing_statistics_follow_the_data_s_classes(average: Path, origin: Origin) -> None:
+    """The statistics of the first norm, from latents and labels drawn as documented."""
+    only_one = Origin(ARGUMENTS, CLASSES, torch.tensor([2]), 12.5)
+    first, second = (
+        trained_sampler(average, each, STANDING).generator.stages[0][0].norm1.norm.norm
+        for each in (origin, only_one)
+    )
+    assert not torch.allclose(first.running_mean, second.running_mean, atol=1e-4)
+    assert first.num_batches_tracked.item() == STANDING.batches
+
+
+def test_weights_that_are_not_finite_are_refused(average: Path, origin: Origin) -> None:
+    weights = load_file(average)
+    weights["output.bias"][1] = float("nan")
+    save_file(weights, average)
+    sampler = trained_sampler(average, origin, STANDING)
+    with pytest.raises(FloatingPointError, match="not finite"):
+        sampler.sample(LABELS, seed=0)
+
+
+def test_the_untrained_generator_is_always_the_same(origin: Origin) -> None:
+    first = untrained_sampler(origin, STANDING).sample(LABELS, seed=1)
+    torch.manual_seed(123)
+    assert torch.equal(untrained_sampler(origin, STANDING).sample(LABELS, seed=1), first)

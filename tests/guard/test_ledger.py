@@ -1,0 +1,92 @@
+"""The run's memory: what a rollback makes invalid, and what a crash may leave of it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dvdgan.guard import ledger
+
+
+def evaluated(step: int, fvd: float | None, verdict: str = "healthy") -> dict[str, Any]:
+    metrics = {"FID": 1.0, "FVD": fvd, "IS": 2.0}
+    return {
+        "event": "evaluated",
+        "step": step,
+        "metrics": metrics,
+        "verdict": verdict,
+        "reasons": [],
+    }
+
+
+def rolled_back(to_step: int) -> dict[str, Any]:
+    return {
+        "event": "rolled_back",
+        "to_step": to_step,
+        "learning_rate_scale": 0.5,
+        "reasons": ["FVD too high"],
+    }
+
+
+RUN = [
+    evaluated(10, 90.0),
+    evaluated(20, 50.0),
+    evaluated(30, 60.0),
+    evaluated(40, 400.0, "suspect"),
+    evaluated(50, None, "collapsed"),
+]
+
+
+def test_last_and_best_good() -> None:
+    assert ledger.last_good(RUN) == 30
+    assert ledger.best_good(RUN) == 20
+    assert ledger.last_good([]) == 0
+    assert ledger.best_good([evaluated(10, None, "collapsed")]) is None
+    assert ledger.best_good([evaluated(10, 5.0), evaluated(20, 5.0)]) == 10
+
+
+def test_a_rollback_forgets_what_came_after_it() -> None:
+    events = [*RUN, rolled_back(30)]
+    assert [event["step"] for event in ledger.evaluations(events)] == [10, 20, 30]
+    events += [evaluated(40, 40.0)]
+    assert [event["step"] for event in ledger.evaluations(events)] == [10, 20, 30, 40]
+    assert (ledger.last_good(events), ledger.best_good(events)) == (40, 40)
+    to_the_start = [evaluated(10, None, "collapsed"), rolled_back(0)]
+    assert ledger.evaluations(to_the_start) == []
+    assert ledger.last_good(to_the_start) == 0
+
+
+def test_events_come_back_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    assert ledger.read(path) == []
+    for event in RUN:
+        ledger.append(path, event)
+    assert ledger.read(path) == RUN
+
+
+@pytest.mark.parametrize("kept", [1, 30, -1])
+def test_a_line_cut_off_by_a_crash_is_forgotten_and_overwritten(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "ledger.jsonl"
+    for event in RUN[:2]:
+        ledger.append(path, event)
+    whole = path.read_bytes()
+    ledger.append(path, RUN[2])
+    torn = path.read_bytes()[len(whole) :][:kept]
+    path.write_bytes(whole + torn)
+    assert ledger.read(path) == RUN[:2]
+    ledger.append(path, RUN[3])
+    ledger.append(path, RUN[4])
+    assert ledger.read(path) == [*RUN[:2], *RUN[3:]]
+
+
+def test_numbers_that_are_not_finite_do_not_get_in(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        ledger.append(tmp_path / "ledger.jsonl", evaluated(1, float("nan")))
+    assert ledger.read(tmp_path / "ledger.jsonl") == []
+
+
+def test_events_in_words() -> None:
+    assert ledger.describe(RUN[1]) == "step 20: FID 1, FVD 50, IS 2, healthy"
+    assert ledger.describe(RUN[4]) == "step 50: FID 1, IS 2, collapsed"
+    words = ledger.describe(rolled_back(30))
+    assert words == "back to step 30, learning rates x 0.5, new draws: FVD too high"

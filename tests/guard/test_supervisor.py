@@ -1,0 +1,242 @@
+"""The supervisor's decisions, with scripted trainers and evaluations in place of real ones."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dvdgan.config.schema import Guard, Train
+from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
+from dvdgan.guard import ledger, supervisor
+from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder, seal
+from dvdgan.guard.steps import PlainSteps
+from dvdgan.storage.local import write_json
+
+NAN = None
+Story = list[int | tuple[str, int]]
+
+
+def params(**guard: Any) -> Train:
+    defaults = {
+        "samples": 32,
+        "worse_ratio": 2.0,
+        "patience": 1,
+        "max_rollbacks": 2,
+        "learning_rate_scale": 0.5,
+    }
+    return Train(
+        steps=40,
+        batch_size=4,
+        discriminator_steps=2,
+        generator_learning_rate=1e-4,
+        discriminator_learning_rate=2e-4,
+        adam_beta1=0.0,
+        adam_beta2=0.999,
+        adam_epsilon=1e-6,
+        ema_decay=0.9,
+        ema_start=0,
+        checkpoint_every=10,
+        preview_every=10,
+        seed=0,
+        guard=Guard(**(defaults | guard)),
+    )
+
+
+def save(run: RunFolder, step: int) -> None:
+    run.checkpoint(step).mkdir(parents=True)
+    seal(run.checkpoint(step))
+
+
+@dataclass
+class ScriptedTrainer:
+    """At every poll it saves one more checkpoint of its script, then ends with ``code``."""
+
+    run: RunFolder
+    script: list[int]
+    code: int
+    stopped: int = 0
+
+    def poll(self) -> int | None:
+        if not self.script or self.stopped:
+            return self.code
+        save(self.run, self.script.pop(0))
+        return None
+
+    def stop(self) -> int:
+        self.stopped += 1
+        return self.code
+
+
+@dataclass
+class ScriptedEvaluation:
+    """Done after ``polls`` questions; the result is a scripted FVD."""
+
+    fvd: float | None
+    polls: int = 1
+    cancelled: bool = False
+
+    def done(self) -> bool:
+        self.polls -= 1
+        return self.polls <= 0
+
+    def result(self) -> dict[str, float | None]:
+        return {"FID": 1.0, "FVD": self.fvd, "IS": 1.0}
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+@dataclass
+class ScriptedSteps(PlainSteps):
+    """Trainers and evaluations by script; rolling back is the real thing."""
+
+    trainers: list[tuple[list[int], int]]
+    figures: dict[tuple[int, int], float | None]  # (attempt, step) -> FVD
+    polls: Callable[[int], int] = lambda step: 1
+    launched: list[ScriptedTrainer] = field(default_factory=list)
+    asked: list[tuple[int, int]] = field(default_factory=list)
+    evaluations: list[ScriptedEvaluation] = field(default_factory=list)
+
+    def launch(self, run: RunFolder) -> ScriptedTrainer:
+        run.failure.unlink(missing_ok=True)
+        script, code = self.trainers.pop(0)
+        self.launched.append(ScriptedTrainer(run, script, code))
+        return self.launched[-1]
+
+    def evaluate(self, run: RunFolder, step: int) -> ScriptedEvaluation:
+        key = (run.course().attempt, step)
+        self.asked.append(key)
+        self.evaluations.append(ScriptedEvaluation(self.figures[key], self.polls(step)))
+        return self.evaluations[-1]
+
+    def announce(self, event: dict[str, Any]) -> None:
+        ledger.describe(event)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.0)
+    return RunFolder(tmp_path)
+
+
+def events(run: RunFolder, kind: str) -> list[dict[str, Any]]:
+    return [event for event in ledger.read(run.ledger) if event["event"] == kind]
+
+
+def first(*fvds: float | None) -> dict[tuple[int, int], float | None]:
+    """Figures of the first attempt at steps 10, 20, ..."""
+    return {(0, 10 * number): fvd for number, fvd in enumerate(fvds, start=1)}
+
+
+def test_a_healthy_run_ends_with_its_best_checkpoint(run: RunFolder) -> None:
+    steps = ScriptedSteps([([10, 20, 30, 40], 0)], first(90.0, 50.0, 60.0, 70.0))
+    assert supervisor.supervise(run, params(), steps) == 20
+    assert [event["verdict"] for event in events(run, "evaluated")] == ["healthy"] * 4
+    assert run.saved_steps() == [20, 40]  # the best and the last good are kept
+    assert steps.launched[0].stopped
+
+
+def test_a_collapse_stops_the_trainer_and_goes_back(run: RunFolder) -> None:
+    steps = ScriptedSteps(
+        [([10, 20, 30, 40], 0), ([30, 40], 0)],
+        first(90.0, 50.0, 500.0, NAN) | {(1, 30): 45.0, (1, 40): 60.0},
+        polls=lambda step: 1 if step < 30 else 3,  # the trainer has run on when 30 is judged
+    )
+    assert supervisor.supervise(run, params(), steps) == 30
+    assert steps.launched[0].stopped
+    assert steps.evaluations[3].cancelled
+    (back,) = events(run, "rolled_back")
+    assert (back["to_step"], back["attempt"], back["learning_rate_scale"]) == (20, 1, 0.5)
+    assert "500" in back["reasons"][0]
+    aside = sorted(path.name for path in (run.collapsed / "0").iterdir())
+    assert aside == ["step-00000030", "step-00000040"]
+    assert run.course().attempt == 1
+    assert steps.asked[4:] == [(1, 30), (1, 40)]
+
+
+def test_spent_rollbacks_end_with_the_best_so_far(run: RunFolder) -> None:
+    attempts = {(attempt, 20): NAN for attempt in range(3)}
+    steps = ScriptedSteps([([10, 20], 0), ([20], 0), ([20], 0)], {(0, 10): 90.0} | attempts)
+    assert supervisor.supervise(run, params(), steps) == 10
+    assert [event["learning_rate_scale"] for event in events(run, "rolled_back")] == [0.5, 0.25]
+    # Asked again, it has nothing to do: no trainer is left in the script.
+    assert supervisor.supervise(run, params(), steps) == 10
+
+
+def test_a_run_without_a_good_checkpoint_says_so(run: RunFolder) -> None:
+    steps = ScriptedSteps([([10], 0), ([10], 0)], {(0, 10): NAN, (1, 10): NAN})
+    with pytest.raises(UserError, match="every checkpoint of this run collapsed"):
+        supervisor.supervise(run, params(max_rollbacks=1), steps)
+    assert [event["to_step"] for event in events(run, "rolled_back")] == [0]
+
+
+def test_results_are_taken_in_the_order_of_steps(run: RunFolder) -> None:
+    steps = ScriptedSteps(
+        [([10, 20, 30, 40], 0)],
+        first(90.0, 50.0, 60.0, 70.0),
+        polls=lambda step: 50 - step,  # the later, the sooner
+    )
+    supervisor.supervise(run, params(), steps)
+    assert [event["step"] for event in events(run, "evaluated")] == [10, 20, 30, 40]
+
+
+@pytest.mark.parametrize("code", [EXIT_NON_FINITE, 1])
+def test_a_broken_number_is_a_collapse_whatever_the_launcher_makes_of_it(
+    run: RunFolder, code: int
+) -> None:
+    class Breaking(ScriptedSteps):
+        def launch(self, run: RunFolder) -> ScriptedTrainer:
+            trainer = super().launch(run)
+            if trainer.code:
+                write_json(run.failure, {"step": 25, "what": "spatial_loss not finite at step 25"})
+            return trainer
+
+    steps = Breaking(
+        [([10, 20], code), ([30, 40], 0)],
+        first(90.0, 50.0) | {(1, 30): 40.0, (1, 40): 60.0},
+        polls=lambda step: 4,  # still to be judged when the trainer has ended
+    )
+    assert supervisor.supervise(run, params(), steps) == 30
+    (back,) = events(run, "rolled_back")
+    assert back["to_step"] == 20
+    assert back["reasons"] == ["spatial_loss not finite at step 25"]
+
+
+def test_an_interrupted_trainer_interrupts_the_run(run: RunFolder) -> None:
+    steps = ScriptedSteps([([10, 17], EXIT_INTERRUPTED)], first(90.0), polls=lambda step: 9)
+    with pytest.raises(InterruptedRunError):
+        supervisor.supervise(run, params(), steps)
+    assert steps.asked == [(0, 10)]  # 17 is not on the schedule
+    assert steps.evaluations[0].cancelled
+
+
+def test_a_trainer_that_fails_is_reported(run: RunFolder) -> None:
+    steps = ScriptedSteps([([10], 1)], first(90.0), polls=lambda step: 9)
+    with pytest.raises(UserError, match="exit code 1"):
+        supervisor.supervise(run, params(), steps)
+
+
+def test_a_restarted_supervisor_goes_on_from_its_ledger(run: RunFolder) -> None:
+    stopped = ScriptedSteps([([10, 20, 25], EXIT_INTERRUPTED)], first(90.0, 50.0))
+    with pytest.raises(InterruptedRunError):
+        supervisor.supervise(run, params(), stopped)
+    again = ScriptedSteps([([30, 40], 0)], first(90.0, 50.0, 60.0, 70.0))
+    assert supervisor.supervise(run, params(), again) == 20
+    assert again.asked == [(0, 30), (0, 40)]
+    assert [event["step"] for event in events(run, "evaluated")] == [10, 20, 30, 40]
+
+
+def test_a_collapse_noted_before_a_crash_is_answered_after_it(run: RunFolder) -> None:
+    class Dying(ScriptedSteps):
+        def roll_back(self, *_: Any) -> None:
+            raise KeyboardInterrupt
+
+    figures = first(90.0, NAN) | {(1, 20): 80.0, (1, 30): 80.0, (1, 40): 80.0}
+    with pytest.raises(KeyboardInterrupt):
+        supervisor.supervise(run, params(), Dying([([10, 20], 0)], figures))
+    again = ScriptedSteps([([20, 30, 40], 0)], figures)
+    assert supervisor.supervise(run, params(), again) == 20
+    assert [event["to_step"] for event in events(run, "rolled_back")] == [10]
+    assert again.asked == [(1, 20), (1, 30), (1, 40)]

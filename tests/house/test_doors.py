@@ -1,0 +1,62 @@
+"""One door per package: to upgrade a library, open one folder or one file."""
+
+import re
+import tomllib
+
+import pytest
+from source_tree import ROOT, imports, outside, python_files
+
+DOORS = {
+    "PIL": "dvdgan/video/",
+    "accelerate": "dvdgan/training/runtime.py",
+    "annotated_types": "dvdgan/config/",
+    "av": "dvdgan/video/",
+    "cycler": "dvdgan/reporting/",
+    "dvc": "flows/graph.py",
+    "evidently": "dvdgan/monitoring/",
+    "filelock": "dvdgan/stages/train.py",
+    "jinja2": "dvdgan/reporting/",
+    "markupsafe": "dvdgan/reporting/",
+    "matplotlib": "dvdgan/reporting/",
+    "networkx": "flows/graph.py",
+    "pandas": "dvdgan/monitoring/",
+    "pebble": "dvdgan/data/",
+    "prefect": "flows/",
+    "pyarrow": "dvdgan/data/",
+    "pydantic": "dvdgan/config/",
+    "pydantic_core": "dvdgan/config/",
+    "ruamel": "dvdgan/config/",
+    "simplejpeg": "dvdgan/video/",
+    "tqdm": "dvdgan/progress.py",
+    "typer": "dvdgan/cli.py",
+    "webdataset": "dvdgan/data/",
+}
+# The language of the networks: numbers, tensors, and the file they are kept in.
+EVERYWHERE = {"numpy", "safetensors", "torch"}
+USED = [each for file in python_files("dvdgan", "flows") for each in outside(imports(file))]
+
+
+@pytest.mark.parametrize(("package", "door"), DOORS.items(), ids=DOORS)
+def test_a_package_comes_in_by_its_door(package: str, door: str) -> None:
+    assert (ROOT / door).exists()
+    entries = [each for each in USED if each.package == package]
+    assert entries, f"nothing imports {package}: take it off the list"
+    assert [str(each) for each in entries if not str(each.file).startswith(door)] == []
+
+
+def test_every_package_has_a_door() -> None:
+    assert {each.package for each in USED} <= DOORS.keys() | EVERYWHERE
+
+
+def test_every_declared_dependency_is_pinned_in_the_lock() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = project["dependencies"] + project["optional-dependencies"]["dev"]
+    names = {one_spelling(re.split(r"[\[<>=!~ ]", line)[0]) for line in declared}
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    pinned = re.findall(r"^([\w.-]+)==", lock, flags=re.MULTILINE)
+    assert names <= {one_spelling(name) for name in pinned}
+
+
+def one_spelling(name: str) -> str:
+    """ruamel.yaml, ruamel-yaml and ruamel_yaml are one package."""
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,97 @@
+"""Who may import whom: a tower in which nothing points up."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from source_tree import ROOT, Import, imports, outside, python_files
+
+# From the ground up; a part may import parts below it and itself.
+TOWER = [
+    {"errors", "progress"},
+    {"storage"},
+    {"config", "guard", "models", "video"},
+    {"data", "evaluation", "models.build", "monitoring", "reporting"},
+    {"export", "training"},
+    {"stages"},
+    {"cli"},
+    {"__main__"},
+]
+LEVEL = {part: level for level, parts in enumerate(TOWER) for part in parts}
+PACKAGE = [file for file in python_files("dvdgan") if file != Path("dvdgan/__init__.py")]
+
+
+def part(module: str) -> str:
+    """dvdgan.models.build -> models.build; dvdgan.data.loader -> data."""
+    name = module.removeprefix("dvdgan.")
+    return name if name in LEVEL else name.partition(".")[0]
+
+
+def part_of(file: Path) -> str:
+    return part(".".join(file.with_suffix("").parts))
+
+
+def own_imports(file: Path) -> list[Import]:
+    return [each for each in imports(file) if each.module.startswith("dvdgan.")]
+
+
+def test_the_tower_names_every_part() -> None:
+    assert {part_of(file) for file in PACKAGE} == set(LEVEL)
+
+
+@pytest.mark.parametrize("file", PACKAGE, ids=str)
+def test_nothing_points_up_or_sideways(file: Path) -> None:
+    here = part_of(file)
+    wrong = []
+    for each in own_imports(file):
+        there = part(each.module)
+        # Sections of the config may be named as types by anyone beside or above it.
+        as_type = each.for_types and there == "config"
+        if there != here and LEVEL[there] >= LEVEL[here] + as_type:
+            wrong.append(str(each))
+    assert not wrong
+
+
+def test_the_networks_know_torch_and_themselves_alone() -> None:
+    for file in python_files("dvdgan/models"):
+        for each in own_imports(file):
+            typed = file.name == "build.py" and each.for_types
+            assert typed or part(each.module) in ("models", "models.build"), each
+        for each in outside(imports(file)):
+            assert each.package == "torch", each
+
+
+def test_a_stage_imports_no_stage() -> None:
+    for file in python_files("dvdgan/stages"):
+        for each in own_imports(file):
+            if each.module.startswith("dvdgan.stages"):
+                assert each.module == "dvdgan.stages.artefacts", each
+
+
+def test_only_the_stages_see_the_whole_config() -> None:
+    for file in PACKAGE:
+        if part_of(file) in ("config", "stages"):
+            continue
+        tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+        names = [
+            name.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dvdgan.config")
+            for name in node.names
+        ]
+        assert "Config" not in names, file
+
+
+def test_flows_see_prefect_dvc_and_three_parts_of_the_package() -> None:
+    for file in python_files("flows"):
+        for each in imports(file):
+            if each.package == "dvdgan":
+                assert part(each.module) in ("config", "errors", "guard"), each
+        for each in outside(imports(file)):
+            allowed = {"dvc", "networkx"} if file.name == "graph.py" else {"prefect"}
+            assert each.package in allowed, each
+
+
+def test_the_package_never_imports_the_flows() -> None:
+    for file in PACKAGE:
+        assert all(each.package != "flows" for each in imports(file)), file

@@ -1,0 +1,163 @@
+"""`dvdgan train` for real, on a tiny experiment: stopped and resumed, and after a collapse."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from dvdgan.config import load_config, parse_config
+from dvdgan.errors import EXIT_INTERRUPTED
+from dvdgan.guard import ledger
+from dvdgan.guard.run_folder import MANIFEST, RunFolder, damage, seal
+from dvdgan.stages import features, index, reference, shard
+from dvdgan.stages.artefacts import TRAIN
+from dvdgan.stages.train import prepare
+from dvdgan.storage.local import sha256_of_tree, write_json
+
+PROJECT = Path(__file__).resolve().parents[2]
+STEPS, EVERY = 16, 8
+Tree = Callable[[str], Path]
+
+
+def tiny(videos: Path) -> dict[str, Any]:
+    """The repository's params with every size cut down. The guard finds no finite FVD too high."""
+    params = load_config(PROJECT / "params.yaml").model_dump()
+    params["clip"] |= {"resolution": 32, "frames": 4, "stride": 1}
+    params["index"]["root"] = str(videos)
+    params["features"] |= {"width": 4, "steps": 3, "batch_size": 4}
+    params["reference"]["clips_per_video"] = 4
+    params["model"] |= {"generator_channels": 1, "discriminator_channels": 1, "spatial_frames": 2}
+    params["train"] |= {
+        "steps": STEPS,
+        "batch_size": 4,
+        "ema_start": 2,
+        "checkpoint_every": EVERY,
+        "preview_every": EVERY,
+    }
+    params["train"]["guard"] |= {"samples": 32, "worse_ratio": 1e9, "max_rollbacks": 1}
+    params["monitor"]["components"] = 4
+    return params
+
+
+@pytest.fixture(scope="module")
+def artefacts(synthetic_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which every stage before train has run."""
+    folder = tmp_path_factory.mktemp("artefacts")
+    params = tiny(synthetic_videos)
+    write_json(folder / "params.yaml", params)  # JSON is YAML
+    config = parse_config(params)
+    with contextlib.chdir(folder):
+        index.run(config, workers=1)
+        shard.run(config, workers=1)
+        features.run(config)
+        reference.run(config)
+    return folder
+
+
+@pytest.fixture
+def tree(artefacts: Path, tmp_path: Path) -> Tree:
+    def make(name: str) -> Path:
+        return Path(shutil.copytree(artefacts, tmp_path / name))
+
+    return make
+
+
+def start(folder: Path, *command: str) -> "subprocess.Popen[bytes]":
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT")}
+    clean |= {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-m", *command], cwd=folder, env=clean)
+
+
+def run_folder(folder: Path) -> RunFolder:
+    with contextlib.chdir(folder):
+        return RunFolder(folder / prepare(load_config(Path("params.yaml"))).root)
+
+
+def processes_in(folder: Path) -> list[int]:
+    """Processes whose working folder is ``folder``."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cwd").readlink() == folder:
+                found.append(int(process.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="looks for processes in /proc")
+def test_terminated_in_mid_run_the_same_command_ends_as_if_nothing_had_been(tree: Tree) -> None:
+    unbroken, broken = tree("unbroken"), tree("broken")
+    assert start(unbroken, "dvdgan", "train").wait(300) == 0
+
+    process = start(broken, "dvdgan", "train")
+    run = run_folder(broken)
+    try:
+        while not (run.telemetry.exists() and run.telemetry.read_bytes().count(b"\n") >= 3):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == EXIT_INTERRUPTED
+    finally:
+        process.kill()
+        process.wait()
+    assert processes_in(broken) == []
+    assert not (broken / TRAIN).exists()
+    assert run.saved_steps()
+    assert start(broken, "dvdgan", "train").wait(300) == 0
+
+    names = sorted(path.relative_to(unbroken / TRAIN) for path in (unbroken / TRAIN).rglob("*"))
+    assert Path("checkpoint/average.safetensors") in names
+    assert Path("ledger.jsonl") in names
+    assert sha256_of_tree(broken / TRAIN, "*") == sha256_of_tree(unbroken / TRAIN, "*")
+    assert processes_in(unbroken) == processes_in(broken) == []
+
+
+def test_a_collapse_is_rolled_back_and_the_run_still_ends_well(tree: Tree) -> None:
+    """The last checkpoint's weights are made not finite before anybody has judged it."""
+    folder = tree("collapsing")
+    run = run_folder(folder)
+    assert start(folder, "dvdgan.training", str(run.root)).wait(300) == 0
+    average = run.checkpoint(STEPS) / "average.safetensors"
+    weights = load_file(average)
+    weights["output.bias"][:] = float("nan")
+    save_file(weights, average)
+    (run.checkpoint(STEPS) / MANIFEST).unlink()
+    seal(run.checkpoint(STEPS))
+
+    assert start(folder, "dvdgan", "train").wait(300) == 0
+    events = ledger.read(folder / TRAIN / "ledger.jsonl")
+    told = [(event["event"], event.get("verdict"), event.get("step")) for event in events]
+    assert told == [
+        ("evaluated", "healthy", EVERY),
+        ("evaluated", "collapsed", STEPS),
+        ("rolled_back", None, None),
+        ("evaluated", "healthy", STEPS),
+    ]
+    back = events[2]
+    assert (back["to_step"], back["attempt"], back["learning_rate_scale"]) == (EVERY, 1, 0.5)
+    assert (run.collapsed / "0" / f"step-{STEPS:08d}").is_dir()
+    assert damage(folder / TRAIN / "checkpoint") is None
+    assert all(
+        tensor.isfinite().all()
+        for tensor in load_file(folder / TRAIN / "checkpoint" / "average.safetensors").values()
+    )
+    assert (folder / TRAIN / "telemetry.jsonl").read_bytes().count(b"\n") == STEPS
+
+
+def test_a_missing_artefact_is_named(tree: Tree) -> None:
+    folder = tree("incomplete")
+    shutil.rmtree(folder / "artifacts" / "reference")
+    process = subprocess.run(
+        [sys.executable, "-m", "dvdgan", "train"], cwd=folder, capture_output=True, text=True
+    )
+    assert process.returncode == 2
+    assert "artifacts/reference/reference.json is missing" in process.stderr
+    assert "Traceback" not in process.stderr

@@ -1,0 +1,98 @@
+"""The command line: help, words instead of tracebacks, exit codes."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import dvdgan.cli
+from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError
+
+DEMO = Path(__file__).resolve().parents[1] / "presets" / "demo.yaml"
+VERBS = [command.callback.__name__ for command in dvdgan.cli.app.registered_commands]  # type: ignore[union-attr]
+
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run `dvdgan WORDS` in an empty folder; the exit code."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def call(*words: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["dvdgan", *words])
+        with pytest.raises(SystemExit) as ended:
+            dvdgan.cli.main()
+        return int(ended.value.code or 0)
+
+    return call
+
+
+def test_help_shows_every_verb_uncut(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--help") == 0
+    commands = capsys.readouterr().out.partition("Commands:")[2].strip().splitlines()
+    assert [line.split()[0] for line in commands] == VERBS
+    assert not [line for line in commands if line.endswith("...")]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(
+    run: Run, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    assert run(verb, "--help") == 0
+    out = capsys.readouterr().out
+    callback = next(
+        command.callback
+        for command in dvdgan.cli.app.registered_commands
+        if command.callback is not None and command.callback.__name__ == verb
+    )
+    assert callback.__doc__ is not None
+    assert callback.__doc__.strip().splitlines()[0] in out
+    assert "--help" in out
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["check", "--nonsense"], ["index", "--workers=0"]])
+def test_what_cannot_be_parsed_ends_with_2(run: Run, words: list[str]) -> None:
+    assert run(*words) == EXIT_USER_ERROR
+
+
+def test_check_accepts_the_demo(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "--params", str(DEMO)) == 0
+    assert capsys.readouterr().out == f"{DEMO} is in order\n"
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "synthetic"])
+def test_without_params_every_verb_ends_with_2_and_words(
+    run: Run, capsys: pytest.CaptureFixture[str], verb: str, tmp_path: Path
+) -> None:
+    assert run(verb) == EXIT_USER_ERROR
+    told = capsys.readouterr().err
+    assert told.startswith("error: there is no params.yaml here\n")
+    assert f"where: {tmp_path / 'params.yaml'}" in told
+    assert "to do: " in told
+    assert "Traceback" not in told
+
+
+def test_a_misspelt_key_ends_with_2_and_the_nearest(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    text = DEMO.read_text(encoding="utf-8").replace("discriminator_steps:", "discriminator_step:")
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    assert run("check") == EXIT_USER_ERROR
+    assert "did you mean discriminator_steps?" in capsys.readouterr().err
+
+
+def test_an_interruption_ends_with_75_and_words(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(path: Path) -> None:
+        raise InterruptedRunError("SIGTERM received")
+
+    monkeypatch.setattr("dvdgan.config.load_config", interrupted)
+    assert run("check") == EXIT_INTERRUPTED
+    told = capsys.readouterr().err
+    assert told == "interrupted: SIGTERM received; the same command goes on from here\n"

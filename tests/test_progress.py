@@ -1,0 +1,76 @@
+"""Progress: plain lines off a terminal, one bar on it, counts that add up."""
+
+import io
+import sys
+
+import pytest
+
+from dvdgan import progress
+from dvdgan.progress import SECONDS_BETWEEN_LINES, Progress, track
+
+
+class Clock:
+    """A clock that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    return clock
+
+
+def test_a_line_every_few_seconds_and_one_at_the_end(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Progress("shard", 100, "videos") as bar:
+        for _ in range(50):
+            clock.now += SECONDS_BETWEEN_LINES / 10
+            bar.advance(2)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        *(f"shard: {done}/100 videos, 2/s, {(100 - done) // 2} s left" for done in (20, 40, 60)),
+        "shard: 80/100 videos, 2/s, 10 s left",
+        "shard: 100/100 videos, 2/s",
+        "shard: 100/100 videos, 2/s",
+    ]
+
+
+def test_a_resumed_count_does_not_inflate_the_rate(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Progress("train", 100, "steps", start=90) as bar:
+        clock.now += 5
+        bar.advance(5, note="D 1.0")
+    assert capsys.readouterr().err == "train: 95/100 steps, 1/s, 5 s left  D 1.0\n"
+
+
+def test_tracked_items_pass_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(track(iter("abc"), "read", 3, "letters")) == ["a", "b", "c"]
+    assert "read: 3/3 letters" in capsys.readouterr().err
+
+
+def test_an_error_still_ends_the_count(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RuntimeError), Progress("read", 3, "letters") as bar:
+        bar.advance()
+        raise RuntimeError
+    assert "read: 1/3 letters" in capsys.readouterr().err
+
+
+def test_a_terminal_gets_a_bar_with_the_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with Progress("train", 4, "steps", start=1) as bar:
+        bar.advance(3, note="D 1.0")
+        bar.write("saved")
+    shown = terminal.getvalue()
+    assert "saved\n" in shown
+    last = shown.rstrip("\n").rpartition("\r")[2]
+    assert last.startswith("train: 100%") and "4/4" in last and "D 1.0" in last

@@ -1,0 +1,24 @@
+"""The params of a run that takes seconds: the real sections with small sizes."""
+
+from dvdgan.config.schema import Clip, Guard, Model, Train
+
+CLIP = Clip(resolution=32, frames=4, stride=1)
+MODEL = Model(
+    generator_channels=1, discriminator_channels=1, latent_dim=8, class_dim=6, spatial_frames=2
+)
+TRAIN = Train(
+    steps=24,
+    batch_size=4,
+    discriminator_steps=2,
+    generator_learning_rate=1e-3,
+    discriminator_learning_rate=2e-3,
+    adam_beta1=0.5,
+    adam_beta2=0.999,
+    adam_epsilon=1e-6,
+    ema_decay=0.9,
+    ema_start=3,
+    checkpoint_every=4,
+    preview_every=12,
+    seed=0,
+    guard=Guard(samples=32, worse_ratio=3.0, patience=2, max_rollbacks=1, learning_rate_scale=0.5),
+)
