@@ -2,10 +2,22 @@
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Course:
+    """How training is steered; every rollback changes it.
+
+    attempt: 0 at first, part of every random seed; learning_rate_scale: factor on both rates.
+    """
+
+    attempt: int = 0
+    learning_rate_scale: float = 1.0
 
 
 def append(path: Path, event: Event) -> None:
@@ -48,6 +60,14 @@ def best_good(events: list[Event]) -> int | None:
         return None
     step: int = min(healthy, key=lambda event: (event["metrics"]["FVD"], event["step"]))["step"]
     return step
+
+
+def course_of(events: list[Event]) -> Course:
+    """The course the last rollback set."""
+    for event in reversed(events):
+        if event["event"] == "rolled_back":
+            return Course(event["attempt"], event["learning_rate_scale"])
+    return Course()
 
 
 def describe(event: Event) -> str:

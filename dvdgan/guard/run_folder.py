@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dvdgan.guard.ledger import Course, course_of, read
 from dvdgan.storage.local import read_json, sha256_of_file, write_json
 
 MANIFEST = "manifest.json"
@@ -28,10 +29,6 @@ class RunFolder:
     def settings(self) -> Path:
         """The params and paths this run was started with (JSON)."""
         return self.root / "settings.json"
-
-    @property
-    def course_file(self) -> Path:
-        return self.root / "course.json"
 
     @property
     def checkpoints(self) -> Path:
@@ -78,13 +75,9 @@ class RunFolder:
         found = self.checkpoints.glob(f"step-*/{MANIFEST}")
         return sorted(step_of(path.parent) for path in found)
 
-    def course(self) -> "Course":
-        if not self.course_file.exists():
-            return Course()
-        return Course(**read_json(self.course_file))
-
-    def set_course(self, course: "Course") -> None:
-        write_json(self.course_file, course.__dict__)
+    def course(self) -> Course:
+        """How training is steered now."""
+        return course_of(read(self.ledger))
 
     def move_aside(self, after: int, attempt: int) -> None:
         """Move every checkpoint later than step ``after`` to collapsed/<attempt>/."""
@@ -93,17 +86,6 @@ class RunFolder:
         for step in [step for step in self.saved_steps() if step > after]:
             shutil.rmtree(target / step_name(step), ignore_errors=True)
             shutil.move(self.checkpoint(step), target / step_name(step))
-
-
-@dataclass(frozen=True)
-class Course:
-    """How training is steered; every rollback changes it.
-
-    attempt: 0 at first, part of every random seed; learning_rate_scale: factor on both rates.
-    """
-
-    attempt: int = 0
-    learning_rate_scale: float = 1.0
 
 
 def step_name(step: int) -> str:

@@ -4,11 +4,12 @@ flows/train.py wraps the same steps in Prefect tasks.
 """
 
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from dvdgan.guard import ledger
 from dvdgan.guard.processes import EvaluationProcess, TrainerProcess
-from dvdgan.guard.run_folder import Course, RunFolder
+from dvdgan.guard.run_folder import RunFolder
 
 
 class PlainSteps:
@@ -26,12 +27,11 @@ class PlainSteps:
     def roll_back(self, run: RunFolder, to_step: int, scale: float, reasons: list[str]) -> None:
         """Move later checkpoints aside and change the course: new draws, scaled learning rates."""
         old = run.course()
-        course = Course(old.attempt + 1, old.learning_rate_scale * scale)
         # How far the trainer had run on depends on timing, so the ledger does not tell.
         run.move_aside(after=to_step, attempt=old.attempt)
+        new = ledger.Course(old.attempt + 1, old.learning_rate_scale * scale)
         event = {"event": "rolled_back", "to_step": to_step, "reasons": reasons}
-        run.set_course(course)
-        ledger.append(run.ledger, event | course.__dict__)
+        ledger.append(run.ledger, event | asdict(new))
 
     def announce(self, event: dict[str, Any]) -> None:
         """Tell whoever watches."""

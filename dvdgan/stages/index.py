@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dvdgan.config import fingerprint
+from dvdgan.data.indexing import build_manifest, check
 from dvdgan.data.inspection import Limits
-from dvdgan.data.manifest import Manifest, build_manifest, check, summarise, write_manifest
+from dvdgan.data.manifest import Manifest, summarise, write_manifest
 from dvdgan.errors import UserError
 from dvdgan.stages.artefacts import INDEX, RUNS
 from dvdgan.storage.local import atomic_directory, sha256_of_file

@@ -1,5 +1,6 @@
 """`dvdgan train`: train under supervision, publish the best good checkpoint."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from dvdgan.config import fingerprint
 from dvdgan.config.schema import RunSettings
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger
-from dvdgan.guard.run_folder import RunFolder
+from dvdgan.guard.run_folder import RunFolder, step_of
 from dvdgan.guard.steps import PlainSteps
 from dvdgan.guard.supervisor import supervise
 from dvdgan.stages.artefacts import FEATURES, REFERENCE, RUNS, SHARDS, TRAIN
@@ -120,9 +121,19 @@ def _answers(api: str) -> bool:
 
 
 def _publish(folder: RunFolder, best: int) -> None:
-    """Link what is worth keeping into artifacts/train; nothing in it differs between two runs."""
+    """Link what is worth keeping into artifacts/train; nothing in it differs between two runs.
+
+    Steps after the last one judged are left out: how far a trainer got before it was stopped for
+    good depends on timing.
+    """
+    judged = max(event["step"] for event in ledger.evaluations(ledger.read(folder.ledger)))
     with atomic_directory(TRAIN) as aside:
         shutil.copytree(folder.checkpoint(best), aside / "checkpoint", copy_function=link_or_copy)
-        shutil.copytree(folder.samples, aside / "samples", copy_function=link_or_copy)
-        shutil.copy(folder.telemetry, aside)
+        (aside / "samples").mkdir()
+        for sheet in sorted(folder.samples.glob("step-*.png")):
+            if step_of(sheet) <= judged:
+                link_or_copy(str(sheet), str(aside / "samples" / sheet.name))
+        lines = folder.telemetry.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if json.loads(line)["step"] <= judged]
+        (aside / folder.telemetry.name).write_text("".join(kept), encoding="utf-8")
         shutil.copy(folder.ledger, aside)

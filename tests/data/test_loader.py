@@ -10,9 +10,9 @@ import torch
 from test_manifest import section
 
 from dvdgan.config.schema import Shard
+from dvdgan.data.indexing import build_manifest
 from dvdgan.data.inspection import Limits
 from dvdgan.data.loader import ClipDataset, reference_clips, training_batches
-from dvdgan.data.manifest import build_manifest
 from dvdgan.data.shards import plan_shards, write_index, write_shards
 from dvdgan.data.synthetic import draw, read_frame_number
 from dvdgan.errors import UserError

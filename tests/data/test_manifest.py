@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from dvdgan.config.schema import Index
+from dvdgan.data.indexing import build_manifest, check
 from dvdgan.data.inspection import Limits
-from dvdgan.data.manifest import build_manifest, check, read_manifest, write_manifest
+from dvdgan.data.manifest import read_manifest, write_manifest
 from dvdgan.data.refusal import STRUCTURAL, Refusal
 from dvdgan.errors import UserError
 from dvdgan.storage.local import read_json, sha256_of_file

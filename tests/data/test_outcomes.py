@@ -8,8 +8,9 @@ import pytest
 from test_manifest import KEPT, LIMITS, section
 
 from dvdgan.data import inspection
+from dvdgan.data.indexing import build_manifest
 from dvdgan.data.inspection import Accepted, Outcome
-from dvdgan.data.manifest import build_manifest, write_manifest
+from dvdgan.data.manifest import write_manifest
 from dvdgan.data.outcomes import keeping, read_outcomes
 from dvdgan.data.refusal import Refusal, Refused
 from dvdgan.data.scan import Candidate

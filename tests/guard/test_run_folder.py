@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from dvdgan.guard.run_folder import Course, RunFolder, damage, newest_whole, seal
+from dvdgan.guard import ledger
+from dvdgan.guard.ledger import Course
+from dvdgan.guard.run_folder import RunFolder, damage, newest_whole, seal
 from dvdgan.storage.local import sha256_of_file
 
 
@@ -75,6 +77,7 @@ def test_later_checkpoints_are_moved_aside_and_kept(run: RunFolder) -> None:
 def test_the_course_is_remembered(run: RunFolder) -> None:
     assert run.course() == Course(0, 1.0)
     first = run.evaluation(10)
-    run.set_course(Course(2, 0.25))
+    event = {"event": "rolled_back", "to_step": 5, "reasons": [], "attempt": 2}
+    ledger.append(run.ledger, event | {"learning_rate_scale": 0.25})
     assert RunFolder(run.root).course() == Course(2, 0.25)
     assert run.evaluation(10) != first

@@ -1,67 +1,11 @@
-"""Work trees of the real pipeline on a tiny experiment, built once and copied."""
+"""Work trees of the real pipeline, built once and copied."""
 
-import os
-import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-PROJECT = Path(__file__).resolve().parents[2]
-PARTS = ("dvdgan", "flows", "infra", ".dvc/config", ".dvcignore", "dvc.yaml", "prefect.yaml")
-
-# The demo's params with every size cut down: seconds instead of minutes, the same code.
-TINY = {
-    "frames": 4,
-    "test_fraction": 0.34,
-    "videos_per_shard": 8,
-    "width": 4,
-    "steps": 24,
-    "batch_size": 4,
-    "clips_per_video": 3,
-    "generator_channels": 2,
-    "discriminator_channels": 2,
-    "spatial_frames": 2,
-    "checkpoint_every": 12,
-    "preview_every": 12,
-    "samples": 32,
-    "standing_batches": 2,
-    "standing_batch_size": 8,
-    "components": 4,
-    "samples_per_class": 2,
-}
-
-
-def environment() -> dict[str, str]:
-    """The tests' own environment, with this Python's tools first and no Prefect configured."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT")}
-    tools = str(Path(sys.executable).parent)
-    return clean | {"PATH": f"{tools}{os.pathsep}{clean['PATH']}", "OMP_NUM_THREADS": "1"}
-
-
-def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in ``folder`` and return what it printed, both streams together."""
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment(),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-
-
-def edit(folder: Path, key: str, value: object) -> None:
-    """Give every line `key: ...` of params.yaml a new value."""
-    path = folder / "params.yaml"
-    text = path.read_text()
-    changed = re.sub(rf"(?m)^( *{key}:) .*$", rf"\g<1> {value}", text)
-    assert changed != text, f"{key} is not in params.yaml, or has this value already"
-    path.write_text(changed)
+from work_tree import PARTS, PROJECT, TINY, edit, run
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import environment, run
+from work_tree import environment, run
 
 Copy = Callable[[Path, str], Path]
 

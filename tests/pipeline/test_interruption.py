@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import environment, run
+from work_tree import environment, run
 
 Copy = Callable[[Path, str], Path]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-from conftest import edit, run
+from work_tree import edit, run
 
 Copy = Callable[[Path, str], Path]
 
