@@ -57,9 +57,9 @@ class EvaluationProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def done(self) -> bool:
-        if self._result.exists():
-            return True
         if self._process is None:
+            if self._result.exists():
+                return True
             command = [sys.executable, "-m", "dvdgan", "evaluate", "--checkpoint"]
             self._process = subprocess.Popen(
                 [*command, str(self._checkpoint), "--write", str(self._result)],
