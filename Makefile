@@ -37,8 +37,9 @@ demo: $(READY)
 	@dvc repro
 	@dvdgan report --show
 
+# Two workers; a test file, and all of tests/pipeline, stays in one, so that its fixtures are made once.
 test: $(READY)
-	@python -m pytest
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadgroup
 
 prefect: $(READY)
 	@infra/local/prefect.sh

@@ -29,3 +29,10 @@ def hostile_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         # Links that dangle or loop are part of the test, hence no filter.
         tar.extractall(folder, filter="fully_trusted")
     return folder / "hostile"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one worker, and all tests of the pipeline: they share work trees."""
+    for item in items:
+        name = "pipeline" if item.path.parent.name == "pipeline" else item.path.as_posix()
+        item.add_marker(pytest.mark.xdist_group(name))

@@ -54,17 +54,19 @@ class Standing:
     batch_size: int = 16
 
 
-def trained_sampler(average: Path, origin: Origin, standing: Standing) -> Sampler:
+def trained_sampler(
+    average: Path, origin: Origin, standing: Standing, device: str = "cpu"
+) -> Sampler:
     """The averaged generator of a checkpoint (its average.safetensors), ready to sample."""
     generator = Generator(**origin.generator)
     generator.load_state_dict(load_file(average))
-    return _finished(generator, origin, standing)
+    return _finished(generator.to(device), origin, standing)
 
 
-def untrained_sampler(origin: Origin, standing: Standing) -> Sampler:
+def untrained_sampler(origin: Origin, standing: Standing, device: str = "cpu") -> Sampler:
     """The same generator before its first step: a control for the metrics."""
     torch.manual_seed(mixed_seed("untrained generator"))
-    return _finished(Generator(**origin.generator), origin, standing)
+    return _finished(Generator(**origin.generator).to(device), origin, standing)
 
 
 def write_bundle(sampler: Sampler, origin: Origin, facts: dict[str, Any], folder: Path) -> None:
@@ -86,7 +88,9 @@ def write_bundle(sampler: Sampler, origin: Origin, facts: dict[str, Any], folder
 
 
 def _finished(generator: Generator, origin: Origin, standing: Standing) -> Sampler:
-    recompute_statistics(generator, _standing_batches(generator.latent_dim, origin, standing))
+    device = next(generator.parameters()).device
+    batches = _standing_batches(generator.latent_dim, origin, standing)
+    recompute_statistics(generator, ((z.to(device), y.to(device)) for z, y in batches))
     bake(generator)
     return Sampler(generator, origin.classes, origin.fps)
 

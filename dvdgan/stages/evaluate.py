@@ -17,6 +17,7 @@ from dvdgan.export.bundle import Origin, Standing, trained_sampler, untrained_sa
 from dvdgan.export.sampler import Sampler
 from dvdgan.guard.run_folder import damage
 from dvdgan.stages.artefacts import EVALUATE, FEATURES, MODEL, REFERENCE, SHARDS
+from dvdgan.stages.device import device
 from dvdgan.storage.local import write_json
 from dvdgan.training.checkpoint import AVERAGE
 
@@ -34,11 +35,11 @@ def run(config: "Config") -> None:
     """
     clip, settings = config.clip, config.evaluate
     dataset = ClipDataset(SHARDS, "train", clip.resolution, clip.frames, clip.stride)
-    network = FeatureNetwork.load(FEATURES)
+    network = FeatureNetwork.load(FEATURES, device())
     reference = RealReference.load(REFERENCE, "train")
     labels = class_labels(dataset, settings.samples)
-    sampler = Sampler.load(MODEL)
-    untrained = untrained_sampler(Origin.of(dataset, config.model, clip), Standing())
+    sampler = Sampler.load(MODEL, device())
+    untrained = untrained_sampler(Origin.of(dataset, config.model, clip), Standing(), device())
 
     def features_of(batches: Iterator[tuple[Tensor, Tensor]], what: str) -> ClipFeatures:
         return extract(network, batches, len(labels), f"evaluate: {what}")
@@ -79,11 +80,11 @@ def run_checkpoint(checkpoint: Path, write: Path | None) -> None:
     dataset = ClipDataset(Path(settings.shards), "train", clip.resolution, clip.frames, clip.stride)
     origin = Origin.of(dataset, settings.model, clip)
     labels = class_labels(dataset, settings.train.guard.samples)
-    network = FeatureNetwork.load(Path(settings.features))
+    network = FeatureNetwork.load(Path(settings.features), device())
     reference = RealReference.load(Path(settings.reference), "train")
     metrics: dict[str, float | None]
     try:
-        sampler = trained_sampler(checkpoint / AVERAGE, origin, Standing())
+        sampler = trained_sampler(checkpoint / AVERAGE, origin, Standing(), device())
         clips = sampler.stream(labels, settings.train.seed)
         features = extract(network, clips, len(labels), f"evaluate {checkpoint.name}")
         measured = measure(features, reference, settings.train.seed).metrics

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from dvdgan.data.loader import ClipDataset
 from dvdgan.export.bundle import Origin, Standing, trained_sampler, write_bundle
 from dvdgan.stages.artefacts import MODEL, SHARDS, TRAIN
+from dvdgan.stages.device import device
 from dvdgan.storage.local import read_json
 from dvdgan.training.checkpoint import AVERAGE, STATE
 
@@ -18,7 +19,7 @@ def run(config: "Config") -> None:
     dataset = ClipDataset(SHARDS, "train", clip.resolution, clip.frames, clip.stride)
     origin = Origin.of(dataset, config.model, clip)
     standing = Standing(config.export.standing_batches, config.export.standing_batch_size)
-    sampler = trained_sampler(TRAIN / "checkpoint" / AVERAGE, origin, standing)
+    sampler = trained_sampler(TRAIN / "checkpoint" / AVERAGE, origin, standing, device())
     state = read_json(TRAIN / "checkpoint" / STATE)
     facts = {
         "step": state["step"],

@@ -7,13 +7,14 @@ from dvdgan.data.loader import ClipDataset, reference_clips
 from dvdgan.evaluation.features import NETWORK, FeatureNetwork, stream
 from dvdgan.evaluation.reference import Description, MeanClip, RealStatistics, save_description
 from dvdgan.stages.artefacts import FEATURES, REFERENCE, SHARDS
+from dvdgan.stages.device import device
 from dvdgan.storage.local import atomic_directory, read_json
 
 
 def run(config: Config) -> None:
     """Measure every video of every split; write artifacts/reference."""
     clip = config.clip
-    network = FeatureNetwork.load(FEATURES)
+    network = FeatureNetwork.load(FEATURES, device())
     shards = read_json(SHARDS / "index.json")["shards"]
     clips = {}
     with atomic_directory(REFERENCE) as folder:
