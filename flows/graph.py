@@ -1,5 +1,7 @@
 """The pipeline's stages, in the order DVC's own graph gives: the only list there is."""
 
+from contextlib import chdir
+
 
 def stages_in_order(folder: str) -> list[str]:
     """Names of all stages of ``folder``/dvc.yaml, each after those it depends on."""
@@ -7,7 +9,8 @@ def stages_in_order(folder: str) -> list[str]:
     import networkx
     from dvc.repo import Repo
 
-    with Repo(folder) as repo:
+    # DVC names stages as seen from the working folder.
+    with chdir(folder), Repo() as repo:
         graph = repo.index.graph  # edges point from a stage to what it needs
         order = list(networkx.topological_sort(graph))
-    return [stage.addressing for stage in reversed(order)]
+        return [stage.addressing for stage in reversed(order)]

@@ -13,10 +13,18 @@ export PREFECT_SERVER_ANALYTICS_ENABLED=false
 export PREFECT_WORKER_QUERY_SECONDS=2
 
 children=()
+# The last started first: a worker whose server is gone tries to reach it for minutes.
 stop() {
-    trap - EXIT INT TERM
-    for child in "${children[@]}"; do kill -TERM "$child" 2>/dev/null || true; done
-    wait
+    trap - EXIT
+    trap '' INT TERM
+    for ((last = ${#children[@]} - 1; last >= 0; last--)); do
+        child="${children[last]}"
+        kill -TERM "$child" 2>/dev/null || continue
+        (sleep 20 && kill -KILL "$child") 2>/dev/null &
+        impatience=$!
+        wait "$child" || true
+        kill "$impatience" 2>/dev/null || true
+    done
 }
 trap stop EXIT
 trap 'exit 130' INT
