@@ -3,6 +3,7 @@
 # machine, in the foreground: Ctrl-C ends them together. PORT chooses the server's port (4200).
 # Needs the project's environment on PATH (source .venv/bin/activate).
 set -euo pipefail
+set -m # children in groups of their own: else bash makes them deaf to SIGINT, which ends a worker
 cd "$(dirname "$0")/../.."
 
 port="${PORT:-4200}"
@@ -20,10 +21,8 @@ stop() {
     for ((last = ${#children[@]} - 1; last >= 0; last--)); do
         child="${children[last]}"
         kill -TERM "$child" 2>/dev/null || continue
-        (sleep 20 && kill -KILL "$child") 2>/dev/null &
-        impatience=$!
-        wait "$child" || true
-        kill "$impatience" 2>/dev/null || true
+        for _ in $(seq 100); do kill -0 "$child" 2>/dev/null || break; sleep 0.2; done
+        kill -KILL "$child" 2>/dev/null || true
     done
 }
 trap stop EXIT
