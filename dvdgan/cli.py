@@ -1,15 +1,15 @@
 """The command line: one verb per stage, and three that help around them."""
 
 import os
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Optional
 
 import typer
 
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError, UserError
+from dvdgan.guard.interruption import interrupt_on_signals
+from dvdgan.guard.lifeline import die_with_parent
 
 app = typer.Typer(
     name="dvdgan",
@@ -212,24 +212,11 @@ def synthetic(
     print(f"synthetic: videos of moving shapes -> {root}")
 
 
-def _interrupt_on_signals() -> None:
-    """Turn SIGINT and SIGTERM into InterruptedRunError: a trainer saves, workers are ended."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise InterruptedRunError(f"{signal.Signals(number).name} received")
-
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
-
-
 def main() -> None:
     """Run the command line; errors become words and exit codes."""
     if "DVC_STAGE" in os.environ:
-        # A killed `dvc repro` must not leave its stage writing behind its back.
-        from dvdgan.guard.lifeline import die_with_parent
-
-        die_with_parent()
-    _interrupt_on_signals()
+        die_with_parent()  # a killed `dvc repro` must not leave its stage writing
+    interrupt_on_signals()
     try:
         app()
     except UserError as error:

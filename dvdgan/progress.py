@@ -40,10 +40,6 @@ class Progress:
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._print_line()
 
-    def write(self, line: str) -> None:
-        """Print ``line`` without tearing the bar."""
-        tqdm.write(line, file=sys.stderr)
-
     def close(self) -> None:
         """End the bar, or print the last plain line."""
         if self._bar is not None:

@@ -6,11 +6,9 @@ never in Prefect: a server that is gone takes nothing with it.
 """
 
 import os
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from prefect import flow, get_run_logger, tags, task
@@ -20,6 +18,7 @@ from prefect.futures import PrefectFuture
 from dvdgan.config.schema import RunSettings
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError, UserError
 from dvdgan.guard import ledger
+from dvdgan.guard.interruption import interrupt_on_signals
 from dvdgan.guard.lifeline import die_with_parent
 from dvdgan.guard.processes import EvaluationProcess, TrainerProcess
 from dvdgan.guard.run_folder import Metrics, RunFolder
@@ -96,8 +95,7 @@ def train(run_folder: str) -> int:
 def main() -> int:
     """Run the flow on the folder given; the exit code is that of `dvdgan train`."""
     die_with_parent()
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
+    interrupt_on_signals()
     parent = os.environ.get("PREFECT__FLOW_RUN_ID")
     try:
         with tags(*([f"parent:{parent}"] if parent else [])):
@@ -109,10 +107,6 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
     return 0
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise InterruptedRunError(f"{signal.Signals(number).name} received")
 
 
 if __name__ == "__main__":

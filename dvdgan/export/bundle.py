@@ -17,6 +17,7 @@ from dvdgan.models.generator import Generator
 from dvdgan.models.latent import mixed_seed
 from dvdgan.models.spectral import bake
 from dvdgan.models.standing import recompute_statistics
+from dvdgan.progress import track
 from dvdgan.storage.local import atomic_directory, write_json
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def write_bundle(sampler: Sampler, origin: Origin, facts: dict[str, Any], folder
 def _finished(generator: Generator, origin: Origin, standing: Standing) -> Sampler:
     device = next(generator.parameters()).device
     batches = _standing_batches(generator.latent_dim, origin, standing)
-    recompute_statistics(generator, ((z.to(device), y.to(device)) for z, y in batches))
+    shown = track(batches, "standing statistics", standing.batches, "forwards")
+    recompute_statistics(generator, ((z.to(device), y.to(device)) for z, y in shown))
     bake(generator)
     return Sampler(generator, origin.classes, origin.fps)
 

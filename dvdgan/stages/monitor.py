@@ -11,6 +11,8 @@ def run(config: Config) -> None:
     """Compare the evaluated clips with the kept training clips; write artifacts/monitor."""
     generated = ClipFeatures.load(EVALUATE / "features" / "generated.safetensors")
     real = ClipFeatures.load(REFERENCE / "train_clips.safetensors")
+    # Evidently alone takes some seconds to load, and shows no progress of its own.
+    print(f"monitor: comparing {len(generated)} generated with {len(real)} real clips", flush=True)
     axes = PrincipalAxes.of(real.pooled.double().numpy(), config.monitor.components)
     drift = measure_drift(
         _columns(generated, axes), _columns(real, axes), config.monitor.drift_threshold

@@ -10,6 +10,7 @@ from dvdgan.config import Config
 from dvdgan.data.loader import ClipDataset, reference_clips
 from dvdgan.errors import UserError
 from dvdgan.export.sampler import Sampler
+from dvdgan.progress import track
 from dvdgan.reporting.media import footage, picture
 from dvdgan.reporting.page import ClassSamples, Content, Preview, render
 from dvdgan.reporting.records import environment, read_records, read_table
@@ -58,7 +59,7 @@ def _samples(config: Config) -> list[ClassSamples]:
     names = sampler.classes[: config.report.max_classes]
     real = _real_clips(config, names, count)
     samples = []
-    for label, name in enumerate(names):
+    for label, name in enumerate(track(names, "report", len(names), "classes")):
         labels = torch.full((count,), label, dtype=torch.int64)
         generated = sampler.sample(labels, config.evaluate.seed, first=label * count)
         samples.append(

@@ -61,11 +61,11 @@ def test_the_same_command_ends_where_an_unbroken_run_ends(
         os.killpg(process.pid, number)
     else:
         process.send_signal(number)
-    process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     wait_until_quiet(tree)
     saved = sorted(path.name for path in tree.glob(".runs/train/*/checkpoints/step-*"))
-    assert saved, "nothing was saved"
+    assert saved, output
     again = run(tree, "dvc", "repro")
     assert again.returncode == 0, again.stdout
     assert f"resumed from {saved[-1]}" in again.stdout

@@ -1,0 +1,52 @@
+"""Which signals are one request to stop, and which are two."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dvdgan.guard import interruption
+from dvdgan.guard.interruption import Burst
+
+# Prints how many requests it counted among the signals it was sent.
+LISTENER = """
+import time
+from dvdgan.errors import InterruptedRunError
+from dvdgan.guard.interruption import interrupt_on_signals
+
+interrupt_on_signals()
+print("listening", flush=True)
+count = 0
+end = time.monotonic() + 1.5
+while time.monotonic() < end:
+    try:
+        time.sleep(0.05)
+    except InterruptedRunError as error:
+        count += 1
+        print(error, flush=True)
+print("requests:", count)
+"""
+
+
+def test_a_parents_death_told_several_times_is_one_request() -> None:
+    process = subprocess.Popen([sys.executable, "-c", LISTENER], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "listening\n"
+    for _ in range(3):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+    output, _ = process.communicate(timeout=30)
+    assert output == "SIGTERM received\nrequests: 1\n"
+
+
+def test_a_later_signal_is_a_second_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(interruption.time, "monotonic", lambda: now[0])
+    burst = Burst()
+    heard = []
+    for pause in (0.0, 0.5, 1.9, 2.1, 0.1):
+        now[0] += pause
+        heard.append(burst.begins())
+    assert heard == [True, False, False, True, False]
