@@ -10,6 +10,7 @@ from torch import Tensor
 from dvdgan.config.schema import RunSettings
 from dvdgan.data.loader import ClipDataset
 from dvdgan.errors import UserError
+from dvdgan.evaluation.device import device
 from dvdgan.evaluation.features import ClipFeatures, FeatureNetwork, extract
 from dvdgan.evaluation.protocols import MINIMUM_CLIPS, Measurement, measure
 from dvdgan.evaluation.reference import RealReference, load_mean_clip
@@ -17,7 +18,6 @@ from dvdgan.export.bundle import Origin, Standing, trained_sampler, untrained_sa
 from dvdgan.export.sampler import Sampler
 from dvdgan.guard.run_folder import damage
 from dvdgan.stages.artefacts import EVALUATE, FEATURES, MODEL, REFERENCE, SHARDS
-from dvdgan.stages.device import device
 from dvdgan.storage.local import write_json
 from dvdgan.training.checkpoint import AVERAGE
 

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from dvdgan.data.loader import ClipDataset
+from dvdgan.evaluation.device import device
 from dvdgan.export.bundle import Origin, Standing, trained_sampler, write_bundle
 from dvdgan.stages.artefacts import MODEL, SHARDS, TRAIN
-from dvdgan.stages.device import device
 from dvdgan.storage.local import read_json
 from dvdgan.training.checkpoint import AVERAGE, STATE
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from dvdgan.config import Config
 from dvdgan.data.loader import ClipDataset, reference_clips
+from dvdgan.evaluation.device import device
 from dvdgan.evaluation.features import NETWORK, FeatureNetwork, stream
 from dvdgan.evaluation.reference import Description, MeanClip, RealStatistics, save_description
 from dvdgan.stages.artefacts import FEATURES, REFERENCE, SHARDS
-from dvdgan.stages.device import device
 from dvdgan.storage.local import atomic_directory, read_json
 
 

@@ -1,4 +1,4 @@
-"""Where stages sample and measure: on a GPU where there is one."""
+"""Where clips are sampled and measured: on a GPU where there is one."""
 
 import torch
 
