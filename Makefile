@@ -34,7 +34,8 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	@dvdgan check
 	@dvdgan synthetic data/synthetic
-	@dvc repro
+	@lock="$$(cat dvc.lock 2>/dev/null)"; dvc repro || exit; \
+	if [ "$$lock" = "$$(cat dvc.lock)" ]; then echo "All is up to date."; fi
 	@dvdgan report --show
 
 # Two workers; a test file, and all of tests/pipeline, stays in one, so that its fixtures are made once.

@@ -22,7 +22,12 @@ def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
 
 
 def main() -> None:
-    """`python -m dvdgan.guard.lifeline COMMAND ...`: run COMMAND, tied to the parent's life."""
+    """`python -m dvdgan.guard.lifeline COMMAND ...`: run COMMAND, tied to the parent's life.
+
+    A shell makes its background jobs deaf to SIGINT, and their children inherit that: undone here,
+    since SIGINT is how stages and workers are asked to stop.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     die_with_parent()
     os.execvp(sys.argv[1], sys.argv[1:])
 

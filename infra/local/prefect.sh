@@ -3,7 +3,6 @@
 # machine, in the foreground: Ctrl-C ends them together. PORT chooses the server's port (4200).
 # Needs the project's environment on PATH (source .venv/bin/activate).
 set -euo pipefail
-set -m # children in groups of their own: else bash makes them deaf to SIGINT, which ends a worker
 cd "$(dirname "$0")/../.."
 
 port="${PORT:-4200}"
@@ -30,7 +29,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 mkdir -p "$PREFECT_HOME"
-prefect server start --host 127.0.0.1 --port "$port" >"$PREFECT_HOME/server.log" 2>&1 &
+python -m dvdgan.guard.lifeline prefect server start --host 127.0.0.1 --port "$port" >"$PREFECT_HOME/server.log" 2>&1 &
 children+=($!)
 for _ in $(seq 120); do
     python -c "import urllib.request as u; u.urlopen('$PREFECT_API_URL/health')" 2>/dev/null && break
@@ -40,6 +39,7 @@ done
 prefect work-pool create --type process dvdgan --overwrite
 prefect --no-prompt deploy --all
 echo "Prefect: http://127.0.0.1:$port   start the pipeline: PREFECT_API_URL=$PREFECT_API_URL prefect deployment run pipeline/pipeline --watch"
-prefect worker start --pool dvdgan --name "$(hostname)" &
+# The lifeline gives back its ear for SIGINT, which ends a worker and which bash takes from it.
+python -m dvdgan.guard.lifeline prefect worker start --pool dvdgan --name "$(hostname)" &
 children+=($!)
 wait -n "${children[@]}"

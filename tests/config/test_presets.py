@@ -18,10 +18,6 @@ def test_every_preset_is_in_order(path: Path) -> None:
     load_config(path)
 
 
-def test_params_yaml_is_the_demo() -> None:
-    assert (ROOT / "params.yaml").read_bytes() == (ROOT / "presets" / "demo.yaml").read_bytes()
-
-
 def test_small_folder_takes_clips_of_real_length() -> None:
     """At 25 frames a second most clips of two seconds must be long enough."""
     assert load_config(ROOT / "presets" / "small_folder.yaml").clip.span <= 50

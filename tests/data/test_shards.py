@@ -30,7 +30,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def configured(root: Path) -> Config:
-    config = load_config(REPOSITORY / "params.yaml")
+    config = load_config(REPOSITORY / "presets" / "demo.yaml")
     return config.model_copy(
         update={
             "index": config.index.model_copy(update={"root": str(root)}),

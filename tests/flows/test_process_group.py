@@ -55,6 +55,8 @@ def test_an_interruption_takes_all_descendants_along(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("flows.process_group.STOP_GRACE_SECONDS", 10.0)
+    # A test run started in the background inherits a deaf ear.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     pids: list[int] = []
 
     def on_line(line: str) -> None:
@@ -63,7 +65,10 @@ def test_an_interruption_takes_all_descendants_along(
             me = os.getpid()
             threading.Timer(0.5, lambda: os.kill(me, signal.SIGINT)).start()
 
-    with pytest.raises(KeyboardInterrupt):
-        run_in_group([sys.executable, "-c", FAMILY], str(tmp_path), on_line)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_in_group([sys.executable, "-c", FAMILY], str(tmp_path), on_line)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert len(pids) == 1
     assert not psutil.pid_exists(pids[0])

@@ -25,7 +25,7 @@ def make_repository(folder: Path, videos: Path) -> Path:
     pipeline = yaml.load(REPOSITORY / "dvc.yaml")
     stages: dict[str, Any] = {"index": pipeline["stages"]["index"]}
     stages["after"] = {"cmd": "echo again >> ran", "deps": ["artifacts/index"]}
-    params = yaml.load(REPOSITORY / "params.yaml")
+    params = yaml.load(REPOSITORY / "presets" / "demo.yaml")
     params["index"] |= {"root": "videos", "max_refused": 0.9}
     for name, content in (("dvc.yaml", {"stages": stages}), ("params.yaml", params)):
         with (folder / name).open("w", encoding="utf-8") as file:
@@ -122,10 +122,10 @@ def test_other_limits_have_outcomes_of_their_own(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    config = load_config(REPOSITORY / "params.yaml")
+    config = load_config(REPOSITORY / "presets" / "demo.yaml")
     params = config.index.model_copy(update={"root": str(synthetic_videos)})
     config = config.model_copy(update={"index": params})
-    longer = config.model_copy(update={"clip": config.clip.model_copy(update={"frames": 30})})
+    longer = config.model_copy(update={"clip": config.clip.model_copy(update={"frames": 10})})
     index.run(config, workers=2)
     index.run(longer, workers=2)
     assert capsys.readouterr().out.count("12 files probed") == 2

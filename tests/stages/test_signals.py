@@ -22,7 +22,7 @@ KILLED, INTERRUPTED = -signal.SIGKILL, 75
 def make_project(folder: Path, videos: Path) -> Path:
     """A folder with params.yaml, and enough videos that a run can be met in the middle."""
     yaml = YAML()
-    params = yaml.load(REPOSITORY / "params.yaml")
+    params = yaml.load(REPOSITORY / "presets" / "demo.yaml")
     params["index"]["root"] = "videos"
     params["shard"]["videos_per_shard"] = 4
     folder.mkdir()

@@ -30,7 +30,7 @@ Tree = Callable[[str], Path]
 
 def tiny(videos: Path) -> dict[str, Any]:
     """The repository's params with every size cut down. The guard finds no finite FVD too high."""
-    params = load_config(PROJECT / "params.yaml").model_dump()
+    params = load_config(PROJECT / "presets" / "demo.yaml").model_dump()
     params["clip"] |= {"resolution": 32, "frames": 4, "stride": 1}
     params["index"]["root"] = str(videos)
     params["features"] |= {"width": 4, "steps": 3, "batch_size": 4}

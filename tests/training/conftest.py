@@ -29,7 +29,7 @@ def one_thread_and_a_fixed_seed() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_shards(synthetic_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    params = load_config(PROJECT / "params.yaml").model_dump()
+    params = load_config(PROJECT / "presets" / "demo.yaml").model_dump()
     params["clip"] = CLIP.model_dump()
     params["index"]["root"] = str(synthetic_videos)
     config = parse_config(params)
