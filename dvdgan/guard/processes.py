@@ -12,6 +12,14 @@ from dvdgan.storage.local import read_json
 STOP_GRACE_SECONDS = 120.0
 
 
+def _considerate() -> dict[str, str]:
+    """The environment of an evaluation: it shares the cores with the trainer, so it takes half of
+    them, and its waiting threads sleep. With OpenMP's defaults, as many spinning threads as cores
+    on both sides, a training step beside an evaluation took 29 s instead of 0.3 s on two cores."""
+    half = max((os.cpu_count() or 2) // 2, 1)
+    return {"OMP_NUM_THREADS": str(half), "OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+
+
 class TrainerProcess:
     """A trainer in a session of its own: a Ctrl-C at the terminal reaches only its supervisor.
 
@@ -64,6 +72,7 @@ class EvaluationProcess:
             self._process = subprocess.Popen(
                 [*command, str(self._checkpoint), "--write", str(self._result)],
                 stdout=subprocess.DEVNULL,
+                env=_considerate(),
             )
         return self._process.poll() is not None
 
