@@ -11,7 +11,8 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from dvdgan.config.schema import Config, contradictions
+from dvdgan.config.contradictions import contradictions
+from dvdgan.config.schema import Config
 from dvdgan.errors import UserError
 
 

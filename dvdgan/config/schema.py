@@ -4,8 +4,7 @@ Whatever can move a number is here; what cannot (devices, workers, credentials) 
 flag or the environment. Paper: sections 2 to 4 and appendix A.
 """
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,10 +36,10 @@ class Section(BaseModel):
 class Clip(Section):
     """What one training example is (paper 2.4, A.1)."""
 
-    resolution: Literal[32, 64]
+    resolution: Literal[32, 64, 128, 256]
     """Height and width of a clip, in pixels."""
     frames: Annotated[int, Field(ge=2, le=128)]
-    """T, the number of frames of a clip."""
+    """T, the number of frames of a clip; in frame prediction the given ones count, too."""
     stride: Annotated[int, Field(ge=1, le=16)]
     """Source frames from one clip frame to the next; the paper takes every other frame (2)."""
 
@@ -110,18 +109,40 @@ class Reference(Section):
 
 
 class Model(Section):
-    """Generator and discriminators (paper 3, A.2)."""
+    """Generator and discriminators (paper 3, A.2, A.4, C)."""
 
     generator_channels: Annotated[int, Field(ge=1, le=256)]
-    """ch of G: the layer constants are multiplied by it (paper: 128 or 64)."""
+    """ch of G: the layer constants are multiplied by it (paper: 128; 64 above 64 pixels or for 48
+    frames)."""
     discriminator_channels: Annotated[int, Field(ge=1, le=256)]
-    """ch of both discriminators (paper: 128)."""
+    """ch of both discriminators, and of the network that reads conditioning frames (paper: 128)."""
     latent_dim: Count
     """Dimensions of z (paper: 120)."""
     class_dim: Count
     """Dimensions of the class embedding e(y) (paper: 120)."""
+    recurrent_channels: Annotated[int | None, Field(ge=1)]
+    """ch0, the channels of everything before G's residual network; null: the first layer constant
+    times ch (paper: null in synthesis, 512 in frame prediction)."""
+    recurrence: Literal["by_length", "multiplicative_conv_gru", "conv_gru"]
+    """by_length: the paper's rule, conv_gru for 48 frames or more, multiplicative_conv_gru for
+    fewer."""
+    blocks: Literal["biggan", "biggan_deep"]
+    """Residual blocks of all networks: BigGAN's (the paper's) or BigGAN-deep's bottlenecks (paper
+    C)."""
+    block_norm: Literal["per_step_batch", "batch", "group", "layer", "instance", "none"]
+    """Statistics of the norms inside G's blocks (paper C). per_step_batch: of each time step alone
+    (the paper's); batch: of all frames together; none: no normalisation, the affine stays."""
+    output_norm: Literal["per_step_batch", "batch", "group", "layer", "instance", "none"]
+    """The same for G's last norm; none is catastrophic (paper C)."""
+    conditioning_frames: Annotated[int, Field(ge=0)]
+    """C, the frames a clip begins with and G continues (paper A.4: 5 or 1); such a model knows no
+    classes. 0: class-conditional synthesis."""
+    discriminators: Literal["dual", "spatial", "temporal"]
+    """dual: D_S and D_T (the paper's); or one of them alone."""
     spatial_frames: Count
     """k, the full-resolution frames D_S sees of each clip (paper: 8)."""
+    phi: Literal["average_pool_2x2", "average_pool_4x4", "identity", "random_half_crop"]
+    """What D_T sees of each clip (paper 4.3)."""
 
 
 class Guard(Section):
@@ -222,55 +243,6 @@ class Config(Section):
     evaluate: Evaluate
     monitor: Monitor
     report: Report
-
-
-def contradictions(values: dict[str, Any]) -> list[str]:
-    """Combinations that no run can satisfy, each in words.
-
-    ``values`` is params.yaml flattened to dotted keys; a check whose values are missing or no
-    numbers is left to the sections' own checks.
-    """
-    found = []
-    for keys, allowed, message in _COMBINATIONS:
-        numbers = [values.get(key) for key in keys]
-        if all(isinstance(number, int | float) for number in numbers) and not allowed(*numbers):
-            found.append(message.format(*numbers))
-    return found
-
-
-_Combination = tuple[tuple[str, ...], Callable[..., bool], str]
-_COMBINATIONS: list[_Combination] = [
-    (
-        ("model.spatial_frames", "clip.frames"),
-        lambda k, frames: k <= frames,
-        "model.spatial_frames is {0}, but a clip has only clip.frames = {1} frames: D_S draws k "
-        "different frames, so set 1 <= model.spatial_frames <= {1}",
-    ),
-    (
-        ("clip.resolution", "shard.short_side"),
-        lambda resolution, short_side: resolution <= short_side,
-        "clip.resolution is {0}, but shards store frames with a shorter side of shard.short_side = "
-        "{1}: no {0} x {0} crop fits; set shard.short_side >= {0}",
-    ),
-    (
-        ("train.checkpoint_every", "train.steps"),
-        lambda every, steps: every <= steps,
-        "train.checkpoint_every is {0}, but the run has only train.steps = {1}: nothing would be "
-        "evaluated before the end; set train.checkpoint_every <= {1}",
-    ),
-    (
-        ("index.min_short_side", "index.max_pixels"),
-        lambda short_side, pixels: short_side**2 <= pixels,
-        "index.min_short_side is {0}, but index.max_pixels = {1} is less than its square: every "
-        "video would be refused",
-    ),
-    (
-        ("monitor.components", "features.width"),
-        lambda components, width: components <= POOLED_PER_WIDTH * width,
-        "monitor.components is {0}, but the pooled feature has only 8 x features.width (8 x {1}) "
-        "dimensions",
-    ),
-]
 
 
 class RunSettings(Section):

@@ -163,6 +163,33 @@ def reference_clips(
         yield _to_tensors(clips, labels)
 
 
+class ConditioningFrames:
+    """The frames that prediction continues: those a real clip begins with (paper A.4).
+
+    Clip number i of ``seed`` is a random window and crop, the same in whatever batch it is read, so
+    that it belongs to generated video number i.
+    """
+
+    def __init__(self, dataset: ClipDataset, seed: int, frames: int) -> None:
+        self.frames = frames
+        self._clips = _RandomClips(dataset, seed)
+
+    def __getitem__(self, numbers: slice) -> Tensor:
+        """The given frames of clips start .. stop-1: (N, C, 3, H, W) uint8."""
+        return self.whole(numbers)[0][:, : self.frames]
+
+    def labels(self, numbers: slice) -> Tensor:
+        """The labels of clips start .. stop-1: (N,) int64."""
+        return torch.tensor([self._clips.label(n) for n in range(numbers.start, numbers.stop)])
+
+    def whole(self, numbers: slice) -> Clips:
+        """The whole clips start .. stop-1, (N, T, 3, H, W) uint8: what really happened; labels."""
+        read = self._clips.__getitems__(list(range(numbers.start, numbers.stop)))
+        if isinstance(read, UserError):
+            raise read
+        return read
+
+
 class _RandomClips(Dataset[Clips]):
     """Clip number c of an endless, seeded sequence of random windows and crops."""
 
@@ -177,10 +204,15 @@ class _RandomClips(Dataset[Clips]):
             return error
         return _to_tensors([clip for clip, _ in rows], [label for _, label in rows])
 
+    def label(self, counter: int) -> int:
+        return int(self.dataset.labels[self._video(counter)])
+
+    def _video(self, counter: int) -> int:
+        epoch, position = divmod(counter, len(self.dataset))
+        return int(_order(self.seed, epoch, len(self.dataset))[position])
+
     def _draw(self, counter: int) -> tuple[NDArray[np.uint8], int]:
-        data = self.dataset
-        epoch, position = divmod(counter, len(data))
-        video = int(_order(self.seed, epoch, len(data))[position])
+        data, video = self.dataset, self._video(counter)
         rng = np.random.default_rng([self.seed, 1, counter])
         start = int(rng.integers(data.lengths[video] - data.span + 1))
         top, left = map(int, rng.integers(data.shapes[video] - data.resolution + 1))

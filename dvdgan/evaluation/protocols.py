@@ -32,6 +32,10 @@ class Protocol:
     real_clips: int | None
     seed: int | None
     """Seed of the generated clips; None when nothing was drawn."""
+    conditioning_frames: int = 0
+    """Real frames that each generated clip begins with (0: synthesis)."""
+    conditioning_split: str | None = None
+    """Split those frames are from."""
     value_range: str = "[-1, 1]"
     resize: str = "none"
 
@@ -39,10 +43,12 @@ class Protocol:
     def name(self) -> str:
         """One line that tells this protocol from others, as it is printed behind a metric."""
         against = f" vs {self.real_clips} {self.real_split}" if self.real_split else ""
+        C, split = self.conditioning_frames, self.conditioning_split
+        given = f", {C} {split} frames given" if C else ""
         seed = "" if self.seed is None else f", seed {self.seed}"
         return (
             f"{self.network}@{self.weights_sha256[:8]} {self.layer}, "
-            f"{self.frames}x{self.resolution}x{self.resolution} stride {self.stride}, "
+            f"{self.frames}x{self.resolution}x{self.resolution} stride {self.stride}{given}, "
             f"{self.clips} clips{against}{seed}"
         )
 
@@ -77,12 +83,15 @@ class Measurement:
         return {name: metric.to_json() for name, metric in self.metrics.items()}
 
 
-def measure(clips: ClipFeatures, reference: RealReference, seed: int | None) -> Measurement:
+def measure(
+    clips: ClipFeatures, reference: RealReference, seed: int | None, conditioning_frames: int = 0
+) -> Measurement:
     """FID, FVD, IS and accuracy of ``clips`` against real statistics.
 
     FID compares pooled features (paper 4.1), FVD logits (Unterthiner et al. 2018), IS is of the
     logits, accuracy is the share of clips that the network puts into the class asked for (0..1).
-    ``seed`` is the one the clips were drawn with, None for clips that were not drawn.
+    ``seed`` is the one the clips were drawn with, None for clips that were not drawn;
+    ``conditioning_frames`` of each were real ones of the reference's split.
     Raises UserError below MINIMUM_CLIPS clips.
     """
     if len(clips) < MINIMUM_CLIPS:
@@ -94,6 +103,11 @@ def measure(clips: ClipFeatures, reference: RealReference, seed: int | None) -> 
     against = {"real_split": reference.split, "real_clips": reference.clips}
     described = asdict(reference.description)
     described.pop("clips_per_video")
+    if conditioning_frames:
+        described |= {
+            "conditioning_frames": conditioning_frames,
+            "conditioning_split": reference.split,
+        }
 
     def metric(name: str, value: float, layer: str, real: dict[str, Any]) -> Metric:
         return Metric(

@@ -1,7 +1,7 @@
 """Write a model bundle: averaged weights, standing statistics, spectral norm baked in."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +9,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dvdgan.data.loader import ClipDataset
+from dvdgan.data.loader import ClipDataset, ConditioningFrames
 from dvdgan.export.card import model_card
 from dvdgan.export.sampler import CONFIG, WEIGHTS, Sampler
-from dvdgan.models.build import generator_arguments
-from dvdgan.models.generator import Generator
+from dvdgan.models.architecture import GeneratorArchitecture
+from dvdgan.models.build import generator_architecture
+from dvdgan.models.generator import Generator, GeneratorInputs
 from dvdgan.models.latent import mixed_seed
 from dvdgan.models.spectral import bake
 from dvdgan.models.standing import recompute_statistics
@@ -24,26 +25,33 @@ if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model
 
 
+# Of the latents, labels and frames that standing statistics are made of.
+STANDING_SEED = mixed_seed("standing statistics")
+
+
 @dataclass(frozen=True)
 class Origin:
     """What a bundle is made from, beside the weights."""
 
-    generator: dict[str, int]
-    """Arguments of models.generator.Generator."""
+    architecture: GeneratorArchitecture
     classes: list[str]
     class_labels: Tensor
     """(videos,) labels of the training split: standing statistics follow their frequencies."""
     fps: float
     """Frames per second of a generated clip: the source's, divided by the stride."""
+    conditioning: ConditioningFrames | None = None
+    """Training clips to continue for the standing statistics, in prediction."""
 
     @classmethod
     def of(cls, dataset: ClipDataset, model: "Model", clip: "Clip") -> "Origin":
         """The origin of every model trained on ``dataset`` (the training split)."""
+        given = model.conditioning_frames
         return cls(
-            generator_arguments(model, clip, len(dataset.classes)),
+            generator_architecture(model, clip, len(dataset.classes)),
             dataset.classes,
             torch.tensor(dataset.labels),
             dataset.clip_fps,
+            ConditioningFrames(dataset, STANDING_SEED, given) if given else None,
         )
 
 
@@ -59,7 +67,7 @@ def trained_sampler(
     average: Path, origin: Origin, standing: Standing, device: str = "cpu"
 ) -> Sampler:
     """The averaged generator of a checkpoint (its average.safetensors), ready to sample."""
-    generator = Generator(**origin.generator)
+    generator = Generator(origin.architecture)
     generator.load_state_dict(load_file(average))
     return _finished(generator.to(device), origin, standing)
 
@@ -67,7 +75,7 @@ def trained_sampler(
 def untrained_sampler(origin: Origin, standing: Standing, device: str = "cpu") -> Sampler:
     """The same generator before its first step: a control for the metrics."""
     torch.manual_seed(mixed_seed("untrained generator"))
-    return _finished(Generator(**origin.generator).to(device), origin, standing)
+    return _finished(Generator(origin.architecture).to(device), origin, standing)
 
 
 def write_bundle(sampler: Sampler, origin: Origin, facts: dict[str, Any], folder: Path) -> None:
@@ -77,7 +85,7 @@ def write_bundle(sampler: Sampler, origin: Origin, facts: dict[str, Any], folder
     """
     config = {
         "format": "dvdgan model bundle 1",
-        "generator": origin.generator,
+        "generator": asdict(origin.architecture),
         "classes": origin.classes,
         "fps": origin.fps,
         "facts": facts,
@@ -90,20 +98,21 @@ def write_bundle(sampler: Sampler, origin: Origin, facts: dict[str, Any], folder
 
 def _finished(generator: Generator, origin: Origin, standing: Standing) -> Sampler:
     device = next(generator.parameters()).device
-    batches = _standing_batches(generator.latent_dim, origin, standing)
+    batches = _standing_batches(origin, standing)
     shown = track(batches, "standing statistics", standing.batches, "forwards")
-    recompute_statistics(generator, ((z.to(device), y.to(device)) for z, y in shown))
+    recompute_statistics(generator, (inputs.to(device) for inputs in shown))
     bake(generator)
     return Sampler(generator, origin.classes, origin.fps)
 
 
-def _standing_batches(
-    latent_dim: int, origin: Origin, standing: Standing
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Untruncated latents and labels at the data's frequencies, always the same."""
-    draws = torch.Generator().manual_seed(mixed_seed("standing statistics"))
+def _standing_batches(origin: Origin, standing: Standing) -> Iterator[GeneratorInputs]:
+    """Untruncated latents, labels as frequent as in the data, frames: always the same."""
+    draws = torch.Generator().manual_seed(STANDING_SEED)
     size = standing.batch_size
-    for _ in range(standing.batches):
-        latents = torch.randn(size, latent_dim, generator=draws)
+    for number in range(standing.batches):
+        latents = torch.randn(size, origin.architecture.latent_dim, generator=draws)
         picks = torch.randint(len(origin.class_labels), (size,), generator=draws)
-        yield latents, origin.class_labels[picks]
+        given = None
+        if origin.conditioning is not None:
+            given = origin.conditioning[number * size : (number + 1) * size] / 127.5 - 1
+        yield GeneratorInputs(latents, origin.class_labels[picks], given)

@@ -2,19 +2,32 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from dvdgan.models.architecture import GeneratorArchitecture
 from dvdgan.models.generator import Generator
-from dvdgan.models.latent import numbered_latents
+from dvdgan.models.latent import Truncation, interpolated, numbered_latents
 from dvdgan.models.spectral import bake
 from dvdgan.storage.local import read_json
 
 CONFIG = "config.json"
 WEIGHTS = "generator.safetensors"
+
+# Clips handed out at a time.
 BATCH = 16
+# Clips in one forward, clip n in row n modulo this. It never varies, so that a clip's bits depend
+# on nothing else that is asked for: kernels add up in another order for another batch.
+FORWARD = {"cpu": 4, "cuda": 16}
+
+
+class Frames(Protocol):
+    """Frames to continue, by clip: a tensor (N, C, 3, H, W) uint8, or what reads such slices."""
+
+    def __getitem__(self, clips: slice, /) -> Tensor: ...
 
 
 class Sampler:
@@ -31,29 +44,136 @@ class Sampler:
         """Open a bundle folder written by `dvdgan export`."""
         bundle = Path(bundle)
         config = read_json(bundle / CONFIG)
-        generator = Generator(**config["generator"])
+        generator = Generator(GeneratorArchitecture(**config["generator"]))
         bake(generator)
         generator.load_state_dict(load_file(bundle / WEIGHTS))
         return cls(generator.to(device), config["classes"], config["fps"])
 
-    def sample(self, labels: Tensor, seed: int, first: int = 0) -> Tensor:
+    @property
+    def conditioning_frames(self) -> int:
+        """C, the frames of a clip this model continues; 0: it makes whole clips of a class."""
+        return self.generator.architecture.conditioning_frames
+
+    def sample(
+        self,
+        labels: Tensor,
+        seed: int,
+        first: int = 0,
+        conditioning: Frames | None = None,
+        truncation: Truncation | None = None,
+    ) -> Tensor:
         """Videos number ``first``, first + 1, ... of ``seed``, one for each label.
 
-        labels: (N,) int64 -> uint8 (N, T, 3, H, W) on the CPU. Video i depends on seed, i and its
-        label alone. Raises FloatingPointError when a value is not finite.
+        labels: (N,) int64 -> uint8 (N, T, 3, H, W) on the CPU. Video i depends on seed, i, its
+        label and its own conditioning frames alone, bit for bit. ``conditioning``: the frames to
+        continue, from row 0 on, where the model predicts (it then knows no labels).
+        ``truncation``: latents nearer to the mean, for better and less varied clips (paper 4.4).
+        Raises ValueError for labels it does not know or frames of the wrong kind, and
+        FloatingPointError when a value is not finite.
         """
-        return torch.cat([clips for clips, _ in self.stream(labels, seed, first)])
+        stream = self.stream(labels, seed, first, conditioning, truncation)
+        return torch.cat([clips for clips, _ in stream])
 
-    @torch.no_grad()
-    def stream(self, labels: Tensor, seed: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def stream(
+        self,
+        labels: Tensor,
+        seed: int,
+        first: int = 0,
+        conditioning: Frames | None = None,
+        truncation: Truncation | None = None,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """As `sample`, a batch of (clips, labels) at a time, so that memory stays small."""
-        device = next(self.generator.parameters()).device
+        self._check(labels, conditioning)
         for start in range(0, len(labels), BATCH):
             chosen = labels[start : start + BATCH]
-            dim = self.generator.latent_dim
-            latents = numbered_latents(seed, first + start, len(chosen), dim)
-            frames = self.generator(latents.to(device), chosen.to(device))
+            count = len(chosen)
+            latents = numbered_latents(
+                seed, first + start, count, self.generator.architecture.latent_dim, truncation
+            )
+            given = None if conditioning is None else conditioning[start : start + count]
+            yield self._rendered(self._condition(latents, chosen), given, first + start), chosen
+
+    def interpolate_latents(
+        self,
+        label: int,
+        seed: int,
+        numbers: tuple[int, int],
+        steps: int,
+        conditioning: Tensor | None = None,
+    ) -> Tensor:
+        """Videos on the line between the latents of two numbered ones (paper Figs. 8, 18, 19).
+
+        -> uint8 (steps, T, 3, H, W); the ends are those two videos. ``conditioning``: (C, 3, H, W)
+        uint8, the same frames for all.
+        """
+        dim = self.generator.architecture.latent_dim
+        ends = [numbered_latents(seed, number, 1, dim)[0] for number in numbers]
+        labels = torch.full((steps,), label)
+        condition = self._condition(interpolated(ends[0], ends[1], steps), labels)
+        given = None if conditioning is None else conditioning.expand(steps, *conditioning.shape)
+        return self._rendered(condition, given)
+
+    def interpolate_classes(
+        self, labels: tuple[int, int], seed: int, number: int, steps: int
+    ) -> Tensor:
+        """Videos of one latent between the embeddings of two classes (paper Figs. 9, 20).
+
+        -> uint8 (steps, T, 3, H, W); the ends are video ``number`` of each class. Raises ValueError
+        where the model knows no classes.
+        """
+        if self.conditioning_frames:
+            raise ValueError("this model predicts frames and knows no classes")
+        latents = numbered_latents(seed, number, 1, self.generator.architecture.latent_dim).expand(
+            2, -1
+        )
+        ends = self._condition(latents, torch.tensor(labels))
+        return self._rendered(interpolated(ends[0], ends[1], steps), None)
+
+    def _condition(self, latents: Tensor, labels: Tensor) -> Tensor:
+        device = next(self.generator.parameters()).device
+        return self.generator.condition(latents.to(device), labels.to(device))
+
+    def _rendered(self, condition: Tensor, conditioning: Tensor | None, first: int = 0) -> Tensor:
+        """(N, D) and uint8 (N, C, 3, H, W) of clips ``first`` ... -> uint8 (N, T, 3, H, W)."""
+        device = condition.device
+        size = FORWARD[device.type]
+        lead = first % size
+        clips = []
+        for start in range(-lead, len(condition), size):
+            rows = slice(max(start, 0), start + size)
+            before = max(-start, 0)
+            given = None
+            if conditioning is not None:
+                given = _filled(conditioning[rows], before, size).to(device) / 127.5 - 1
+            with torch.inference_mode():
+                frames = self.generator.synthesise(_filled(condition[rows], before, size), given)
+            frames = frames[before : before + len(condition[rows])]
             if not frames.isfinite().all():
                 raise FloatingPointError("the generator's output is not finite")
-            pixels = ((frames + 1) * 127.5).round().clamp(0, 255)
-            yield pixels.to(torch.uint8).cpu(), chosen
+            clips.append(((frames + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu())
+        return torch.cat(clips)
+
+    def _check(self, labels: Tensor, conditioning: Frames | None) -> None:
+        given, known = self.conditioning_frames, len(self.classes)
+        if (conditioning is None) == bool(given):
+            raise ValueError(
+                f"this model continues frames: give {given} of each clip as conditioning"
+                if given
+                else "this model makes clips of a class and continues no frames"
+            )
+        if isinstance(conditioning, Tensor):
+            side = self.generator.architecture.resolution
+            expected = (len(labels), given, 3, side, side)
+            if conditioning.dtype != torch.uint8 or tuple(conditioning.shape) != expected:
+                raise ValueError(
+                    f"conditioning must be uint8 {expected}, but is {conditioning.dtype} "
+                    f"{tuple(conditioning.shape)}"
+                )
+        elif not given and len(labels) and (labels.min() < 0 or labels.max() >= known):
+            raise ValueError(f"labels must be in 0..{known - 1}: this model knows {known} classes")
+
+
+def _filled(rows: Tensor, before: int, size: int) -> Tensor:
+    """``rows`` behind ``before`` copies of the first of them, and copies behind up to ``size``."""
+    places = (torch.arange(size, device=rows.device) - before).clamp(0, len(rows) - 1)
+    return rows[places]

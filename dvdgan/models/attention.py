@@ -6,7 +6,7 @@ bias, no 1/sqrt(d), the residual scaled by a learned gamma that starts at 0.
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import max_pool2d, pad, scaled_dot_product_attention
 
 from dvdgan.models import spectral
 
@@ -18,12 +18,14 @@ class SelfAttention(nn.Module):
     """x + gamma * attention(x). x: (B, T, C, H, W) -> (B, T, C, H, W).
 
     ``axis`` None: every position attends to all T*H*W positions; else only to those that differ
-    from it along that axis alone.
+    from it along that axis alone. ``pooled``: keys and values are the maxima of 2x2 pixels, as in
+    BigGAN (with axis None).
     """
 
-    def __init__(self, channels: int, axis: int | None = None) -> None:
+    def __init__(self, channels: int, axis: int | None = None, pooled: bool = False) -> None:
         super().__init__()
         self.axis = axis
+        self.pooled = pooled
         self.query = spectral.conv2d(channels, max(channels // 8, 1), 1, bias=False)
         self.key = spectral.conv2d(channels, max(channels // 8, 1), 1, bias=False)
         self.value = spectral.conv2d(channels, max(channels // 2, 1), 1, bias=False)
@@ -32,11 +34,14 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         B, T, _, H, W = x.shape
+        frames = x.flatten(0, 1)
+        query, key, value = self.query(frames), self.key(frames), self.value(frames)
+        if self.pooled:
+            key, value = max_pool2d(key, 2), max_pool2d(value, 2)
         query, key, value = (
-            self._tokens(layer(x.flatten(0, 1)).view(B, T, -1, H, W))
-            for layer in (self.query, self.key, self.value)
+            self._tokens(maps.unflatten(0, (B, T))) for maps in (query, key, value)
         )
-        attended = scaled_dot_product_attention(query, key, value, scale=1.0)
+        attended = attend(query, key, value)
         if self.axis is None:
             attended = attended.unflatten(1, (T, H, W))
         else:
@@ -61,3 +66,18 @@ class SeparableSelfAttention(nn.Sequential):
 
     def __init__(self, channels: int) -> None:
         super().__init__(*(SelfAttention(channels, axis) for axis in (HEIGHT, WIDTH, TIME)))
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """softmax(query key^T) value, no weight matrix stored.
+
+    query: (..., N, d), key: (..., M, d), value: (..., M, e), d <= e -> (..., N, e).
+    """
+    # The kernels that store no weights want query, key and value equally wide; zeros add nothing.
+    wider = (0, value.shape[-1] - query.shape[-1])
+    batch = value.shape[:-2]
+    tokens = (pad(query, wider), pad(key, wider), value)
+    # (batch, 1 head, tokens, width): other numbers of dimensions fall back to a stored matrix.
+    query, key, value = (each.flatten(0, -3)[:, None] for each in tokens)
+    attended: Tensor = scaled_dot_product_attention(query, key, value, scale=1.0)
+    return attended.view(*batch, *attended.shape[-2:])

@@ -1,12 +1,17 @@
-"""Batch normalisation with statistics of its own at every time step (paper A.2, App. C)."""
+"""What G's activations are normalised over, and the affine that follows (paper A.2, App. C)."""
+
+import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from dvdgan.models import spectral
+from dvdgan.models.architecture import Norm
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
+MOST_GROUPS = 32
 
 
 class PerStepBatchNorm(nn.Module):
@@ -25,16 +30,55 @@ class PerStepBatchNorm(nn.Module):
         return steps_as_channels.view_as(x)
 
 
-class ConditionalBatchNorm(nn.Module):
-    """Per-step batch norm, then scale and shift as functions of noise and class.
+class PerFrame(nn.Module):
+    """A norm of images, on the frames of all clips as one batch. x: (B, T, C, H, W)."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        frames: Tensor = self.norm(x.flatten(0, 1))
+        return frames.view_as(x)
+
+
+def groups(channels: int) -> int:
+    """Wu & He's 32 groups, or the most below that divide ``channels``."""
+    return math.gcd(channels, MOST_GROUPS)
+
+
+# App. C's variants, by what their statistics are taken over. All without an affine of their own.
+NORMS: dict[Norm, Callable[[int, int], nn.Module]] = {
+    # batch, height and width of one time step
+    "per_step_batch": PerStepBatchNorm,
+    # batch, time, height and width: an early version, in which frames leak into each other
+    "batch": lambda frames, channels: PerFrame(
+        nn.BatchNorm2d(channels, EPSILON, MOMENTUM, affine=False)
+    ),
+    # a group of channels, height and width of one frame
+    "group": lambda frames, channels: PerFrame(
+        nn.GroupNorm(groups(channels), channels, EPSILON, affine=False)
+    ),
+    # all channels, height and width of one frame
+    "layer": lambda frames, channels: PerFrame(nn.GroupNorm(1, channels, EPSILON, affine=False)),
+    # height and width of one channel of one frame
+    "instance": lambda frames, channels: PerFrame(
+        nn.GroupNorm(channels, channels, EPSILON, affine=False)
+    ),
+    "none": lambda frames, channels: nn.Identity(),
+}
+
+
+class ConditionalNorm(nn.Module):
+    """Normalise, then scale and shift as functions of noise and class.
 
     y = (1 + W_scale cond) * norm(x) + W_shift cond, both maps linear, without bias, spectrally
     normalised. x: (B, T, C, H, W); condition: (B, D), shared by all steps of a clip.
     """
 
-    def __init__(self, frames: int, channels: int, condition: int) -> None:
+    def __init__(self, norm: Norm, frames: int, channels: int, condition: int) -> None:
         super().__init__()
-        self.norm = PerStepBatchNorm(frames, channels)
+        self.norm = NORMS[norm](frames, channels)
         self.scale = spectral.linear(condition, channels, bias=False)
         self.shift = spectral.linear(condition, channels, bias=False)
 
@@ -45,14 +89,14 @@ class ConditionalBatchNorm(nn.Module):
 
 
 class OutputNorm(nn.Module):
-    """The final batch norm: per-step statistics, one learned scale and shift per channel.
+    """The final norm: one learned scale and shift per channel, the same at every step.
 
     App. C: removing it is catastrophic. x: (B, T, C, H, W).
     """
 
-    def __init__(self, frames: int, channels: int) -> None:
+    def __init__(self, norm: Norm, frames: int, channels: int) -> None:
         super().__init__()
-        self.norm = PerStepBatchNorm(frames, channels)
+        self.norm = NORMS[norm](frames, channels)
         self.scale = nn.Parameter(torch.ones(channels, 1, 1))
         self.shift = nn.Parameter(torch.zeros(channels, 1, 1))
 

@@ -1,9 +1,27 @@
 """Where randomness comes from: seeds mixed from what they are for, latents by number."""
 
 import hashlib
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """How far from the mean latents may lie when sampling (paper 4.4, Fig. 14).
+
+    ``gaussian``: z ~ N(0, level^2 I), the paper's (0.44 in Fig. 14). ``resampled``: z ~ N(0, I),
+    every value with a magnitude above ``level`` drawn again (BigGAN's truncated normal).
+    """
+
+    level: float
+    kind: Literal["gaussian", "resampled"] = "gaussian"
+
+    def __post_init__(self) -> None:
+        if not self.level > 0:
+            raise ValueError(f"a truncation level must be above 0, but is {self.level}")
 
 
 def mixed_seed(*parts: int | str) -> int:
@@ -12,13 +30,35 @@ def mixed_seed(*parts: int | str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def numbered_latents(seed: int, first: int, count: int, dim: int) -> Tensor:
-    """z ~ N(0, I) for videos first .. first+count-1 of ``seed``: (count, dim).
+def numbered_latents(
+    seed: int, first: int, count: int, dim: int, truncation: Truncation | None = None
+) -> Tensor:
+    """z of videos first .. first+count-1 of ``seed``: (count, dim), N(0, I) if not truncated.
 
     Row i depends on seed and its own number alone, whatever the batch it is drawn in.
     """
     rows = []
     for number in range(first, first + count):
         generator = torch.Generator().manual_seed(mixed_seed(seed, "video", number))
-        rows.append(torch.randn(dim, generator=generator))
+        rows.append(_latent(dim, truncation, generator))
     return torch.stack(rows)
+
+
+def _latent(dim: int, truncation: Truncation | None, generator: torch.Generator) -> Tensor:
+    z = torch.randn(dim, generator=generator)
+    if truncation is None:
+        return z
+    if truncation.kind == "gaussian":
+        return z * truncation.level
+    while (outside := z.abs() > truncation.level).any():
+        z[outside] = torch.randn(int(outside.sum()), generator=generator)
+    return z
+
+
+def interpolated(first: Tensor, last: Tensor, steps: int) -> Tensor:
+    """``steps`` vectors evenly spaced on the line from first to last, both included.
+
+    first, last: (D,) -> (steps, D). Paper Figs. 8, 9, 18 to 20.
+    """
+    shares = torch.linspace(0, 1, steps, device=first.device)[:, None]
+    return torch.lerp(first[None], last[None], shares)

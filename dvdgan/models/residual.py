@@ -1,4 +1,4 @@
-"""BigGAN's residual blocks, for G on folded frames and for D in two and three dimensions."""
+"""BigGAN's residual blocks: for G on folded frames, for D in two and three dimensions."""
 
 from collections.abc import Callable
 
@@ -7,24 +7,27 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, avg_pool3d, interpolate
 
 from dvdgan.models import spectral
-from dvdgan.models.conditional_norm import ConditionalBatchNorm
+from dvdgan.models.conditional_norm import ConditionalNorm
+
+# channels -> a conditional norm of so many.
+NormMaker = Callable[[int], ConditionalNorm]
 
 
 class GeneratorBlock(nn.Module):
     """norm, relu, [x2], conv, norm, relu, conv, beside a 1x1 shortcut (BigGAN's GBlock).
 
     Every frame is treated alone: x (B, T, C, H, W), condition (B, D) -> (B, T, C', H', W'), with
-    H' = 2H where the block doubles the resolution.
+    H' = 2H where the block doubles the resolution. ``norm``: channels -> the norm of so many.
     """
 
     def __init__(
-        self, channels_in: int, channels_out: int, frames: int, condition: int, upsample: bool
+        self, channels_in: int, channels_out: int, norm: NormMaker, upsample: bool
     ) -> None:
         super().__init__()
         self.upsample = upsample
-        self.norm1 = ConditionalBatchNorm(frames, channels_in, condition)
+        self.norm1 = norm(channels_in)
         self.conv1 = spectral.conv2d(channels_in, channels_out, 3)
-        self.norm2 = ConditionalBatchNorm(frames, channels_out, condition)
+        self.norm2 = norm(channels_out)
         self.conv2 = spectral.conv2d(channels_out, channels_out, 3)
         keeps_shape = channels_in == channels_out and not upsample
         self.shortcut = (
@@ -34,14 +37,54 @@ class GeneratorBlock(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         B, T = x.shape[:2]
         h = torch.relu(self.norm1(x, condition)).flatten(0, 1)
-        x = x.flatten(0, 1)
         if self.upsample:
-            h = interpolate(h, scale_factor=2.0)
-            x = interpolate(x, scale_factor=2.0)
+            h = double(h)
         h = self.conv1(h).unflatten(0, (B, T))
         h = torch.relu(self.norm2(h, condition)).flatten(0, 1)
-        frames: Tensor = self.conv2(h) + self.shortcut(x)
+        # A 1x1 convolution and a copy of pixels commute: convolve the smaller one.
+        shortcut = self.shortcut(x.flatten(0, 1))
+        frames: Tensor = self.conv2(h) + (double(shortcut) if self.upsample else shortcut)
         return frames.view(B, T, *frames.shape[1:])
+
+
+class DeepGeneratorBlock(nn.Module):
+    """BigGAN-deep's bottleneck: 1x1 to C/4, two 3x3, 1x1 back, each after norm and relu.
+
+    The shortcut drops the channels it has too many of; where it has too few, it is a 1x1
+    convolution (only where ch0 is below the first layer's width). Shapes as GeneratorBlock.
+    """
+
+    def __init__(
+        self, channels_in: int, channels_out: int, norm: NormMaker, upsample: bool
+    ) -> None:
+        super().__init__()
+        self.upsample = upsample
+        self.channels_out = channels_out
+        hidden = max(channels_in // 4, 1)
+        self.norms = nn.ModuleList(map(norm, (channels_in, hidden, hidden, hidden)))
+        self.convs = nn.ModuleList(
+            [
+                spectral.conv2d(channels_in, hidden, 1),
+                spectral.conv2d(hidden, hidden, 3),
+                spectral.conv2d(hidden, hidden, 3),
+                spectral.conv2d(hidden, channels_out, 1),
+            ]
+        )
+        gains = channels_out > channels_in
+        self.shortcut = spectral.conv2d(channels_in, channels_out, 1) if gains else nn.Identity()
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        B, T = x.shape[:2]
+        h = x
+        for number, (norm, conv) in enumerate(zip(self.norms, self.convs, strict=True)):
+            frames = torch.relu(norm(h, condition)).flatten(0, 1)
+            if self.upsample and number == 1:
+                frames = double(frames)
+            h = conv(frames).unflatten(0, (B, T))
+        shortcut = self.shortcut(x.flatten(0, 1))[:, : self.channels_out]
+        shortcut = double(shortcut) if self.upsample else shortcut
+        changed: Tensor = h + shortcut.unflatten(0, (B, T))
+        return changed
 
 
 class DiscriminatorBlock(nn.Module):
@@ -56,11 +99,9 @@ class DiscriminatorBlock(nn.Module):
         self, channels_in: int, channels_out: int, dimensions: int, first: bool, downsample: bool
     ) -> None:
         super().__init__()
-        conv: Callable[[int, int, int], nn.Module] = (
-            spectral.conv2d if dimensions == 2 else spectral.conv3d
-        )
+        conv = convolution(dimensions)
         self.first = first
-        self.pool = (halve_space if dimensions == 2 else halve_all) if downsample else nn.Identity()
+        self.pool = halving(dimensions) if downsample else nn.Identity()
         self.conv1 = conv(channels_in, channels_out, 3)
         self.conv2 = conv(channels_out, channels_out, 3)
         keeps_shape = channels_in == channels_out and not downsample
@@ -69,8 +110,56 @@ class DiscriminatorBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = x if self.first else torch.relu(x)
         h = self.conv2(torch.relu(self.conv1(h)))
-        shortcut = self.shortcut(self.pool(x)) if self.first else self.pool(self.shortcut(x))
-        return self.pool(h) + shortcut
+        # Convolve and pool, or pool and convolve (BigGAN's first block): a 1x1 convolution commutes
+        # with an average, so the cheaper order serves for both.
+        halved: Tensor = self.pool(h) + self.shortcut(self.pool(x))
+        return halved
+
+
+class DeepDiscriminatorBlock(nn.Module):
+    """BigGAN-deep's bottleneck: relu before each of 1x1 to C'/4, two 3x3, [/2], 1x1 to C'.
+
+    The shortcut pools and keeps its channels, and gets those it lacks from a 1x1 convolution.
+    Shapes as DiscriminatorBlock; in three dimensions 3x3 is 3x3x3.
+    """
+
+    def __init__(
+        self, channels_in: int, channels_out: int, dimensions: int, downsample: bool
+    ) -> None:
+        super().__init__()
+        conv = convolution(dimensions)
+        hidden = max(channels_out // 4, 1)
+        self.pool = halving(dimensions) if downsample else nn.Identity()
+        self.conv1 = conv(channels_in, hidden, 1)
+        self.conv2 = conv(hidden, hidden, 3)
+        self.conv3 = conv(hidden, hidden, 3)
+        self.conv4 = conv(hidden, channels_out, 1)
+        lacking = channels_out - channels_in
+        self.shortcut = conv(channels_in, lacking, 1) if lacking else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv2(torch.relu(self.conv1(torch.relu(x))))
+        h = self.conv4(self.pool(torch.relu(self.conv3(torch.relu(h)))))
+        shortcut = self.pool(x)
+        if self.shortcut is not None:
+            shortcut = torch.cat([shortcut, self.shortcut(shortcut)], dim=1)
+        changed: Tensor = h + shortcut
+        return changed
+
+
+def convolution(dimensions: int) -> Callable[[int, int, int], nn.Module]:
+    """The spectrally normalised convolution of images (2) or videos (3)."""
+    return spectral.conv2d if dimensions == 2 else spectral.conv3d
+
+
+def halving(dimensions: int) -> Callable[[Tensor], Tensor]:
+    """The pooling of images (2) or videos (3)."""
+    return halve_space if dimensions == 2 else halve_all
+
+
+def double(x: Tensor) -> Tensor:
+    """Nearest-neighbour upsampling: (N, C, H, W) -> (N, C, 2H, 2W)."""
+    return interpolate(x, scale_factor=2.0)
 
 
 def halve_space(x: Tensor) -> Tensor:

@@ -47,6 +47,12 @@ def embedding(entries: int, features: int) -> nn.Embedding:
     return normalised(nn.Embedding(entries, features))
 
 
+def fill_bias(layer: nn.Conv2d, value: float) -> None:
+    """Start every bias of ``layer`` at ``value``."""
+    assert layer.bias is not None
+    nn.init.constant_(layer.bias, value)
+
+
 def bake(network: nn.Module) -> None:
     """Replace every normalised weight of ``network`` by its present value, in place.
 

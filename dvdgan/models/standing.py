@@ -7,17 +7,16 @@ BigGAN does, they are the mean over training-mode forwards on untruncated latent
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from dvdgan.models.generator import Generator
+from dvdgan.models.generator import Generator, GeneratorInputs
 
 
 @torch.no_grad()
-def recompute_statistics(generator: Generator, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+def recompute_statistics(generator: Generator, batches: Iterable[GeneratorInputs]) -> None:
     """Set every batch norm's mean and variance to their average over ``batches``, in place.
 
-    batches: latents (B, latent_dim) and labels (B,). Leaves the generator in eval mode; the power
-    iterations do not move.
+    Leaves the generator in eval mode; the power iterations do not move.
     """
     norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
     generator.eval()
@@ -26,8 +25,8 @@ def recompute_statistics(generator: Generator, batches: Iterable[tuple[Tensor, T
         norm.reset_running_stats()
         norm.momentum = None  # a plain average over all forwards
         norm.train()
-    for latents, labels in batches:
-        generator(latents, labels)
+    for inputs in batches:
+        generator(*inputs)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()

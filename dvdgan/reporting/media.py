@@ -26,13 +26,14 @@ class Footage:
     """PNG data URI: a row per clip, time from left to right."""
 
 
-def footage(clips: NDArray[np.uint8], fps: float) -> Footage:
-    """Put clips (N, T, H, W, 3) uint8 in one row."""
+def footage(clips: NDArray[np.uint8], fps: float, given: int = 0) -> Footage:
+    """Put clips (N, T, H, W, 3) uint8 in one row, blue around their first ``given`` frames."""
     times = max(1, SHOWN_PIXELS // clips.shape[2])
     large = clips.repeat(times, axis=2).repeat(times, axis=3)
-    strip = film_strip(clips, every=max(1, clips.shape[1] // STRIP_FRAMES))
+    every = 1 if given else max(1, clips.shape[1] // STRIP_FRAMES)
+    strip = film_strip(clips, every, given=given)
     return Footage(
-        video=_data_uri("video/mp4", encode_mp4(video_grid(large[None], pad=4), fps)),
+        video=_data_uri("video/mp4", encode_mp4(video_grid(large[None], pad=4, given=given), fps)),
         strip=_data_uri("image/png", encode_png(strip)),
     )
 

@@ -40,6 +40,8 @@ class Content:
     """All that the page shows."""
 
     samples: list[ClassSamples]
+    conditioning_frames: int
+    """Frames of every clip that were given to the model; 0 in synthesis."""
     previews: list[Preview]
     measured: dict[str, Any]
     """metrics.json: generated, controls, warnings."""

@@ -1,6 +1,7 @@
 """`dvdgan evaluate`: FID, FVD and IS of the bundle, or of one checkpoint of a run."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dvdgan.config.schema import RunSettings
-from dvdgan.data.loader import ClipDataset
+from dvdgan.data.loader import ClipDataset, ConditioningFrames
 from dvdgan.errors import UserError
 from dvdgan.evaluation.device import device
 from dvdgan.evaluation.features import ClipFeatures, FeatureNetwork, extract
@@ -25,38 +26,74 @@ if TYPE_CHECKING:
     from dvdgan.config import Config
 
 CHECKPOINT_METRICS = ("FID", "FVD", "IS")
+FROZEN_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the clips to measure are made from: one row a clip."""
+
+    labels: Tensor
+    """(N,) int64; in prediction, of the clips that are continued."""
+    seed: int
+    conditioning: ConditioningFrames | None
+
+    @classmethod
+    def of(cls, dataset: ClipDataset, count: int, seed: int, given: int) -> "Asked":
+        """Classes at the data's frequencies, or (``given`` > 0) frames of the data to continue."""
+        if not given:
+            return cls(class_labels(dataset, count), seed, None)
+        source = ConditioningFrames(dataset, seed, given)
+        return cls(source.labels(slice(0, count)), seed, source)
+
+    def clips_of(self, sampler: Sampler) -> Iterator[tuple[Tensor, Tensor]]:
+        return sampler.stream(self.labels, self.seed, conditioning=self.conditioning)
+
+    def measured(self, clips: ClipFeatures, reference: RealReference) -> Measurement:
+        given = self.conditioning.frames if self.conditioning is not None else 0
+        return measure(clips, reference, self.seed, given)
 
 
 def run(config: "Config") -> None:
     """Measure the bundle and its controls; write artifacts/evaluate.
 
-    The controls give the numbers a scale: real test clips (the floor), the untrained generator and
-    the per-pixel mean clip (what a model must beat).
+    The controls give the numbers a scale: real test clips (the floor), the untrained generator, the
+    per-pixel mean clip (what a model must beat); in prediction also the last given frame repeated,
+    and the model on test clips, which it has never seen.
     """
-    clip, settings = config.clip, config.evaluate
+    clip, settings, given = config.clip, config.evaluate, config.model.conditioning_frames
     dataset = ClipDataset(SHARDS, "train", clip.resolution, clip.frames, clip.stride)
     network = FeatureNetwork.load(FEATURES, device())
     reference = RealReference.load(REFERENCE, "train")
-    labels = class_labels(dataset, settings.samples)
+    asked = Asked.of(dataset, settings.samples, settings.seed, given)
     sampler = Sampler.load(MODEL, device())
     untrained = untrained_sampler(Origin.of(dataset, config.model, clip), Standing(), device())
 
     def features_of(batches: Iterator[tuple[Tensor, Tensor]], what: str) -> ClipFeatures:
-        return extract(network, batches, len(labels), f"evaluate: {what}")
+        return extract(network, batches, len(asked.labels), f"evaluate: {what}")
 
-    generated = features_of(sampler.stream(labels, settings.seed), "generated")
-    measured = measure(generated, reference, settings.seed)
+    generated = features_of(asked.clips_of(sampler), "generated")
     controls = {
-        "untrained generator": measure(
-            features_of(untrained.stream(labels, settings.seed), "untrained generator"),
-            reference,
-            settings.seed,
+        "untrained generator": asked.measured(
+            features_of(asked.clips_of(untrained), "untrained generator"), reference
         ),
-        "mean clip": measure(features_of(_repeated(labels), "mean clip"), reference, None),
+        "mean clip": measure(features_of(_repeated(asked.labels), "mean clip"), reference, None),
     }
+    if asked.conditioning is not None:
+        controls["last given frame repeated"] = asked.measured(
+            features_of(_frozen(asked), "last given frame repeated"), reference
+        )
     real = _real_test_clips()
     if real is not None:
+        if given:
+            test = ClipDataset(SHARDS, "test", clip.resolution, clip.frames, clip.stride)
+            unseen = Asked.of(test, settings.samples, settings.seed, given)
+            controls["generated from test clips"] = unseen.measured(
+                features_of(unseen.clips_of(sampler), "generated from test clips"),
+                RealReference.load(REFERENCE, "test"),
+            )
         controls["real test clips"] = measure(real, reference, None)
+    measured = asked.measured(generated, reference)
     _write(generated, measured, controls)
     figures = ", ".join(f"{name} {each.value:.4g}" for name, each in measured.metrics.items())
     print(f"evaluate: {figures} ({settings.samples} clips) -> {EVALUATE}")
@@ -79,15 +116,21 @@ def run_checkpoint(checkpoint: Path, write: Path | None) -> None:
     clip = settings.clip
     dataset = ClipDataset(Path(settings.shards), "train", clip.resolution, clip.frames, clip.stride)
     origin = Origin.of(dataset, settings.model, clip)
-    labels = class_labels(dataset, settings.train.guard.samples)
+    asked = Asked.of(
+        dataset,
+        settings.train.guard.samples,
+        settings.train.seed,
+        settings.model.conditioning_frames,
+    )
     network = FeatureNetwork.load(Path(settings.features), device())
     reference = RealReference.load(Path(settings.reference), "train")
     metrics: dict[str, float | None]
     try:
         sampler = trained_sampler(checkpoint / AVERAGE, origin, Standing(), device())
-        clips = sampler.stream(labels, settings.train.seed)
-        features = extract(network, clips, len(labels), f"evaluate {checkpoint.name}")
-        measured = measure(features, reference, settings.train.seed).metrics
+        features = extract(
+            network, asked.clips_of(sampler), len(asked.labels), f"evaluate {checkpoint.name}"
+        )
+        measured = asked.measured(features, reference).metrics
         metrics = {name: measured[name].value for name in CHECKPOINT_METRICS}
     except FloatingPointError as error:
         print(f"evaluate: {error}")
@@ -108,6 +151,17 @@ def _repeated(labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     mean_clip = load_mean_clip(REFERENCE)
     for label in labels:
         yield mean_clip[None], label[None]
+
+
+def _frozen(asked: Asked) -> Iterator[tuple[Tensor, Tensor]]:
+    """The given frames, then the last of them until the end."""
+    assert asked.conditioning is not None
+    for start in range(0, len(asked.labels), FROZEN_BATCH):
+        labels = asked.labels[start : start + FROZEN_BATCH]
+        clips, _ = asked.conditioning.whole(slice(start, start + len(labels)))
+        given = asked.conditioning.frames
+        clips[:, given:] = clips[:, given - 1 : given]
+        yield clips, labels
 
 
 def _real_test_clips() -> ClipFeatures | None:

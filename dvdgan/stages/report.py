@@ -29,6 +29,7 @@ def run(config: Config, params: Path) -> None:
     measured = read_json(EVALUATE / "metrics.json")
     content = Content(
         samples=_samples(config),
+        conditioning_frames=config.model.conditioning_frames,
         previews=_previews(TRAIN / "samples"),
         measured=measured,
         telemetry=read_records(TRAIN / "telemetry.jsonl"),
@@ -53,20 +54,28 @@ def show() -> None:
 
 
 def _samples(config: Config) -> list[ClassSamples]:
-    """Generated clips of the first classes beside real ones, asked for by the same names."""
+    """Generated clips of the first classes beside real ones, asked for by the same names.
+
+    In prediction the generated clips continue the real ones shown with them.
+    """
     sampler = Sampler.load(MODEL)
     count = config.report.samples_per_class
+    given = sampler.conditioning_frames
     names = sampler.classes[: config.report.max_classes]
     real = _real_clips(config, names, count)
     samples = []
     for label, name in enumerate(track(names, "report", len(names), "classes")):
-        labels = torch.full((count,), label, dtype=torch.int64)
-        generated = sampler.sample(labels, config.evaluate.seed, first=label * count)
+        clips = real[name]
+        if given and not clips:
+            continue  # no training clip to continue
+        labels = torch.full((len(clips) if given else count,), label, dtype=torch.int64)
+        conditioning = _channels_first(clips)[:, :given] if given else None
+        generated = sampler.sample(labels, config.evaluate.seed, label * count, conditioning)
         samples.append(
             ClassSamples(
                 name=name,
-                generated=footage(_channels_last(generated), sampler.fps),
-                real=footage(np.stack(real[name]), sampler.fps) if real[name] else None,
+                generated=footage(_channels_last(generated), sampler.fps, given),
+                real=footage(np.stack(clips), sampler.fps, given) if clips else None,
             )
         )
     return samples
@@ -85,6 +94,10 @@ def _real_clips(config: Config, names: list[str], count: int) -> dict[str, list[
         if all(len(chosen) == count for chosen in found.values()):
             break
     return found
+
+
+def _channels_first(clips: list[NDArray[np.uint8]]) -> torch.Tensor:
+    return torch.from_numpy(np.stack(clips)).permute(0, 1, 4, 2, 3)
 
 
 def _channels_last(clips: torch.Tensor) -> NDArray[np.uint8]:

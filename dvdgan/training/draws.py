@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dvdgan.models.latent import mixed_seed
-from dvdgan.models.views import draw_frames
+from dvdgan.models.views import Views, draw_views
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,17 @@ class Draws:
         generator = self._generator(step, phase, "latents")
         latents = torch.randn(self.batch_size, latent_dim, generator=generator)
         picks = torch.randint(len(self.class_labels), (self.batch_size,), generator=generator)
-        return self._own(latents), self._own(self.class_labels[picks])
+        own = self._own
+        return latents[own].to(self.device), self.class_labels[picks][own].to(self.device)
 
-    def frame_indices(self, step: int, phase: str, frames: int, k: int) -> Tensor:
-        """The k frames of each clip that D_S sees: (B, k)."""
-        generator = self._generator(step, phase, "frames")
-        return self._own(draw_frames(self.batch_size, frames, k, generator))
+    def views(self, step: int, phase: str, frames: int, k: int) -> Views:
+        """What D_S and D_T see of each clip: k of its frames, the place of a crop."""
+        generator = self._generator(step, phase, "views")
+        return draw_views(self.batch_size, frames, k, generator).rows(self._own).to(self.device)
 
     def _generator(self, step: int, phase: str, purpose: str) -> torch.Generator:
         return torch.Generator().manual_seed(mixed_seed(self.seed, step, phase, purpose))
 
-    def _own(self, rows: Tensor) -> Tensor:
-        return rows[self.rank :: self.world].to(self.device)
+    @property
+    def _own(self) -> slice:
+        return slice(self.rank, None, self.world)

@@ -12,12 +12,14 @@ from torch import Tensor
 from dvdgan.data.loader import ClipDataset, training_batches
 from dvdgan.errors import InterruptedRunError
 from dvdgan.guard.run_folder import RunFolder, newest_whole, step_name
+from dvdgan.models.generator import GeneratorInputs
 from dvdgan.models.latent import mixed_seed
+from dvdgan.models.views import Views
 from dvdgan.storage.local import write_json
 from dvdgan.training.checkpoint import load_checkpoint, save_checkpoint
 from dvdgan.training.draws import Draws
 from dvdgan.training.ema import decay_at, update_average
-from dvdgan.training.preview import write_preview
+from dvdgan.training.preview import SampleSheet
 from dvdgan.training.runtime import Runtime
 from dvdgan.training.state import TrainState, initial_state
 from dvdgan.training.step import Figures, discriminator_update, generator_update
@@ -57,6 +59,9 @@ def train(job: Job) -> None:
     clips = _real_batches(job, draws.seed, state.step)
     discriminators = job.runtime.wrap(state.discriminators)
     generator = job.runtime.wrap(state.generator)
+    sheet = (
+        SampleSheet.plan(job.dataset, job.model, job.train.seed) if job.runtime.is_main else None
+    )
     stop = StopRequest()
     with _telemetry(job, state.step) as telemetry:
         while state.step < job.train.steps:
@@ -68,7 +73,7 @@ def train(job: Job) -> None:
                 seconds = time.perf_counter() - began
                 telemetry.record(state.step, values, job.train.batch_size, seconds, waited)
             stopping = job.runtime.any(stop.requested)
-            _keep(job, state, stopping)
+            _keep(job, state, sheet, stopping)
             if stopping and state.step < job.train.steps:
                 raise InterruptedRunError(f"saved at step {state.step} of {job.train.steps}")
 
@@ -83,7 +88,7 @@ def _play_round(
 ) -> tuple[Figures, float]:
     """train.discriminator_steps updates of D, one of G, one of the average (paper A.3)."""
     train, frames, k = job.train, job.clip.frames, job.model.spatial_frames
-    latent_dim = job.model.latent_dim
+    latent_dim, given = job.model.latent_dim, job.model.conditioning_frames
     step = state.step + 1
     figures: Figures = {}
     waited = 0.0
@@ -93,21 +98,22 @@ def _play_round(
         real_clips, real_labels = next(clips)
         waited += time.perf_counter() - began
         real = (to_model_range(real_clips.to(draws.device)), real_labels.to(draws.device))
+        # Prediction continues the very clips D sees beside it, G's update those of the last turn.
+        conditioning = real[0][:, :given] if given else None
         latents, labels = draws.latents_and_labels(step, phase, latent_dim)
         with torch.no_grad():
-            fake = (state.generator(latents, labels), labels)
-        indices = [
-            draws.frame_indices(step, f"{phase} {which}", frames, k) for which in ("real", "fake")
-        ]
+            fake = (state.generator(latents, labels, conditioning), labels)
+        views = [draws.views(step, f"{phase} {which}", frames, k) for which in ("real", "fake")]
         figures |= discriminator_update(
-            discriminators, state.discriminator_optimizer, real, fake, torch.cat(indices)
+            discriminators, state.discriminator_optimizer, real, fake, Views.join(*views)
         )
+    latents, labels = draws.latents_and_labels(step, "generator", latent_dim)
     figures |= generator_update(
         generator,
         state.discriminators,
         state.generator_optimizer,
-        draws.latents_and_labels(step, "generator", latent_dim),
-        draws.frame_indices(step, "generator", frames, k),
+        GeneratorInputs(latents, labels, conditioning),
+        draws.views(step, "generator", frames, k),
     )
     update_average(state.average, state.generator, decay_at(step, train.ema_decay, train.ema_start))
     state.step = step
@@ -179,13 +185,12 @@ def _refuse_non_finite(job: Job, step: int, values: dict[str, float]) -> None:
         raise NonFiniteError(what)
 
 
-def _keep(job: Job, state: TrainState, stopping: bool) -> None:
+def _keep(job: Job, state: TrainState, sheet: SampleSheet | None, stopping: bool) -> None:
     """Save a checkpoint or a sample sheet when it is their turn; the other processes wait."""
     due = state.step % job.train.checkpoint_every == 0 or state.step == job.train.steps
     preview_due = state.step % job.train.preview_every == 0 or state.step == job.train.steps
-    if job.runtime.is_main and preview_due:
-        path = job.run.samples / f"{step_name(state.step)}.png"
-        write_preview(state.average, len(job.dataset.classes), job.train.seed, path)
+    if sheet is not None and preview_due:
+        sheet.write(state.average, job.run.samples / f"{step_name(state.step)}.png")
     if job.runtime.is_main and (due or stopping):
         save_checkpoint(state, job.run.checkpoint(state.step), job.fingerprint)
     if due or stopping or preview_due:

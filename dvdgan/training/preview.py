@@ -1,38 +1,73 @@
 """Sample sheets of fixed latents: the same clips, step after step, to watch a run learn."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
-from dvdgan.models.generator import Generator
+from dvdgan.data.loader import ClipDataset, ConditioningFrames
+from dvdgan.models.generator import Generator, GeneratorInputs
 from dvdgan.models.latent import mixed_seed
 from dvdgan.models.standing import recompute_statistics
 from dvdgan.storage.local import atomic_file
 from dvdgan.video.grid import film_strip
 from dvdgan.video.image import encode_png
 
+if TYPE_CHECKING:
+    from dvdgan.config.schema import Model
+
 ROWS = 8
 STANDING_BATCHES = 4
 FRAMES_SHOWN = 6
 
 
-@torch.no_grad()
-def write_preview(average: Generator, classes: int, seed: int, path: Path) -> None:
-    """Write a PNG: a row a clip, classes in turn, time from left to right.
+@dataclass(frozen=True)
+class SampleSheet:
+    """What a run's sheets show: ROWS clips, and in prediction what really happened below each."""
 
-    Recomputes the average's batch-norm statistics, which nothing else in training uses.
-    """
-    device = next(average.parameters()).device
-    generator = torch.Generator().manual_seed(mixed_seed(seed, "preview"))
+    shown: GeneratorInputs
+    standing: list[GeneratorInputs]
+    """Batches for the standing statistics of the averaged generator."""
+    truth: Tensor | None
+    """(ROWS, T, 3, H, W) uint8, in prediction."""
 
-    def batch(size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        latents = torch.randn(size, average.latent_dim, generator=generator)
-        return latents.to(device), (torch.arange(size) % classes).to(device)
+    @classmethod
+    def plan(cls, dataset: ClipDataset, model: "Model", seed: int) -> "SampleSheet":
+        """Draw latents, classes in turn, and the clips whose first frames are continued."""
+        draws = torch.Generator().manual_seed(mixed_seed(seed, "preview"))
+        source = ConditioningFrames(dataset, seed, model.conditioning_frames)
+        batches, clips = [], []
+        first = 0
+        for size in (ROWS, *[2 * ROWS] * STANDING_BATCHES):
+            latents = torch.randn(size, model.latent_dim, generator=draws)
+            labels = torch.arange(size) % len(dataset.classes)
+            conditioning = None
+            if model.conditioning_frames:
+                whole, labels = source.whole(slice(first, first + size))
+                conditioning = whole[:, : model.conditioning_frames] / 127.5 - 1
+                clips.append(whole)
+            batches.append(GeneratorInputs(latents, labels, conditioning))
+            first += size
+        return cls(batches[0], batches[1:], clips[0] if clips else None)
 
-    shown = batch(ROWS)
-    recompute_statistics(average, (batch(2 * ROWS) for _ in range(STANDING_BATCHES)))
-    frames = average(*shown)
-    pixels = ((frames + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    clips = pixels.movedim(2, -1).cpu().numpy()
-    with atomic_file(path) as aside:
-        aside.write_bytes(encode_png(film_strip(clips, max(clips.shape[1] // FRAMES_SHOWN, 1))))
+    @torch.no_grad()
+    def write(self, average: Generator, path: Path) -> None:
+        """Write a PNG: a row a clip, time from left to right, given frames framed in colour.
+
+        Recomputes the average's batch-norm statistics, which nothing else in training uses.
+        """
+        device = next(average.parameters()).device
+        recompute_statistics(average, (batch.to(device) for batch in self.standing))
+        frames = average(*self.shown.to(device))
+        pixels = ((frames + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()
+        every = max(pixels.shape[1] // FRAMES_SHOWN, 1)
+        given = average.architecture.conditioning_frames
+        if self.truth is not None:
+            # A prediction and its truth, one above the other, frame by frame.
+            pixels = torch.stack([pixels, self.truth], dim=1)[: ROWS // 2].flatten(0, 1)
+            every = 1
+        strip = film_strip(pixels.movedim(2, -1).numpy(), every, given=given)
+        with atomic_file(path) as aside:
+            aside.write_bytes(encode_png(strip))

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from dvdgan.models.discriminators import Scores
+from dvdgan.models.generator import GeneratorInputs
+from dvdgan.models.views import Views
 from dvdgan.training.losses import discriminator_hinge, generator_hinge
 
 Figures = dict[str, Tensor]
@@ -27,49 +29,47 @@ def discriminator_update(
     optimizer: torch.optim.Optimizer,
     real: tuple[Tensor, Tensor],
     fake: tuple[Tensor, Tensor],
-    frame_indices: Tensor,
+    views: Views,
 ) -> Figures:
     """Move D_S and D_T down the sum of their hinge losses; one forward on [real; fake].
 
     real, fake: clips (B, T, 3, H, W) in [-1, 1] and labels (B,); fake carries no graph.
-    frame_indices: (2B, k). Returns scalars: losses and mean logits.
+    views: of the 2B clips. Returns scalars: losses and mean logits of each discriminator.
     """
     video = torch.cat([real[0], fake[0]])
     labels = torch.cat([real[1], fake[1]])
     optimizer.zero_grad(set_to_none=True)
-    scores: Scores = discriminators(video, labels, frame_indices)
-    spatial_real, spatial_fake = scores.spatial.chunk(2)
-    temporal_real, temporal_fake = scores.temporal.chunk(2)
-    spatial_loss = discriminator_hinge(spatial_real, spatial_fake)
-    temporal_loss = discriminator_hinge(temporal_real, temporal_fake)
-    (spatial_loss + temporal_loss).backward()
+    scores: Scores = discriminators(video, labels, views)
+    losses = []
+    figures: Figures = {}
+    for name, logits in scores.given().items():
+        of_real, of_fake = logits.chunk(2)
+        losses.append(discriminator_hinge(of_real, of_fake))
+        figures |= {
+            f"{name}_loss": losses[-1].detach(),
+            f"{name}_real": of_real.detach().mean(),
+            f"{name}_fake": of_fake.detach().mean(),
+        }
+    torch.stack(losses).sum().backward()
     optimizer.step()
-    return {
-        "spatial_loss": spatial_loss.detach(),
-        "temporal_loss": temporal_loss.detach(),
-        "spatial_real": spatial_real.detach().mean(),
-        "spatial_fake": spatial_fake.detach().mean(),
-        "temporal_real": temporal_real.detach().mean(),
-        "temporal_fake": temporal_fake.detach().mean(),
-    }
+    return figures
 
 
 def generator_update(
     generator: nn.Module,
     discriminators: nn.Module,
     optimizer: torch.optim.Optimizer,
-    latents_and_labels: tuple[Tensor, Tensor],
-    frame_indices: Tensor,
+    inputs: GeneratorInputs,
+    views: Views,
 ) -> Figures:
     """Move G up the sum of both discriminators' scores, D frozen.
 
-    frame_indices: (B, k). Returns scalars: G's loss and gradient norm.
+    inputs and views: of B clips. Returns scalars: G's loss and gradient norm.
     """
-    latents, labels = latents_and_labels
     optimizer.zero_grad(set_to_none=True)
     with frozen(discriminators):
-        scores: Scores = discriminators(generator(latents, labels), labels, frame_indices)
-        loss = generator_hinge(scores.spatial) + generator_hinge(scores.temporal)
+        scores: Scores = discriminators(generator(*inputs), inputs.labels, views)
+        loss = torch.stack([generator_hinge(logits) for logits in scores.given().values()]).sum()
         loss.backward()
     gradients = [p.grad for p in generator.parameters() if p.grad is not None]
     optimizer.step()

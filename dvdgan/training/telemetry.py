@@ -47,9 +47,11 @@ class Telemetry:
         }
         self._losses.write(step, values)
         self._speed.write(step, speed)
+        losses = {name: value for name, value in values.items() if name.endswith("_loss")}
+        generator_loss = losses.pop("generator_loss")
         self._progress.advance(
-            note=f"D {values['spatial_loss'] + values['temporal_loss']:.3f} "
-            f"G {values['generator_loss']:.3f} {speed['clips_per_second']:.1f} clips/s, "
+            note=f"D {sum(losses.values()):.3f} "
+            f"G {generator_loss:.3f} {speed['clips_per_second']:.1f} clips/s, "
             f"data wait {speed['data_wait_share']:.0%}"
         )
 

@@ -12,7 +12,12 @@ from test_manifest import section
 from dvdgan.config.schema import Shard
 from dvdgan.data.indexing import build_manifest
 from dvdgan.data.inspection import Limits
-from dvdgan.data.loader import ClipDataset, reference_clips, training_batches
+from dvdgan.data.loader import (
+    ClipDataset,
+    ConditioningFrames,
+    reference_clips,
+    training_batches,
+)
 from dvdgan.data.shards import plan_shards, write_index, write_shards
 from dvdgan.data.synthetic import draw, read_frame_number
 from dvdgan.errors import UserError
@@ -169,3 +174,20 @@ def test_the_classes_are_named_by_label(shards: Path) -> None:
     dataset = ClipDataset(shards, "train", 32, 12, 1)
     assert dataset.classes == ["bar_rotating", "circle_right", "ring_growing", "square_down"]
     assert read_json(shards / "index.json")["totals"]["videos"] == 12
+
+
+def test_conditioning_frames_are_what_a_numbered_clip_begins_with(shards: Path) -> None:
+    dataset = ClipDataset(shards, "train", 32, 6, 2)
+    source = ConditioningFrames(dataset, seed=3, frames=2)
+    clips, labels = source.whole(slice(0, 20))
+    assert clips.shape == (20, 6, 3, 32, 32)
+    assert torch.equal(source[0:20], clips[:, :2])
+    assert torch.equal(source.labels(slice(0, 20)), labels)
+    for number in (0, 7, 19):  # whatever it is read together with
+        assert torch.equal(source[number : number + 1][0], clips[number, :2])
+    of_training, _ = next(training_batches(dataset, 20, 3, 0, workers=0))
+    assert torch.equal(of_training, clips)
+    for clip in clips:
+        first, *others = numbers(clip)
+        assert others == [first + 2 * step for step in range(1, 6)]
+    assert not torch.equal(ConditioningFrames(dataset, 4, 2)[0:20], source[0:20])

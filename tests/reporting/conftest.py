@@ -73,6 +73,7 @@ def content(measured):
     ledger.insert(1, {"event": "promoted", "step": 30})
     ledger.append({"event": "rolled_back", "step": 60, "learning_rate_scale": 0.5})
     return Content(
+        conditioning_frames=0,
         samples=[
             ClassSamples(name, footages[place % 2], footages[1 - place % 2])
             for place, name in enumerate(["drift_left", "drift_right", "spin", HOSTILE])

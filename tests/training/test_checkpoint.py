@@ -7,6 +7,8 @@ import torch
 from tiny_run import CLIP, MODEL, TRAIN
 
 from dvdgan.guard.run_folder import MANIFEST, RunFolder, damage, newest_whole
+from dvdgan.models.generator import GeneratorInputs
+from dvdgan.models.views import Views
 from dvdgan.storage.local import sha256_of_tree
 from dvdgan.training.checkpoint import load_checkpoint, save_checkpoint
 from dvdgan.training.ema import update_average
@@ -26,18 +28,18 @@ def advance(state: TrainState, seed: int) -> dict[str, float]:
     labels = torch.tensor([0, 1, 2])
     latents = torch.randn(3, MODEL.latent_dim)
     real = torch.rand(3, CLIP.frames, 3, 32, 32) * 2 - 1
-    indices = torch.tensor([[0, 2]] * 6)
+    views = Views(torch.tensor([[0, 2]] * 6), torch.rand(6, 2))
     with torch.no_grad():
         fake = state.generator(latents, labels)
     figures = discriminator_update(
-        state.discriminators, state.discriminator_optimizer, (real, labels), (fake, labels), indices
+        state.discriminators, state.discriminator_optimizer, (real, labels), (fake, labels), views
     )
     figures |= generator_update(
         state.generator,
         state.discriminators,
         state.generator_optimizer,
-        (latents, labels),
-        indices[:3],
+        GeneratorInputs(latents, labels),
+        views.rows(slice(3)),
     )
     update_average(state.average, state.generator, 0.9)
     state.step += 1

@@ -12,9 +12,9 @@ def draws(seed: int = 0, rank: int = 0, world: int = 1, batch: int = 12) -> Draw
 
 
 def test_processes_put_together_draw_what_one_does() -> None:
-    alone = [*draws().latents_and_labels(7, "generator", 5), draws().frame_indices(7, "d", 9, 4)]
+    alone = [*draws().latents_and_labels(7, "generator", 5), *draws().views(7, "d", 9, 4)]
     parts = [
-        [*each.latents_and_labels(7, "generator", 5), each.frame_indices(7, "d", 9, 4)]
+        [*each.latents_and_labels(7, "generator", 5), *each.views(7, "d", 9, 4)]
         for each in (draws(rank=rank, world=3) for rank in range(3))
     ]
     for number, whole in enumerate(alone):
@@ -39,7 +39,7 @@ def test_equal_asks_give_equal_draws_and_others_do_not() -> None:
 def test_the_global_generator_is_left_alone() -> None:
     before = torch.get_rng_state()
     draws().latents_and_labels(3, "generator", 6)
-    draws().frame_indices(3, "generator", 6, 2)
+    draws().views(3, "generator", 6, 2)
     assert torch.equal(torch.get_rng_state(), before)
 
 

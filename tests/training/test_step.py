@@ -7,6 +7,8 @@ from tiny_run import CLIP, MODEL, TRAIN
 from torch import Tensor, nn
 
 from dvdgan.models.discriminators import Scores
+from dvdgan.models.generator import GeneratorInputs
+from dvdgan.models.views import Views
 from dvdgan.training.state import TrainState, initial_state
 from dvdgan.training.step import discriminator_update, frozen, generator_update
 
@@ -19,10 +21,10 @@ class Linear(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.weights = nn.Parameter(torch.tensor([0.7, -0.4]))
-        self.calls: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.calls: list[tuple[Tensor, Tensor, Views]] = []
 
-    def forward(self, video: Tensor, labels: Tensor, indices: Tensor) -> Scores:
-        self.calls.append((video, labels, indices))
+    def forward(self, video: Tensor, labels: Tensor, views: Views) -> Scores:
+        self.calls.append((video, labels, views))
         x = video.flatten(1).sum(dim=1) + labels
         return Scores(self.weights[0] * x, self.weights[1] * x)
 
@@ -33,15 +35,15 @@ def pair() -> tuple[Tensor, Tensor]:
 
 def test_one_forward_on_real_and_fake_together() -> None:
     network, real, fake = Linear(), pair(), pair()
-    indices = torch.arange(2 * B * 2).view(2 * B, 2) % T
+    views = Views(torch.arange(2 * B * 2).view(2 * B, 2) % T, torch.rand(2 * B, 2))
     rate = 0.01
     before = network.weights.detach().double().numpy().copy()
     optimizer = torch.optim.SGD(network.parameters(), lr=rate)
-    figures = discriminator_update(network, optimizer, real, fake, indices)
+    figures = discriminator_update(network, optimizer, real, fake, views)
     ((video, labels, seen),) = network.calls
     assert torch.equal(video, torch.cat([real[0], fake[0]]))
     assert torch.equal(labels, torch.cat([real[1], fake[1]]))
-    assert torch.equal(seen, indices)
+    assert seen is views
 
     x, gz = ((c.flatten(1).sum(1) + y).double().numpy() for c, y in (real, fake))
     for number, name in enumerate(("spatial", "temporal")):
@@ -74,8 +76,8 @@ def test_a_discriminator_update_leaves_the_generator_alone(state: TrainState) ->
     with torch.no_grad():
         fake = (state.generator(latents, labels), labels)
     real = (torch.rand(B, T, 3, 32, 32) * 2 - 1, labels)
-    indices = torch.tensor([[0, 2]] * 2 * B)
-    discriminator_update(state.discriminators, state.discriminator_optimizer, real, fake, indices)
+    views = Views(torch.tensor([[0, 2]] * 2 * B), torch.rand(2 * B, 2))
+    discriminator_update(state.discriminators, state.discriminator_optimizer, real, fake, views)
     assert not any(moved(state.generator, generator))
     assert all(parameter.grad is None for parameter in state.generator.parameters())
     # Inside the margin real and fake pull the heads' biases with equal force.
@@ -86,7 +88,7 @@ def test_a_discriminator_update_leaves_the_generator_alone(state: TrainState) ->
 
 def test_a_generator_update_leaves_the_discriminators_alone(state: TrainState) -> None:
     generator, discriminators = copies(state.generator), copies(state.discriminators)
-    given = torch.randn(B, MODEL.latent_dim), torch.tensor([0, 1, 2])
+    given = GeneratorInputs(torch.randn(B, MODEL.latent_dim), torch.tensor([0, 1, 2]))
     asked: list[bool] = []
     state.discriminators.register_forward_pre_hook(
         lambda module, _: asked.extend(p.requires_grad for p in module.parameters())
@@ -96,7 +98,7 @@ def test_a_generator_update_leaves_the_discriminators_alone(state: TrainState) -
         state.discriminators,
         state.generator_optimizer,
         given,
-        torch.tensor([[0, 2]] * B),
+        Views(torch.tensor([[0, 2]] * B), torch.rand(B, 2)),
     )
     assert not any(asked)  # frozen during the step
     assert all(parameter.requires_grad for parameter in state.discriminators.parameters())
@@ -116,16 +118,22 @@ def test_the_generator_climbs_the_sum_of_both_scores() -> None:
             super().__init__()
             self.inner = generator
 
-        def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        def forward(self, latents: Tensor, labels: Tensor, conditioning: None) -> Tensor:
             return self.inner(latents, labels[:, None].float()).view(-1, 1, 1, 2, 2)
 
     network, maker = Linear(), Maker()
     latents, labels = torch.randn(B, 2), torch.tensor([0, 1, 2])
-    video = maker(latents, labels).detach()
+    video = maker(latents, labels, None).detach()
     x = (video.flatten(1).sum(1) + labels).double().numpy()
     optimizer = torch.optim.SGD(maker.parameters(), lr=0.1)
     bias = generator.bias.detach().clone()
-    figures = generator_update(maker, network, optimizer, (latents, labels), torch.zeros(B, 1))
+    figures = generator_update(
+        maker,
+        network,
+        optimizer,
+        GeneratorInputs(latents, labels),
+        Views(torch.zeros(B, 1), torch.zeros(B, 2)),
+    )
     assert figures["generator_loss"].item() == pytest.approx(-(0.7 - 0.4) * x.mean(), rel=1e-4)
     # Every bias adds to every score: d loss / d bias = -(0.7 - 0.4), one step of 0.1.
     torch.testing.assert_close(generator.bias.detach(), bias + 0.1 * 0.3)
@@ -137,3 +145,17 @@ def test_frozen_lets_go_when_something_fails() -> None:
         assert not any(parameter.requires_grad for parameter in network.parameters())
         raise RuntimeError("broken")
     assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_a_discriminator_that_is_left_out_has_no_part_in_either_loss() -> None:
+    class Temporal(Linear):
+        def forward(self, video: Tensor, labels: Tensor, views: Views) -> Scores:
+            return Scores(None, super().forward(video, labels, views).temporal)
+
+    network = Temporal()
+    views = Views(torch.zeros(2 * B, 1, dtype=torch.int64), torch.zeros(2 * B, 2))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    figures = discriminator_update(network, optimizer, pair(), pair(), views)
+    assert set(figures) == {"temporal_loss", "temporal_real", "temporal_fake"}
+    assert network.weights[0].item() == pytest.approx(0.7)
+    assert network.weights[1].item() != pytest.approx(-0.4)

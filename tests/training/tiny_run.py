@@ -4,7 +4,19 @@ from dvdgan.config.schema import Clip, Guard, Model, Train
 
 CLIP = Clip(resolution=32, frames=4, stride=1)
 MODEL = Model(
-    generator_channels=1, discriminator_channels=1, latent_dim=8, class_dim=6, spatial_frames=2
+    generator_channels=1,
+    discriminator_channels=1,
+    latent_dim=8,
+    class_dim=6,
+    recurrent_channels=None,
+    recurrence="by_length",
+    blocks="biggan",
+    block_norm="per_step_batch",
+    output_norm="per_step_batch",
+    conditioning_frames=0,
+    discriminators="dual",
+    spatial_frames=2,
+    phi="average_pool_2x2",
 )
 TRAIN = Train(
     steps=24,

@@ -1,0 +1,61 @@
+"""Combinations of params that no run can satisfy, each in words."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dvdgan.config.schema import POOLED_PER_WIDTH
+
+
+def contradictions(values: dict[str, Any]) -> list[str]:
+    """Combinations that no run can satisfy, each in words.
+
+    ``values`` is params.yaml flattened to dotted keys; a check whose values are missing or no
+    numbers is left to the sections' own checks.
+    """
+    found = []
+    for keys, allowed, message in _COMBINATIONS:
+        numbers = [values.get(key) for key in keys]
+        if all(isinstance(number, int | float) for number in numbers) and not allowed(*numbers):
+            found.append(message.format(*numbers))
+    return found
+
+
+_Combination = tuple[tuple[str, ...], Callable[..., bool], str]
+_COMBINATIONS: list[_Combination] = [
+    (
+        ("model.spatial_frames", "clip.frames"),
+        lambda k, frames: k <= frames,
+        "model.spatial_frames is {0}, but a clip has only clip.frames = {1} frames: D_S draws k "
+        "different frames, so set 1 <= model.spatial_frames <= {1}",
+    ),
+    (
+        ("model.conditioning_frames", "clip.frames"),
+        lambda given, frames: given < frames,
+        "model.conditioning_frames is {0}, but a clip has only clip.frames = {1} frames: nothing "
+        "would be left to predict; set model.conditioning_frames < {1}",
+    ),
+    (
+        ("clip.resolution", "shard.short_side"),
+        lambda resolution, short_side: resolution <= short_side,
+        "clip.resolution is {0}, but shards store frames with a shorter side of shard.short_side = "
+        "{1}: no {0} x {0} crop fits; set shard.short_side >= {0}",
+    ),
+    (
+        ("train.checkpoint_every", "train.steps"),
+        lambda every, steps: every <= steps,
+        "train.checkpoint_every is {0}, but the run has only train.steps = {1}: nothing would be "
+        "evaluated before the end; set train.checkpoint_every <= {1}",
+    ),
+    (
+        ("index.min_short_side", "index.max_pixels"),
+        lambda short_side, pixels: short_side**2 <= pixels,
+        "index.min_short_side is {0}, but index.max_pixels = {1} is less than its square: every "
+        "video would be refused",
+    ),
+    (
+        ("monitor.components", "features.width"),
+        lambda components, width: components <= POOLED_PER_WIDTH * width,
+        "monitor.components is {0}, but the pooled feature has only 8 x features.width (8 x {1}) "
+        "dimensions",
+    ),
+]

@@ -1,0 +1,127 @@
+"""Frame prediction is a params change: the same stages train, export, measure and show it."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dvdgan.config import Config, load_config, parse_config
+from dvdgan.data.loader import ClipDataset, ConditioningFrames
+from dvdgan.export.sampler import Sampler
+from dvdgan.stages import (
+    evaluate,
+    export,
+    features,
+    index,
+    monitor,
+    reference,
+    report,
+    shard,
+    train,
+)
+from dvdgan.stages.artefacts import EVALUATE, MODEL, REPORT, SHARDS, TRAIN
+from dvdgan.storage.local import read_json, write_json
+from dvdgan.video.grid import GIVEN
+
+PROJECT = Path(__file__).resolve().parents[2]
+C, T = 2, 5
+
+
+def tiny(videos: Path) -> dict[str, Any]:
+    """The demo with every size cut down, as prediction, judged by D_S and D_T."""
+    params = load_config(PROJECT / "presets" / "demo.yaml").model_dump()
+    params["clip"] |= {"frames": T, "stride": 1}
+    params["index"] |= {"root": str(videos), "test_fraction": 0.34}
+    params["features"] |= {"width": 4, "steps": 3, "batch_size": 4}
+    params["reference"]["clips_per_video"] = 8
+    params["model"] |= {"generator_channels": 1, "discriminator_channels": 1, "spatial_frames": 2}
+    params["model"] |= {"conditioning_frames": C, "recurrent_channels": 6}
+    params["train"] |= {"steps": 4, "batch_size": 4, "checkpoint_every": 4, "preview_every": 4}
+    params["train"]["guard"] |= {"samples": 32, "worse_ratio": 1e9}
+    params["evaluate"]["samples"] = 32
+    params["export"] |= {"standing_batches": 2, "standing_batch_size": 4}
+    params["monitor"]["components"] = 4
+    params["report"]["samples_per_class"] = 2
+    return params
+
+
+@pytest.fixture(scope="module")
+def finished(synthetic_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which every stage has run."""
+    folder = tmp_path_factory.mktemp("prediction")
+    write_json(folder / "params.yaml", tiny(synthetic_videos))  # JSON is YAML
+    config: Config = parse_config(tiny(synthetic_videos))
+    with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.delenv("PREFECT_API_URL", raising=False)
+        index.run(config, workers=1)
+        shard.run(config, workers=1)
+        for stage in (features, reference, train, export, evaluate, monitor):
+            stage.run(config)  # type: ignore[attr-defined]
+        report.run(config, Path("params.yaml"))
+    return folder
+
+
+def test_every_number_says_what_was_given(finished: Path) -> None:
+    document = read_json(finished / EVALUATE / "metrics.json")
+    controls = document["controls"]
+    given = {
+        "generated": (document["generated"], C, "train"),
+        "last given frame repeated": (controls["last given frame repeated"], C, "train"),
+        "generated from test clips": (controls["generated from test clips"], C, "test"),
+        "real test clips": (controls["real test clips"], 0, None),
+        "mean clip": (controls["mean clip"], 0, None),
+    }
+    for who, (metrics, frames, split) in given.items():
+        for metric in metrics.values():
+            protocol = metric["protocol"]
+            assert protocol["conditioning_frames"] == frames, who
+            assert protocol["conditioning_split"] == split, who
+            assert (f"{frames} {split} frames given" in metric["name"]) == bool(frames), who
+    assert controls["generated from test clips"]["FVD"]["protocol"]["real_split"] == "test"
+
+
+def test_the_bundle_continues_a_real_clip(finished: Path) -> None:
+    sampler = Sampler.load(finished / MODEL)
+    assert sampler.conditioning_frames == C
+    source = ConditioningFrames(ClipDataset(finished / SHARDS, "test", 32, T, 1), 0, C)
+    labels = torch.zeros(3, dtype=torch.int64)
+    videos = sampler.sample(labels, 0, conditioning=source[0:3])
+    assert torch.equal(videos, sampler.sample(labels, 0, conditioning=source))  # read as needed
+    assert videos.shape == (3, T, 3, 32, 32)
+    assert torch.equal(videos[:, :C], source[0:3])
+    card = (finished / MODEL / "README.md").read_text(encoding="utf-8")
+    assert f"from {C} frames it predicts the next {T - C}" in card
+
+
+def test_the_sheet_shows_given_frames_marked_the_prediction_and_the_truth(finished: Path) -> None:
+    (sheet,) = (finished / TRAIN / "samples").glob("*.png")
+    pixels = np.asarray(Image.open(sheet))
+    assert pixels.shape == (8 * 34 + 2, T * 34 + 2, 3)
+    rows = [pixels[2 + 34 * row : 34 + 34 * row] for row in range(8)]
+
+    def frame(row: int, column: int) -> np.ndarray:
+        return rows[row][:, 2 + 34 * column : 34 + 34 * column].astype(int)
+
+    source = ConditioningFrames(ClipDataset(finished / SHARDS, "train", 32, T, 1), 0, C)
+    truth, _ = source.whole(slice(0, 4))
+    for pair in range(4):
+        for column in range(T):
+            real = truth[pair, column].permute(1, 2, 0).numpy()
+            assert (frame(2 * pair + 1, column) == real).all()
+            assert (frame(2 * pair, column) == real).all() == (column < C)
+    framed = (pixels == GIVEN).all(axis=2)
+    assert framed[:, 0].all()
+    assert not framed[:, C * 34 + 2 :].any()
+
+
+def test_the_page_tells_prediction_from_truth(finished: Path) -> None:
+    page = (finished / REPORT / "index.html").read_text(encoding="utf-8")
+    assert f"continues {C} given frames" in page
+    assert "<figcaption>predicted</figcaption>" in page
+    assert "what really happened" in page
+    assert "when asked for a class" not in page
