@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from dvdgan.errors import UserError
 from dvdgan.models.architecture import GeneratorArchitecture
 from dvdgan.models.generator import Generator
 from dvdgan.models.latent import Truncation, interpolated, numbered_latents
@@ -41,8 +42,14 @@ class Sampler:
 
     @classmethod
     def load(cls, bundle: Path | str, device: str = "cpu") -> "Sampler":
-        """Open a bundle folder written by `dvdgan export`."""
+        """Open a bundle folder written by `dvdgan export`; UserError where it is none."""
         bundle = Path(bundle)
+        for name in (CONFIG, WEIGHTS):
+            if not (bundle / name).is_file():
+                raise UserError(
+                    f"{bundle} is no model bundle: {name} is missing",
+                    todo="name a folder written by `dvdgan export`",
+                )
         config = read_json(bundle / CONFIG)
         generator = Generator(GeneratorArchitecture(**config["generator"]))
         bake(generator)
@@ -53,6 +60,11 @@ class Sampler:
     def conditioning_frames(self) -> int:
         """C, the frames of a clip this model continues; 0: it makes whole clips of a class."""
         return self.generator.architecture.conditioning_frames
+
+    @property
+    def resolution(self) -> int:
+        """Height and width of a clip, pixels."""
+        return self.generator.architecture.resolution
 
     def sample(
         self,
@@ -162,7 +174,7 @@ class Sampler:
                 else "this model makes clips of a class and continues no frames"
             )
         if isinstance(conditioning, Tensor):
-            side = self.generator.architecture.resolution
+            side = self.resolution
             expected = (len(labels), given, 3, side, side)
             if conditioning.dtype != torch.uint8 or tuple(conditioning.shape) != expected:
                 raise ValueError(

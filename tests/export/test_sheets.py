@@ -1,0 +1,140 @@
+"""`dvdgan sample`: the videos asked for, in a row a class, and words for what cannot be done."""
+
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+import dvdgan.cli
+from dvdgan.errors import EXIT_USER_ERROR
+from dvdgan.export.bundle import Origin, write_bundle
+from dvdgan.export.sampler import Sampler
+from dvdgan.models.architecture import GeneratorArchitecture
+from dvdgan.models.generator import Generator
+from dvdgan.models.latent import Truncation
+from dvdgan.models.spectral import bake
+from dvdgan.video.decode import frames
+from dvdgan.video.grid import GIVEN
+
+CLASSES = ["bend", "jack", "wave"]
+SIDE, T, C = 32, 4, 2
+
+
+def write(folder: Path, **changes: int) -> Path:
+    torch.manual_seed(1)
+    sizes = {"classes": 3, "resolution": SIDE, "frames": T, "channels": 1, "latent_dim": 8}
+    architecture = GeneratorArchitecture(**(sizes | changes))
+    generator = Generator(architecture).eval()
+    bake(generator)
+    origin = Origin(architecture, CLASSES, torch.tensor([0, 1, 2]), fps=12.5)
+    write_bundle(Sampler(generator, CLASSES, 12.5), origin, {}, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def synthesis(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("synthesis") / "bundle")
+
+
+@pytest.fixture(scope="module")
+def prediction(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prediction") / "bundle"
+    return write(folder, classes=0, conditioning_frames=C, encoder_channels=1)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["dvdgan", "sample", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        dvdgan.cli.main()
+    return int(ended.value.code or 0)
+
+
+def cells(rows: int) -> np.ndarray:
+    """The strip's pictures: (rows, T, SIDE, SIDE, 3)."""
+    strip = np.asarray(Image.open("samples/samples.png"))
+    assert strip.shape == (rows * (SIDE + 2) + 2, T * (SIDE + 2) + 2, 3)
+    inner = strip[2:, 2:].reshape(rows, SIDE + 2, T, SIDE + 2, 3)
+    return inner[:, :SIDE, :, :SIDE].transpose(0, 2, 1, 3, 4)
+
+
+def expected(clips: torch.Tensor) -> np.ndarray:
+    return clips.permute(0, 1, 3, 4, 2).numpy()
+
+
+def test_a_row_a_class(monkeypatch: pytest.MonkeyPatch, synthesis: Path) -> None:
+    words = ["--class", "wave", "--class", "bend", "--count", 2, "--seed", 5]
+    assert run(monkeypatch, synthesis, *words, "--truncation", 0.44) == 0
+    sampler = Sampler.load(synthesis)
+    for row, label in enumerate((2, 0)):
+        made = sampler.sample(torch.tensor([label] * 2), 5, truncation=Truncation(0.44))
+        assert (cells(4)[2 * row : 2 * row + 2] == expected(made)).all()
+    with av.open("samples/samples.mp4") as video:
+        assert video.streams.video[0].frames == T
+
+
+def test_the_other_reading_of_truncation(monkeypatch: pytest.MonkeyPatch, synthesis: Path) -> None:
+    words = ["--class", "jack", "--count", 1, "--truncation", 0.44, "--resampled"]
+    assert run(monkeypatch, synthesis, *words) == 0
+    truncation = Truncation(0.44, "resampled")
+    made = Sampler.load(synthesis).sample(torch.tensor([1]), 0, truncation=truncation)
+    assert (cells(1) == expected(made)).all()
+
+
+def test_between_two_classes_and_two_latents(
+    monkeypatch: pytest.MonkeyPatch, synthesis: Path
+) -> None:
+    sampler = Sampler.load(synthesis)
+    words = ["--class", "bend", "--class", "wave", "--count", 3]
+    assert run(monkeypatch, synthesis, "--between", "classes", *words) == 0
+    assert (cells(3) == expected(sampler.interpolate_classes((0, 2), 0, 0, 3))).all()
+    assert run(monkeypatch, synthesis, "--between", "latents", *words) == 0
+    assert (cells(6)[3:] == expected(sampler.interpolate_latents(2, 0, (0, 1), 3))).all()
+
+
+def test_a_video_file_is_continued(
+    monkeypatch: pytest.MonkeyPatch, prediction: Path, synthetic_videos: Path
+) -> None:
+    video = next(synthetic_videos.glob("*/*.mp4"))
+    assert run(monkeypatch, prediction, "--start", video, "--count", 2) == 0
+    strip = np.asarray(Image.open("samples/samples.png"))
+    assert (strip[:, 0] == GIVEN).all()
+    begun = [frame for frame, _ in zip(frames(video), range(C), strict=False)]
+    for row in cells(2):
+        for made, source in zip(row[:C], begun, strict=True):
+            half = source.reshape(SIDE, 2, SIDE, 2, 3).mean(axis=(1, 3))  # 64 x 64 -> 32 x 32
+            assert abs(made - half).mean() < 12
+    assert (cells(2)[0, C:] != cells(2)[1, C:]).any()
+
+
+def test_what_cannot_be_done_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    synthesis: Path,
+    prediction: Path,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    save_file({"x": torch.zeros(1)}, tmp_path / "generator.safetensors")
+    for words, told in [
+        ([tmp_path], "config.json is missing"),
+        ([synthesis, "--class", "wafe"], "knows no class 'wafe'"),
+        ([synthesis, "--between", "seeds"], "--between is 'seeds'"),
+        ([synthesis, "--between", "classes", "--class", "wave"], "one class has nothing"),
+        ([prediction], "name one: --start VIDEO"),
+        ([prediction, "--start", "text.mp4"], "text.mp4 cannot be read"),
+        ([prediction, "--start", "missing.mp4"], "missing.mp4 cannot be read"),
+        ([synthesis, "--start", "text.mp4"], "continues no frames"),
+    ]:
+        assert run(monkeypatch, *words) == EXIT_USER_ERROR, words
+        assert told in capsys.readouterr().err
+        assert not Path("samples").exists()
