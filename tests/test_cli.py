@@ -65,6 +65,22 @@ def test_check_accepts_the_demo(run: Run, capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == f"{DEMO} is in order\n"
 
 
+def test_model_takes_the_classes_of_the_shards_or_those_it_is_told(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run("model", "--params", str(DEMO), "--batch", "3") == 0
+    told = capsys.readouterr().out
+    assert "600 classes (Kinetics-600; there is no artifacts/shards/index.json)" in told
+    assert "for 3 clips" in told
+    (tmp_path / "artifacts" / "shards").mkdir(parents=True)
+    index = tmp_path / "artifacts" / "shards" / "index.json"
+    index.write_text('{"classes": ["a", "b", "c"]}', encoding="utf-8")
+    assert run("model", "--params", str(DEMO)) == 0
+    told = capsys.readouterr().out
+    assert "3 classes (artifacts/shards/index.json)" in told
+    assert "for 8 clips" in told  # train.batch_size
+
+
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "synthetic"])
 def test_without_params_every_verb_ends_with_2_and_words(
     run: Run, capsys: pytest.CaptureFixture[str], verb: str, tmp_path: Path

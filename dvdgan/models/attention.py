@@ -77,7 +77,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     wider = (0, value.shape[-1] - query.shape[-1])
     batch = value.shape[:-2]
     tokens = (pad(query, wider), pad(key, wider), value)
-    # (batch, 1 head, tokens, width): other numbers of dimensions fall back to a stored matrix.
-    query, key, value = (each.flatten(0, -3)[:, None] for each in tokens)
+    # (batch, 1 head, tokens, width), the numbers of a token side by side: other numbers of
+    # dimensions, and transposed tokens, fall back to a stored matrix.
+    query, key, value = (each.flatten(0, -3)[:, None].contiguous() for each in tokens)
     attended: Tensor = scaled_dot_product_attention(query, key, value, scale=1.0)
     return attended.view(*batch, *attended.shape[-2:])

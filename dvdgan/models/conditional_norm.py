@@ -43,7 +43,7 @@ class PerFrame(nn.Module):
 
 
 def groups(channels: int) -> int:
-    """Wu & He's 32 groups, or the most below that divide ``channels``."""
+    """Wu & He's 32 groups, or the largest power of two below that divides ``channels``."""
     return math.gcd(channels, MOST_GROUPS)
 
 

@@ -1,78 +1,137 @@
-"""Batch norm that keeps time steps apart and takes its affine from the condition (paper A.2)."""
+"""What every norm takes its statistics over, and the affine of the condition (paper A.2, C)."""
+
+from typing import get_args
 
 import numpy as np
+import pytest
 import torch
-from plain_numpy import array
+from plain_numpy import array, standardised
+from torch import nn
 
-from dvdgan.models.conditional_norm import (
-    EPSILON,
-    ConditionalBatchNorm,
-    OutputNorm,
-    PerStepBatchNorm,
-)
+from dvdgan.models.architecture import Norm
+from dvdgan.models.conditional_norm import NORMS, ConditionalNorm, OutputNorm, groups
 from dvdgan.models.spectral import bake
 
+EPSILON = 1e-5  # BigGAN's
+MOMENTUM = 0.1
+FRAMES, CHANNELS = 3, 12
 
-def test_a_step_does_not_see_the_others() -> None:
-    norm = PerStepBatchNorm(frames=4, channels=3).train()
-    x = torch.randn(5, 4, 3, 6, 6)
-    before = norm(x)
-    for step in range(4):
+every_norm = pytest.mark.parametrize("norm", get_args(Norm))
+norms_of_single_frames = pytest.mark.parametrize("norm", ["group", "layer", "instance", "none"])
+
+
+def uneven(clips: int = 5) -> torch.Tensor:
+    """Features whose mean and deviation differ between clips, steps and channels."""
+    x = torch.randn(clips, FRAMES, CHANNELS, 4, 6)
+    for axis in range(3):
+        sizes = [x.shape[axis] if axis == other else 1 for other in range(5)]
+        x = x * (0.5 + 2 * torch.rand(sizes)) + torch.randn(sizes)
+    return x
+
+
+def test_all_norms_are_tested() -> None:
+    assert set(NORMS) == set(get_args(Norm))
+
+
+@every_norm
+def test_training_takes_the_statistics_of_what_it_sees(norm: Norm) -> None:
+    x = uneven()
+    got = NORMS[norm](FRAMES, CHANNELS).train()(x)
+    np.testing.assert_allclose(array(got), standardised(norm, array(x)), atol=2e-5)
+
+
+@pytest.mark.parametrize(("norm", "axes"), [("per_step_batch", (0, 3, 4)), ("batch", (0, 1, 3, 4))])
+def test_sampling_takes_the_running_statistics(norm: Norm, axes: tuple[int, ...]) -> None:
+    layer = NORMS[norm](FRAMES, CHANNELS).train()
+    seen, x = uneven(), uneven(clips=2)
+    layer(seen)
+    got = layer.eval()(x)
+    plain = array(seen)
+    mean = MOMENTUM * plain.mean(axes, keepdims=True)
+    variance = 1 - MOMENTUM + MOMENTUM * plain.var(axes, keepdims=True, ddof=1)
+    np.testing.assert_allclose(
+        array(got), (array(x) - mean) / np.sqrt(variance + EPSILON), atol=2e-5
+    )
+    assert torch.equal(layer(x[1:]), got[1:])  # a clip no longer depends on its neighbours
+
+
+@norms_of_single_frames
+def test_norms_of_single_frames_do_the_same_when_sampling(norm: Norm) -> None:
+    layer, x = NORMS[norm](FRAMES, CHANNELS), uneven()
+    trained = layer.train()(x)
+    assert torch.equal(layer.eval()(x), trained)
+    alone = layer(x[2:3, 1:2])
+    torch.testing.assert_close(alone, trained[2:3, 1:2])
+
+
+@every_norm
+def test_only_batch_norm_over_all_frames_lets_a_step_see_the_others(norm: Norm) -> None:
+    layer, x = NORMS[norm](FRAMES, CHANNELS).train(), uneven()
+    before = layer(x)
+    for step in range(FRAMES):
         moved = x.clone()
-        others = [other for other in range(4) if other != step]
-        moved[:, others] = 7 + 3 * torch.randn(5, 3, 3, 6, 6)
-        after = norm(moved)
-        assert torch.equal(after[:, step], before[:, step])
+        others = [other for other in range(FRAMES) if other != step]
+        moved[:, others] = 7 + 3 * torch.randn(5, 2, CHANNELS, 4, 6)
+        after = layer(moved)
+        assert torch.equal(after[:, step], before[:, step]) == (norm != "batch")
         assert not torch.equal(after[:, others], before[:, others])
 
 
-def test_every_step_has_its_own_mean_and_variance() -> None:
-    norm = PerStepBatchNorm(frames=3, channels=2).train()
-    x = torch.randn(8, 3, 2, 5, 5) * torch.tensor([1.0, 4, 9])[:, None, None, None] + 2
-    plain = array(x)
-    mean = plain.mean(axis=(0, 3, 4), keepdims=True)
-    variance = plain.var(axis=(0, 3, 4), keepdims=True)
-    expected = (plain - mean) / np.sqrt(variance + EPSILON)
-    np.testing.assert_allclose(array(norm(x)), expected, atol=1e-5)
+@pytest.mark.parametrize(
+    ("channels", "number"), [(1, 1), (6, 2), (24, 8), (32, 32), (48, 16), (64, 32), (1024, 32)]
+)
+def test_groups_are_32_where_they_divide_the_channels(channels: int, number: int) -> None:
+    assert groups(channels) == number
 
 
-def test_gain_is_one_and_shift_zero_without_a_condition() -> None:
-    norm = ConditionalBatchNorm(frames=3, channels=4, condition=6).train()
-    x = torch.randn(5, 3, 4, 4, 4)
-    assert torch.equal(norm(x, torch.zeros(5, 6)), norm.norm(x))
-    expected = norm.norm(x)
-    bake(norm)  # a normalised weight cannot be zero
-    norm.train()
-    for layer in (norm.scale, norm.shift):
-        torch.nn.init.zeros_(layer.weight)
-    assert torch.equal(norm(x, torch.randn(5, 6)), expected)
+@every_norm
+def test_gain_is_one_and_shift_zero_without_a_condition(norm: Norm) -> None:
+    layer = ConditionalNorm(norm, FRAMES, CHANNELS, condition=6).train()
+    x = uneven()
+    expected = standardised(norm, array(x))
+    np.testing.assert_allclose(array(layer(x, torch.zeros(5, 6))), expected, atol=2e-5)
+    bake(layer)  # a normalised weight cannot be zero
+    layer.train()
+    for linear in (layer.scale, layer.shift):
+        nn.init.zeros_(linear.weight)
+    np.testing.assert_allclose(array(layer(x, torch.randn(5, 6))), expected, atol=2e-5)
 
 
-def test_the_affine_is_the_condition_s() -> None:
-    norm = ConditionalBatchNorm(frames=3, channels=4, condition=6).eval()
-    x, condition = torch.randn(5, 3, 4, 4, 4), torch.randn(5, 6)
-    norm.norm.norm.running_mean.normal_()
-    norm.norm.norm.running_var.uniform_(0.5, 2)
-    got = array(norm(x, condition))
-    mean = array(norm.norm.norm.running_mean).reshape(3, 4)
-    variance = array(norm.norm.norm.running_var).reshape(3, 4)
-    scale, shift = array(norm.scale.weight), array(norm.shift.weight)
-    for clip, step, channel in np.ndindex(5, 3, 4):
-        plain = (array(x[clip, step, channel]) - mean[step, channel]) / np.sqrt(
-            variance[step, channel] + EPSILON
-        )
-        gain = 1 + scale[channel] @ array(condition[clip])
-        expected = gain * plain + shift[channel] @ array(condition[clip])
-        np.testing.assert_allclose(got[clip, step, channel], expected, atol=1e-5)
+@every_norm
+def test_gain_and_shift_are_linear_in_the_clip_s_own_condition(norm: Norm) -> None:
+    """The same for all steps of a clip, and another for another clip."""
+    layer = ConditionalNorm(norm, FRAMES, CHANNELS, condition=6).train()
+    x, condition = uneven(), torch.randn(5, 6)
+    got = array(layer(x, condition))
+    layer.eval()  # so that reading a weight runs no further power iteration
+    scale, shift = array(layer.scale.weight), array(layer.shift.weight)
+    plain = standardised(norm, array(x))
+    for clip, step in np.ndindex(5, FRAMES):
+        gain = 1 + scale @ array(condition[clip])
+        offset = shift @ array(condition[clip])
+        expected = gain[:, None, None] * plain[clip, step] + offset[:, None, None]
+        np.testing.assert_allclose(got[clip, step], expected, atol=1e-4)
 
 
-def test_the_output_norm_learns_one_affine_per_channel() -> None:
-    norm = OutputNorm(frames=2, channels=3).train()
-    x = torch.randn(4, 2, 3, 5, 5)
-    assert torch.equal(norm(x), norm.norm(x))
+def test_gain_is_one_on_average_at_initialisation() -> None:
+    """An affine of W cond alone, without the 1, has a gain of 0 on average."""
+    layer = ConditionalNorm("none", 1, channels=64, condition=64)
+    ones = torch.ones(500, 1, 64, 1, 1)
+    condition = torch.randn(500, 64)
+    gain = layer(ones, condition) - layer(torch.zeros_like(ones), condition)
+    assert gain.mean().item() == pytest.approx(1, abs=0.05)
+
+
+@every_norm
+def test_the_output_norm_learns_one_affine_per_channel(norm: Norm) -> None:
+    layer = OutputNorm(norm, FRAMES, CHANNELS).train()
+    x = uneven()
+    expected = standardised(norm, array(x))
+    np.testing.assert_allclose(array(layer(x)), expected, atol=2e-5)
     with torch.no_grad():
-        norm.scale[1] = 3
-        norm.shift[2] = 5
-    expected = array(norm.norm(x)) * np.array([1, 3, 1])[:, None, None]
-    expected += np.array([0, 0, 5])[:, None, None]
-    np.testing.assert_allclose(array(norm(x)), expected, atol=1e-5)
+        layer.scale[1] = 3
+        layer.shift[2] = 5
+    expected[:, :, 1] *= 3
+    expected[:, :, 2] += 5
+    np.testing.assert_allclose(array(layer(x)), expected, atol=5e-5)
+    assert sum(parameter.numel() for parameter in layer.parameters()) == 2 * CHANNELS

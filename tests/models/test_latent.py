@@ -1,10 +1,11 @@
 """Latents by number: a video's z does not depend on the batch it is made in."""
 
 import numpy as np
+import pytest
 import torch
 from scipy.stats import kstest
 
-from dvdgan.models.latent import mixed_seed, numbered_latents
+from dvdgan.models.latent import interpolated, mixed_seed, numbered_latents
 
 
 def test_a_video_keeps_its_latent_in_any_batch() -> None:
@@ -27,3 +28,20 @@ def test_seeds_depend_on_every_part_and_their_order() -> None:
     assert len(set(seeds)) == len(parts)
     assert all(0 <= seed < 2**63 for seed in seeds)
     assert mixed_seed(0, 1) == mixed_seed(0, 1)
+
+
+@pytest.mark.parametrize("steps", [2, 3, 8, 9])
+def test_an_interpolation_is_evenly_spaced_from_end_to_end(steps: int) -> None:
+    first, last = torch.randn(2, 10)
+    line = interpolated(first, last, steps)
+    assert line.shape == (steps, 10)
+    assert torch.equal(line[0], first)
+    assert torch.equal(line[-1], last)
+    for number, got in enumerate(line):
+        share = number / (steps - 1)
+        expected = (1 - share) * array64(first) + share * array64(last)
+        np.testing.assert_allclose(array64(got), expected, atol=1e-6)
+
+
+def array64(vector: torch.Tensor) -> np.ndarray:
+    return vector.numpy().astype(np.float64)

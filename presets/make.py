@@ -1,0 +1,290 @@
+"""The paper's presets: `python presets/make.py` writes every file of them anew.
+
+Each is a complete params file: the values of table1_12x64.yaml, and by name what differs from them.
+To change what all share, edit the values in that file and run this; to change one preset or a
+comment, edit PRESETS and run this. Presets that are not the paper's are written by hand.
+"""
+
+import re
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+WIDTH = 100
+
+Value = int | float | str | None
+Changes = Mapping[str, Value]
+
+# The base. Its body is written by hand; values that are not the paper's are sizes of the pipeline.
+BASE = "table1_12x64"
+
+DATA = {
+    "data/kinetics600": "Kinetics-600 as data/kinetics600/<class>/<video>, 600 classes.",
+    "data/ucf101": "UCF-101 as data/ucf101/<class>/<video>, 101 classes, and its table of groups, "
+    "data/ucf101_groups.csv: clips cut from one video must not straddle train and test.",
+    "data/bair": "the clips of BAIR robot pushing as video files, data/bair/<class>/<video>. Two "
+    "folders at least, whatever their names: features.network is trained on classes; the model "
+    "itself knows none.",
+}
+HARDWARE = (
+    "Made for the paper's 32 to 512 TPUv3 replicas and 12 to 96 hours, not for a laptop. What it "
+    "costs: dvdgan model --params presets/{name}.yaml"
+)
+PAGE = "How to get the data, and how far its numbers compare with the paper's: docs/presets.md."
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One experiment of the paper."""
+
+    row: str
+    """Where in the paper it stands, and what it is."""
+    numbers: str
+    """What the paper found."""
+    base: str | None = None
+    """The preset it changes; None: it is the base."""
+    changes: Changes = field(default_factory=dict)
+    """Dotted key: its value here."""
+
+
+def pixels(resolution: int) -> dict[str, Value]:
+    """The keys that go with the resolution (paper A.1, A.2)."""
+    keys = ("clip.resolution", "index.min_short_side", "shard.short_side")
+    return dict.fromkeys(keys, resolution)
+
+
+# Above 64 pixels, or for 48 frames (paper A.2).
+HALF_WIDTH: Changes = {"model.generator_channels": 64}
+SIXTEEN_FRAMES: Changes = {"clip.frames": 16, "clip.stride": 1}
+UCF101: Changes = {"index.root": "data/ucf101", "index.groups": "data/ucf101_groups.csv"}
+SMALLER_SET: Changes = {"features.steps": 10000}
+
+TABLES = {
+    BASE: Preset(
+        "Table 1, row 12 / 64 x 64: class-conditional synthesis on Kinetics-600.",
+        "FID 0.91, IS 61.10; IS 129.9 with truncation.",
+    ),
+    "table1_48x64": Preset(
+        "Table 1, row 48 / 64 x 64: class-conditional synthesis on Kinetics-600.",
+        "FID 12.92, IS 97.62; IS 219.05 with truncation.",
+        BASE,
+        {"clip.frames": 48, **HALF_WIDTH},
+    ),
+    "table1_12x128": Preset(
+        "Table 1, row 12 / 128 x 128: class-conditional synthesis on Kinetics-600.",
+        "FID 2.16, IS 55.09; IS 80.32 with truncation.",
+        BASE,
+        {**pixels(128), **HALF_WIDTH},
+    ),
+    "table1_48x128": Preset(
+        "Table 1, row 48 / 128 x 128: class-conditional synthesis on Kinetics-600.",
+        "FID 31.50, IS 111.19; IS 222.07 with truncation.",
+        BASE,
+        {"clip.frames": 48, **pixels(128), **HALF_WIDTH},
+    ),
+    "table1_12x256": Preset(
+        "Table 1, row 12 / 256 x 256: class-conditional synthesis on Kinetics-600.",
+        "FID 3.35, IS 59.74; IS 64.05 with truncation.",
+        BASE,
+        {**pixels(256), **HALF_WIDTH},
+    ),
+    "table2_ucf101": Preset(
+        "Table 2, row DVD-GAN: class-conditional synthesis on UCF-101, 16 frames of 128 x 128.",
+        "IS 32.97 +- 1.7 by C3D; in part it repeats its training data (B.2).",
+        BASE,
+        {**SIXTEEN_FRAMES, **pixels(128), **UCF101, **SMALLER_SET, **HALF_WIDTH}
+        | {"index.test_fraction": 0.25},
+    ),
+    "table3_kinetics_prediction": Preset(
+        "Table 3, row DVD-GAN-FP: frame prediction on Kinetics-600, 5 frames in, 11 out.",
+        "FVD 99.32 +- 0.55 (train), 103.78 +- 1.17 (test).",
+        BASE,
+        {**SIXTEEN_FRAMES, "model.recurrent_channels": 512, "model.conditioning_frames": 5},
+    ),
+    "table3_kinetics_synthesis": Preset(
+        "Table 3, row DVD-GAN: the synthesis model beside the prediction, 16 frames, none given.",
+        "FVD 32.3 +- 0.82 (train), 31.1 +- 0.56 (test).",
+        BASE,
+        SIXTEEN_FRAMES,
+    ),
+    "table4_bair_prediction": Preset(
+        "Table 4, row DVD-GAN-FP: frame prediction on BAIR robot pushing, 1 frame in, 15 out.",
+        "FVD 127.1.",
+        BASE,
+        {**SIXTEEN_FRAMES, "index.root": "data/bair", **SMALLER_SET}
+        | {"model.recurrent_channels": 512, "model.conditioning_frames": 1},
+    ),
+}
+
+FIGURE_7 = "; 12 x 64 x 64, 100,000 steps, three seeds: train.seed 0, 1, 2."
+OVER_K = (
+    "FID and IS as curves, mean and deviation of the seeds: better with more frames, less and less."
+)
+OVER_PHI = (
+    "FID and IS as curves, mean and deviation of the seeds: FID alike, IS lower with smaller views."
+)
+
+
+def on_figure(row: str, numbers: str, **model: Value) -> Preset:
+    """A point of Fig. 7: that of k = 8 and phi = 2 x 2 pooling with other values in `model`."""
+    return Preset(
+        f"Fig. 7, {row}{FIGURE_7}",
+        numbers,
+        "fig7_k8",
+        {f"model.{key}": value for key, value in model.items()},
+    )
+
+
+FIGURES = {
+    "fig7_k1": on_figure("D_S sees k = 1 frame", OVER_K, spatial_frames=1),
+    "fig7_k2": on_figure("D_S sees k = 2 frames", OVER_K, spatial_frames=2),
+    "fig7_k8": Preset(
+        f"Fig. 7, k = 8 and phi = 2 x 2 average pooling, the point both panels share{FIGURE_7}",
+        "FID and IS as curves, mean and deviation of the seeds.",
+        BASE,
+        {"train.steps": 100000},
+    ),
+    "fig7_k10": on_figure("D_S sees k = 10 frames", OVER_K, spatial_frames=10),
+    "fig7_phi_4x4": on_figure("phi = 4 x 4 average pooling", OVER_PHI, phi="average_pool_4x4"),
+    "fig7_phi_identity": on_figure("phi = identity", OVER_PHI, phi="identity"),
+    "fig7_phi_random_half_crop": on_figure(
+        "phi = a random crop of half the size", OVER_PHI, phi="random_half_crop"
+    ),
+    "ablation_spatial_only": Preset(
+        f"Section 3.1 says why there are two discriminators; here D_S is alone{FIGURE_7}",
+        "none; to be compared with a run of fig7_k8.",
+        "fig7_k8",
+        {"model.discriminators": "spatial"},
+    ),
+    "ablation_temporal_only": Preset(
+        f"Section 3.1 says why there are two discriminators; here D_T is alone{FIGURE_7}",
+        "none; to be compared with a run of fig7_k8.",
+        "fig7_k8",
+        {"model.discriminators": "temporal"},
+    ),
+}
+
+
+def in_appendix(row: str, numbers: str, **model: Value) -> Preset:
+    """A variant of App. C: Table 1's first row with other values in `model`."""
+    changes = {f"model.{key}": value for key, value in model.items()}
+    return Preset(f"Appendix C, {row}", numbers, BASE, changes)
+
+
+BEHIND = "none; clearly behind batch normalisation."
+APPENDIX = {
+    "appendix_c_batch_norm_all_frames": in_appendix(
+        "an early version: batch normalisation over all frames of all clips.",
+        "none; frames tell each other things through the statistics, and sampling needs those of a "
+        "batch.",
+        block_norm="batch",
+        output_norm="batch",
+    ),
+    "appendix_c_group_norm": in_appendix(
+        "group normalisation.",
+        "none; the best of those without a batch, nearly as good as batch normalisation.",
+        block_norm="group",
+        output_norm="group",
+    ),
+    "appendix_c_layer_norm": in_appendix(
+        "layer normalisation.", BEHIND, block_norm="layer", output_norm="layer"
+    ),
+    "appendix_c_instance_norm": in_appendix(
+        "instance normalisation.", BEHIND, block_norm="instance", output_norm="instance"
+    ),
+    "appendix_c_no_norm": in_appendix(
+        "no normalisation at all.", BEHIND, block_norm="none", output_norm="none"
+    ),
+    "appendix_c_no_output_norm": in_appendix(
+        "no normalisation before the last convolution.",
+        "none; a catastrophic failure.",
+        output_norm="none",
+    ),
+    "appendix_c_no_block_norm": in_appendix(
+        "no normalisation inside the residual blocks.",
+        "IS up to 110.05 and FID 1.22: twice the usual IS, a worse FID, and worse to look at.",
+        block_norm="none",
+    ),
+    "appendix_c_biggan_deep": in_appendix(
+        "residual blocks of BigGAN-deep.",
+        "none; faster by the clock, but less accurate than BigGAN's blocks.",
+        blocks="biggan_deep",
+    ),
+}
+
+PRESETS: dict[str, Preset] = TABLES | FIGURES | APPENDIX
+
+
+def files() -> dict[str, str]:
+    """The text of every preset of the paper, by file name."""
+    return {f"{name}.yaml": header(name) + body(name) for name in PRESETS}
+
+
+def header(name: str) -> str:
+    """The comment at the top: row, numbers, data, hardware, and what differs from the base."""
+    preset = PRESETS[name]
+    lines = [
+        preset.row,
+        f"The paper's numbers: {preset.numbers}",
+        f"Data: {DATA[data_root(name)]}",
+        HARDWARE.format(name=name),
+    ]
+    if preset.base is None:
+        lines.append("The base of the paper's other presets: after a change run presets/make.py.")
+    else:
+        told = ", ".join(f"{key} {written(value)}" for key, value in preset.changes.items())
+        lines.append(f"Differs from {preset.base} in: {told}.")
+        lines.append("Written by presets/make.py; change it there.")
+    return "".join(comment(line) for line in [*lines, PAGE])
+
+
+def data_root(name: str) -> str:
+    """The value of index.root."""
+    found = re.search(r"^  root: (.+)$", body(name), re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
+def comment(line: str) -> str:
+    """The line as YAML comments, wrapped; no word, as a path or a command, is ever cut."""
+    wrapped = textwrap.wrap(line, WIDTH - 2, break_long_words=False, break_on_hyphens=False)
+    return "".join(f"# {part}\n" for part in wrapped)
+
+
+def body(name: str) -> str:
+    """The values: those of the base, with this preset's own.
+
+    Raises ValueError for a change of a key that the base has not, or of one to what it is anyway.
+    """
+    preset = PRESETS[name]
+    if preset.base is None:
+        text = (FOLDER / f"{BASE}.yaml").read_text(encoding="utf-8")
+        return text[text.index("clip:\n") :]
+    waiting = dict(preset.changes)
+    section, lines = "", []
+    for line in body(preset.base).splitlines():
+        if heading := re.fullmatch(r"(\w+):", line):
+            section = heading[1]
+        entry = re.fullmatch(r"  (\w+): (.+)", line)
+        if entry and (key := f"{section}.{entry[1]}") in waiting:
+            new = written(waiting.pop(key))
+            if new == entry[2]:
+                raise ValueError(f"{name}: {key} is {new} in {preset.base}, too")
+            line = f"  {entry[1]}: {new}"
+        lines.append(line)
+    if waiting:
+        raise ValueError(f"{name}: {preset.base} has no {', '.join(waiting)}")
+    return "\n".join(lines) + "\n"
+
+
+def written(value: Value) -> str:
+    """A value as YAML."""
+    return "null" if value is None else str(value)
+
+
+if __name__ == "__main__":
+    for file, text in files().items():
+        (FOLDER / file).write_text(text, encoding="utf-8")
+    print(f"{len(PRESETS)} presets -> {FOLDER}")
