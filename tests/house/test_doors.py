@@ -28,7 +28,7 @@ DOORS = {
     "ruamel": "dvdgan/config/",
     "simplejpeg": "dvdgan/video/",
     "tqdm": "dvdgan/progress.py",
-    "typer": "dvdgan/cli.py",
+    "typer": "dvdgan/cli/",
     "webdataset": "dvdgan/data/",
 }
 # The language of the networks: numbers, tensors, and the file they are kept in.

@@ -17,7 +17,9 @@ WIDTHS = {16: 4, 8: 8, 4: 16}  # of the stages at 32 pixels with ch = 1, by reso
 @pytest.fixture(params=["biggan", "biggan_deep"])
 def encoder(request: pytest.FixtureRequest) -> FrameEncoder:
     blocks: Blocks = request.param
-    return FrameEncoder(FRAMES, resolution=32, channels=1, state_channels=STATE, blocks=blocks).eval()
+    return FrameEncoder(
+        FRAMES, resolution=32, channels=1, state_channels=STATE, blocks=blocks
+    ).eval()
 
 
 def frames() -> torch.Tensor:

@@ -3,18 +3,46 @@
 from collections import defaultdict
 
 import numpy as np
+import pytest
 import torch
 from plain_numpy import array
 from torch import nn
 
-from dvdgan.models.generator import Generator
+from dvdgan.models.architecture import GeneratorArchitecture, Norm
+from dvdgan.models.generator import Generator, GeneratorInputs
 from dvdgan.models.standing import recompute_statistics
 
 
-def test_the_mean_over_all_forwards_and_nothing_else_moves() -> None:
-    generator = Generator(3, 32, frames=3, channels=1, latent_dim=8, class_dim=6).train()
+def tiny(conditioning_frames: int, block_norm: Norm = "per_step_batch") -> Generator:
+    return Generator(
+        GeneratorArchitecture(
+            classes=0 if conditioning_frames else 3,
+            resolution=32,
+            frames=3 + conditioning_frames,
+            channels=1,
+            latent_dim=8,
+            class_dim=6,
+            block_norm=block_norm,
+            conditioning_frames=conditioning_frames,
+            encoder_channels=1,
+        )
+    )
+
+
+def inputs(size: int, conditioning_frames: int) -> GeneratorInputs:
+    given = torch.rand(size, conditioning_frames, 3, 32, 32) if conditioning_frames else None
+    return GeneratorInputs(torch.randn(size, 8), torch.arange(size) % 3, given)
+
+
+@pytest.mark.parametrize("conditioning_frames", [0, 2])
+@pytest.mark.parametrize("block_norm", ["per_step_batch", "batch"])
+def test_the_mean_over_all_forwards_and_nothing_else_moves(
+    conditioning_frames: int, block_norm: Norm
+) -> None:
+    generator = tiny(conditioning_frames, block_norm).train()
     norms = {n: m for n, m in generator.named_modules() if isinstance(m, nn.BatchNorm2d)}
-    batches = [(torch.randn(size, 8), torch.arange(size) % 3) for size in (4, 4, 4)]
+    assert len(norms) == 2 * 2 * 3 + 1  # two blocks a stage, two norms a block, and the last
+    batches = [inputs(4, conditioning_frames) for _ in range(3)]
     generator(*batches[0])  # old statistics, to be forgotten
     state = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
     seen = defaultdict(list)
@@ -31,6 +59,7 @@ def test_the_mean_over_all_forwards_and_nothing_else_moves() -> None:
         variances = [x.var(axis=(0, 2, 3), ddof=1) for x in seen[name]]
         np.testing.assert_allclose(array(norm.running_mean), np.mean(means, 0), atol=1e-5)
         np.testing.assert_allclose(array(norm.running_var), np.mean(variances, 0), rtol=1e-4)
+        assert norm.momentum == 0.1
     assert not generator.training
     assert not any(module.training for module in generator.modules())
     statistics = ("running_mean", "running_var", "num_batches_tracked")

@@ -1,0 +1,28 @@
+"""The command line: `dvdgan VERB`."""
+
+import os
+import sys
+
+# Their verbs are added to the application as they are imported, in this order.
+from dvdgan.cli import pipeline, around  # isort: skip
+from dvdgan.cli.options import app
+from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError, UserError
+from dvdgan.guard.interruption import interrupt_on_signals
+from dvdgan.guard.lifeline import die_with_parent
+
+__all__ = ["app", "around", "main", "pipeline"]
+
+
+def main() -> None:
+    """Run the command line; errors become words and exit codes."""
+    if "DVC_STAGE" in os.environ:
+        die_with_parent()  # a killed `dvc repro` must not leave its stage writing
+    interrupt_on_signals()
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
+    except InterruptedRunError as error:
+        print(f"interrupted: {error}; the same command goes on from here", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)

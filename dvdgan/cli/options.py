@@ -1,0 +1,33 @@
+"""What all verbs share: the application and the options they have in common."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+app = typer.Typer(
+    name="dvdgan",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="""Train, watch and evaluate DVD-GAN, a class-conditional video GAN.
+
+    Each stage of the pipeline is one verb; `dvc repro` runs them in order and skips what is up to
+    date. All that moves a number stands in params.yaml.
+
+    Exit codes: 0 done; 2 something for you to mend, said in words; 75 interrupted, the same command
+    goes on where it stopped.
+    """,
+)
+
+Params = Annotated[
+    Path, typer.Option(help="The experiment: every parameter of every stage.", show_default=True)
+]
+Workers = Annotated[
+    Optional[int],  # noqa: UP045  (typer reads the annotation at run time)
+    typer.Option(
+        min=1, help="Processes to use; changes no byte of the result.", show_default="cores"
+    ),
+]
+PARAMS = Path("params.yaml")

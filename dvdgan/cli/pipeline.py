@@ -1,0 +1,151 @@
+"""One verb per stage, in the order of the pipeline."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from dvdgan.cli.options import PARAMS, Params, Workers, app
+
+
+@app.command()
+def index(params: Params = PARAMS, workers: Workers = None) -> None:
+    """Probe every video; accept or refuse it, with the reason.
+
+    Reads <index.root>/<class>/<video>. Writes artifacts/index: manifest.parquet, refused.csv.
+    """
+    from dvdgan.config import load_config
+    from dvdgan.stages import index as stage
+
+    stage.run(load_config(params), workers)
+
+
+@app.command()
+def shard(params: Params = PARAMS, workers: Workers = None) -> None:
+    """Decode once, resize, write WebDataset tars.
+
+    Which videos a tar holds follows from the manifest and the params alone. Reads artifacts/index
+    and the videos. Writes artifacts/shards: *.tar, index.json, samples.parquet. Interrupted, it
+    keeps its finished shards and goes on.
+    """
+    from dvdgan.config import load_config
+    from dvdgan.stages import shard as stage
+
+    stage.run(load_config(params), workers)
+
+
+@app.command()
+def features(params: Params = PARAMS) -> None:
+    """Train the network whose features FID, IS and FVD compare.
+
+    A small I3D on the data set's own classes. Reads artifacts/shards, writes artifacts/features.
+    """
+    from dvdgan.config import load_config
+    from dvdgan.stages import features as stage
+
+    stage.run(load_config(params))
+
+
+@app.command()
+def reference(params: Params = PARAMS) -> None:
+    """Measure the real clips that generated ones are compared with.
+
+    Over the whole training split, in float64. Writes artifacts/reference.
+    """
+    from dvdgan.config import load_config
+    from dvdgan.stages import reference as stage
+
+    stage.run(load_config(params))
+
+
+@app.command()
+def train(params: Params = PARAMS) -> None:
+    """Train under supervision; end with the best good checkpoint.
+
+    G learns against D_S and D_T. Each checkpoint is evaluated and judged as it comes; on collapse
+    the run goes back to the last good one with new draws and lower learning rates. Works in
+    .runs/train/<fingerprint>: after Ctrl-C, kill or a crash, the same command resumes. Writes
+    artifacts/train.
+
+    Environment: DVDGAN_LAUNCHER="torchrun --nproc-per-node 8 -m" for many processes,
+    DVDGAN_LOADER_WORKERS=4 to load clips in processes of their own, PREFECT_API_URL to show every
+    step in Prefect.
+    """
+    from dvdgan.config import load_config
+    from dvdgan.stages import train as stage
+
+    stage.run(load_config(params))
+
+
+@app.command()
+def export(params: Params = PARAMS) -> None:
+    """Write the model bundle that users sample from.
+
+    Averaged weights, standing statistics, spectral norm baked in. Reads artifacts/train. Writes
+    artifacts/model, which dvdgan.export.sampler.Sampler loads.
+    """
+    from dvdgan.config import load_config
+    from dvdgan.stages import export as stage
+
+    stage.run(load_config(params))
+
+
+@app.command()
+def evaluate(
+    params: Params = PARAMS,
+    checkpoint: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Measure this checkpoint of a run instead of the bundle."),
+    ] = None,
+    write: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="With --checkpoint: also write the metrics to this JSON file."),
+    ] = None,
+) -> None:
+    """Measure FID, FVD, IS and accuracy, beside their controls.
+
+    Reads artifacts/model, features, reference. Writes artifacts/evaluate: metrics.json with the
+    full protocol of every number, features of the generated clips.
+    """
+    from dvdgan.stages import evaluate as stage
+
+    if checkpoint is not None:
+        stage.run_checkpoint(checkpoint, write)
+        return
+    from dvdgan.config import load_config
+
+    stage.run(load_config(params))
+
+
+@app.command()
+def monitor(params: Params = PARAMS) -> None:
+    """Report the drift of generated from real clips (Evidently).
+
+    Reads artifacts/evaluate, artifacts/reference. Writes artifacts/monitor: report.html,
+    report.json, summary.json.
+    """
+    from dvdgan.config import load_config
+    from dvdgan.stages import monitor as stage
+
+    stage.run(load_config(params))
+
+
+@app.command()
+def report(
+    params: Params = PARAMS,
+    show: Annotated[
+        bool, typer.Option("--show", help="Only print the last report's numbers and its path.")
+    ] = False,
+) -> None:
+    """Write the one page a person looks at, and print the numbers.
+
+    Samples, curves, metrics, params, refused files. Reads all artefacts. Writes
+    artifacts/report/index.html, which needs no network.
+    """
+    from dvdgan.config import load_config
+    from dvdgan.stages import report as stage
+
+    if show:
+        stage.show()
+    else:
+        stage.run(load_config(params), params)
