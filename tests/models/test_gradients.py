@@ -12,7 +12,7 @@ CASES = {
     "plain": {"recurrence": "conv_gru"},
     "narrow recurrence": {"recurrent_channels": 6},
     "deep": {"blocks": "biggan_deep", "channels": 4},
-    "group norm": {"block_norm": "group", "output_norm": "group"},
+    "layer norm": {"block_norm": "layer", "output_norm": "layer"},
     "no norm": {"block_norm": "none", "output_norm": "none"},
     "prediction": {"classes": 0, "conditioning_frames": 2},
     "plain prediction": {"classes": 0, "conditioning_frames": 2, "recurrence": "conv_gru"},

@@ -69,26 +69,6 @@ def test_a_clip_does_not_move_when_another_does(number: int) -> None:
     assert moved[1] > 1e-3
 
 
-@anywhere
-def test_gradients_reach_every_parameter_from_the_start(number: int) -> None:
-    """With the attention's gamma at its initial 0, what is behind it waits for gamma to move."""
-    a = architecture(number)
-    generator = Generator(a).eval()  # a bias before batch statistics would move nothing
-    given = inputs(a)
-
-    def idle() -> set[str]:
-        torch.manual_seed(5)
-        generator.zero_grad()
-        made = generator(*given)[:, a.conditioning_frames :]
-        (made * torch.randn_like(made)).sum().backward()
-        named = generator.named_parameters()
-        return {name for name, p in named if p.grad is None or not p.grad.abs().max() > 1e-7}
-
-    assert all("attention" in name and not name.endswith("gamma") for name in idle())
-    open_attention(generator)
-    assert idle() == set()
-
-
 @pytest.mark.parametrize("frames", [5, 12, 16, 48])
 def test_frames_differ_over_time_at_initialisation(frames: int) -> None:
     generator = Generator(GeneratorArchitecture(3, 32, frames, 2)).eval()

@@ -136,7 +136,8 @@ def test_a_few_forwards_bring_the_first_singular_value_near_one(make: Make) -> N
     network.eval()
     for name, layer in normalised_layers(network).items():
         first = np.linalg.svd(array(layer.weight.flatten(1)), compute_uv=False)[0]
-        assert first == pytest.approx(1, abs=0.1), name
+        # An estimate is never too large, so what is divided by it never too small.
+        assert 1 - 1e-4 < first < 1.2, name
 
 
 @every_network
@@ -146,12 +147,16 @@ def test_after_convergence_it_is_divided_by_its_first_singular_value(make: Make)
     for name, layer in normalised_layers(network).items():
         layer.train()
         with torch.no_grad():
-            for _ in range(300):
+            weight = layer.parametrizations.weight.original
+            # Set the first singular value apart, and 30 iterations find it to all digits.
+            direction = torch.randn(1, *weight.shape[1:])
+            weight += 3 * direction * torch.randn(len(weight), *[1] * (weight.ndim - 1))
+            for _ in range(30):
                 _ = layer.weight  # in training a read is a power iteration
         layer.eval()
         expected = original(layer) / torch.linalg.svdvals(torch.tensor(original(layer)))[0].item()
         got = array(layer.weight).reshape(expected.shape)
-        np.testing.assert_allclose(got, expected, rtol=2e-3, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-6, err_msg=name)
 
 
 @every_network
