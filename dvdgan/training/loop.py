@@ -66,7 +66,7 @@ def train(job: Job) -> None:
     with _telemetry(job, state.step) as telemetry:
         while state.step < job.train.steps:
             began = time.perf_counter()
-            figures, waited = _play_round(job, state, generator, discriminators, draws, clips)
+            figures, waited = play_round(job, state, generator, discriminators, draws, clips)
             values = {name: job.runtime.mean(value).item() for name, value in figures.items()}
             _refuse_non_finite(job, state.step, values)
             if telemetry is not None:
@@ -78,7 +78,7 @@ def train(job: Job) -> None:
                 raise InterruptedRunError(f"saved at step {state.step} of {job.train.steps}")
 
 
-def _play_round(
+def play_round(
     job: Job,
     state: TrainState,
     generator: torch.nn.Module,

@@ -131,13 +131,13 @@ def test_a_few_forwards_bring_the_first_singular_value_near_one(make: Make) -> N
     randomise(network)
     network.train()
     with torch.no_grad():
-        for _ in range(8):
+        for _ in range(16):
             forward()
     network.eval()
     for name, layer in normalised_layers(network).items():
         first = np.linalg.svd(array(layer.weight.flatten(1)), compute_uv=False)[0]
         # An estimate is never too large, so what is divided by it never too small.
-        assert 1 - 1e-4 < first < 1.2, name
+        assert 1 - 1e-4 < first < 1.25, name
 
 
 @every_network
