@@ -14,7 +14,7 @@ def array(tensor: Tensor) -> Array:
 
 
 def convolve(x: Array, weight: Array, bias: Array | None = None) -> Array:
-    """x (C, ..., H, W), weight (C', C, ..., k, k), zero padding that keeps the size -> (C', ...)."""
+    """x (C, ..., H, W), weight (C', C, ..., k, k), padded to keep the size -> (C', ...)."""
     margin = weight.shape[-1] // 2
     padded = np.pad(x, ((0, 0), *[(margin, margin)] * (x.ndim - 1)))
     maps = [correlate(padded, kernel, "valid", method="direct")[0] for kernel in weight]

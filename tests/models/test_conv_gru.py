@@ -66,7 +66,7 @@ def test_all_steps_share_one_weight_in_training_too(kind: Kind) -> None:
 
 
 def test_the_candidate_has_a_relu_and_no_tanh() -> None:
-    """From h_0 = 0 the plain recurrence mixes candidates alone: none negative, none held below 1."""
+    """From h_0 = 0 the plain recurrence mixes candidates alone: none negative, some above 1."""
     states = ConvGRU(channels=6, frames=8).eval()(20 * torch.randn(2, 6, 4, 4))
     assert states.min() == 0
     assert states.max() > 5

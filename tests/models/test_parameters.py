@@ -1,4 +1,4 @@
-"""Parameters of every kind of network, counted by hand layer by layer; BigGAN's own as published."""
+"""Parameters of every kind of network, counted by hand; BigGAN's own as published."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Frame prediction, DVD-GAN-FP: what a clip begins with, and what its continuation hangs on (A.4)."""
+"""Frame prediction, DVD-GAN-FP: how a clip begins, and what its continuation hangs on (A.4)."""
 
 import numpy as np
 import pytest

@@ -43,7 +43,9 @@ def test_a_tower_is_biggan_s_blocks_one_after_another() -> None:
     image = torch.rand(1, 3, 32, 32) * 2 - 1
     got = tower(image)
     h = array(image[0])
-    for number, (stage, (into, out)) in enumerate(zip(tower, pairwise([3, *WIDTHS[32]]))):
+    for number, (stage, (into, out)) in enumerate(
+        zip(tower, pairwise([3, *WIDTHS[32]]), strict=True)
+    ):
         block, last = stage[0], number == 3
         shortcut = through(block.shortcut, h) if into != out or not last else h
         h = through(block.conv1, h if number == 0 else relu(h))
