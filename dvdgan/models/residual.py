@@ -169,4 +169,8 @@ def halve_space(x: Tensor) -> Tensor:
 
 def halve_all(x: Tensor) -> Tensor:
     """2x2x2 average pooling, a last odd step averaged alone: (N, C, T, H, W), T -> ceil(T/2)."""
-    return avg_pool3d(x, (min(x.shape[2], 2), 2, 2), ceil_mode=True)
+    if x.shape[2] % 2:
+        # The mean of a step with itself. Not ceil_mode, whose gradient of the last step
+        # torch.compile halves (pytorch issue 198119).
+        x = torch.cat([x, x[:, :, -1:]], dim=2)
+    return avg_pool3d(x, 2)

@@ -1,29 +1,34 @@
 """What torch.compile makes of the networks does what they do, in a training step.
 
-The whole networks are captured, differentiated and decomposed as for any compiler, and run without
-one: that takes seconds. Compiled to C++ they take minutes, so that by itself only their parts are,
-unless DVDGAN_COMPILE_ALL=1 asks for all.
+The whole networks are captured, differentiated and decomposed as for inductor, and run without its
+code, which takes seconds. With its code it takes minutes of C++: by itself one block is compiled,
+and all of them where DVDGAN_COMPILE_ALL=1.
 """
 
 import copy
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from dvdgan.models.architecture import DiscriminatorArchitecture, GeneratorArchitecture
-from dvdgan.models.attention import SeparableSelfAttention
-from dvdgan.models.conv_gru import ConvGRU, MultiplicativeConvGRU
+from dvdgan.models import widths
+from dvdgan.models.architecture import DiscriminatorArchitecture, GeneratorArchitecture, Recurrence
 from dvdgan.models.discriminators import Discriminators
 from dvdgan.models.generator import Generator
 from dvdgan.models.residual import DiscriminatorBlock
 from dvdgan.models.views import draw_views
 
-# Inductor's steps without its code: captured graph, derivative, decompositions, partition.
+# Inductor's steps but its code: captured graph, derivative, decompositions, partition.
 WITHOUT_CODE = "aot_eager_decomp_partition"
+
+# In double precision eager and compiled differ by rounding alone; inductor adds up some products
+# in single precision. Relative, and absolute.
+TOLERANCE = {WITHOUT_CODE: (1e-9, 1e-11), "inductor": (1e-5, 1e-6)}
+
+CLIPS, FRAMES = 2, 3
 
 compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler: no g++ here")
 everything = pytest.mark.skipif(
@@ -36,44 +41,48 @@ backends = pytest.mark.parametrize(
 
 
 @pytest.fixture(autouse=True)
-def a_compiler_of_its_own() -> Iterator[None]:
-    """No graph of another test, and no pool of processes."""
+def small_networks_and_a_compiler_of_their_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Of 8 and 16 pixels, so that there is less to compile; no pool of processes."""
+    monkeypatch.setitem(widths.GENERATOR, 8, (4, 2))
+    monkeypatch.setitem(widths.DISCRIMINATOR, 8, (2, 4))
+    monkeypatch.setitem(widths.DISCRIMINATOR, 16, (2, 3, 4))
     with torch._inductor.config.patch(compile_threads=1):
         torch._dynamo.reset()
         yield
         torch._dynamo.reset()
 
 
-def outputs_and_gradients(
-    network: nn.Module, run: object, inputs: tuple[object, ...]
+def training_step(
+    network: nn.Module, run: Callable[..., object], inputs: tuple[object, ...]
 ) -> dict[str, Tensor]:
-    """Of one training forward and backward of ``run``, which is ``network`` or made of it."""
+    """Outputs, gradients and buffers after one forward and backward of ``run``.
+
+    ``run`` is ``network``, or compiled from it.
+    """
     torch.manual_seed(7)
     made = run(*inputs)
     outputs = [made] if isinstance(made, Tensor) else list(made)
-    sum((each * torch.randn_like(each)).sum() for each in outputs).backward()
-    gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
-    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    return {str(number): each.detach() for number, each in enumerate(outputs)} | gradients | buffers
+    torch.stack([(each * torch.randn_like(each)).sum() for each in outputs]).sum().backward()
+    result = {f"output {number}": each.detach() for number, each in enumerate(outputs)}
+    result |= {f"gradient of {n}": p.grad for n, p in network.named_parameters()}
+    return result | {name: buffer.clone() for name, buffer in network.named_buffers()}
 
 
 def assert_compiles(network: nn.Module, inputs: tuple[object, ...], backend: str) -> None:
-    """In double precision, where eager and compiled differ by rounding alone.
-
-    Outputs, gradients, running statistics and the vectors of the power iteration agree.
-    """
-    network = network.double().train()
+    """The buffers are the running statistics and the vectors of the power iteration."""
+    network.double().train()
     for name, parameter in network.named_parameters():
         if name.endswith("gamma"):
             nn.init.constant_(parameter, 0.5)
     other = copy.deepcopy(network)
+    eager = training_step(network, network, inputs)
     compiled = torch.compile(other, fullgraph=True, backend=backend)
-    eager = outputs_and_gradients(network, network, inputs)
-    got = outputs_and_gradients(other, compiled, inputs)
+    got = training_step(other, compiled, inputs)
     assert eager.keys() == got.keys()
+    relative, absolute = TOLERANCE[backend]
     for name, expected in eager.items():
         torch.testing.assert_close(
-            got[name], expected, atol=1e-8, rtol=1e-6, msg=lambda m, n=name: n + m
+            got[name], expected, rtol=relative, atol=absolute, msg=lambda m, n=name: f"{n}: {m}"
         )
 
 
@@ -81,35 +90,40 @@ def double(*shape: int) -> Tensor:
     return torch.rand(shape, dtype=torch.float64) * 2 - 1
 
 
+LABELS = torch.arange(CLIPS)
+
+
 @backends
-def test_the_generator(backend: str) -> None:
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [(1, "multiplicative_conv_gru"), pytest.param(0, "conv_gru", marks=everything)],
+)
+def test_the_generator(given: int, rule: Recurrence, backend: str) -> None:
     architecture = GeneratorArchitecture(
-        0, 32, frames=3, channels=1, latent_dim=4, conditioning_frames=1, encoder_channels=1
+        classes=0 if given else 2,
+        resolution=8,
+        frames=FRAMES,
+        channels=2,
+        latent_dim=4,
+        class_dim=3,
+        recurrence=rule,
+        conditioning_frames=given,
+        encoder_channels=1,
     )
-    inputs = (double(2, 4), torch.tensor([0, 1]), double(2, 1, 3, 32, 32))
+    conditioning = double(CLIPS, given, 3, 8, 8) if given else None
+    inputs = (double(CLIPS, 4), LABELS, conditioning)
     assert_compiles(Generator(architecture), inputs, backend)
 
 
 @backends
 def test_the_discriminators(backend: str) -> None:
-    views = draw_views(2, 2, 1, torch.Generator())
-    inputs = (double(2, 2, 3, 32, 32), torch.tensor([0, 1]), views)
-    assert_compiles(Discriminators(DiscriminatorArchitecture(2, 32, 1)), inputs, backend)
+    views = draw_views(CLIPS, FRAMES, 2, torch.Generator())
+    inputs = (double(CLIPS, FRAMES, 3, 16, 16), LABELS, views)
+    assert_compiles(Discriminators(DiscriminatorArchitecture(2, 16, 1)), inputs, backend)
 
 
 @compiler
-@pytest.mark.parametrize("kind", [ConvGRU, MultiplicativeConvGRU])
-def test_a_recurrence(kind: type[ConvGRU]) -> None:
-    inputs = (double(2, 3, 4, 4), double(2, 3, 4, 4))
-    assert_compiles(kind(channels=3, frames=2), inputs, "inductor")
-
-
-@compiler
-def test_attention() -> None:
-    assert_compiles(SeparableSelfAttention(8), (double(2, 2, 8, 4, 4),), "inductor")
-
-
-@compiler
-def test_a_block_in_three_dimensions() -> None:
+def test_a_block_in_three_dimensions_with_an_odd_number_of_steps() -> None:
+    """Inductor's gradient of a pooling with ceil_mode is wrong at the last step."""
     block = DiscriminatorBlock(2, 3, dimensions=3, first=False, downsample=True)
-    assert_compiles(block, (double(2, 2, 3, 4, 4),), "inductor")
+    assert_compiles(block, (double(CLIPS, 2, 3, 4, 4),), "inductor")
