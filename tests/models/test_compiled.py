@@ -1,8 +1,8 @@
 """What torch.compile makes of the networks does what they do, in a training step.
 
 The whole networks are captured, differentiated and decomposed as for inductor, and run without its
-code, which takes seconds. With its code it takes minutes of C++: by itself one block is compiled,
-and all of them where DVDGAN_COMPILE_ALL=1.
+code. With its code it takes minutes of C++: by itself the predicting generator is checked so, and
+all networks, inductor's code included, where DVDGAN_COMPILE_ALL=1.
 """
 
 import copy
@@ -115,6 +115,7 @@ def test_the_generator(given: int, rule: Recurrence, backend: str) -> None:
     assert_compiles(Generator(architecture), inputs, backend)
 
 
+@everything
 @backends
 def test_the_discriminators(backend: str) -> None:
     views = draw_views(CLIPS, FRAMES, 2, torch.Generator())
@@ -122,6 +123,7 @@ def test_the_discriminators(backend: str) -> None:
     assert_compiles(Discriminators(DiscriminatorArchitecture(2, 16, 1)), inputs, backend)
 
 
+@everything
 @compiler
 def test_a_block_in_three_dimensions_with_an_odd_number_of_steps() -> None:
     """Inductor's gradient of a pooling with ceil_mode is wrong at the last step."""
