@@ -16,12 +16,12 @@ LATENTS = torch.randn(3, 8, generator=torch.Generator().manual_seed(1))
 LABELS = torch.tensor([0, 1, 2])
 
 
-def predictor(blocks: Blocks = "biggan") -> Generator:
+def predictor(blocks: Blocks = "biggan", frames: int = FRAMES) -> Generator:
     return Generator(
         GeneratorArchitecture(
             classes=0,
             resolution=32,
-            frames=FRAMES,
+            frames=frames,
             channels=1,
             latent_dim=8,
             blocks=blocks,
@@ -43,6 +43,14 @@ def test_a_clip_begins_with_the_given_frames_bit_for_bit(blocks: Blocks, trainin
     assert clip.shape == (3, FRAMES, 3, 32, 32)
     assert torch.equal(clip[:, :GIVEN], conditioning)
     assert clip.abs().max() <= 1
+
+
+def test_a_single_frame_can_be_predicted() -> None:
+    conditioning = given()
+    clip = predictor(frames=GIVEN + 1)(LATENTS, LABELS, conditioning)
+    assert clip.shape == (3, GIVEN + 1, 3, 32, 32)
+    assert torch.equal(clip[:, :GIVEN], conditioning)
+    assert clip[:, GIVEN].std() > 0.01
 
 
 @pytest.mark.parametrize("number", range(GIVEN))
@@ -70,18 +78,27 @@ def test_every_predicted_frame_hangs_on_the_latent() -> None:
     assert (change[:, GIVEN:] > 1e-4).all()
 
 
-def test_the_encoder_s_state_and_skips_are_both_of_use() -> None:
-    """Neither way alone carries the given frames."""
+def test_the_recurrence_starts_from_the_encoder_s_state() -> None:
+    generator, conditioning = predictor(), given()
+    fed: list[Tensor] = []
+    generator.recurrence.register_forward_pre_hook(lambda _, args: fed.append(args[1]))
+    generator(LATENTS, LABELS, conditioning)
+    assert torch.equal(fed[0], generator.encoder(conditioning).state)
+
+
+def test_state_and_skips_both_carry_the_given_frames() -> None:
     generator = predictor()
     one, other = (generator.encoder(given()) for _ in range(2))
     condition = generator.condition(LATENTS, LABELS)
     x = generator.initial(condition).unflatten(1, (-1, 4, 4))
     states = [generator.recurrence(x, encoded.state) for encoded in (one, other)]
     assert (states[0] - states[1]).abs().amax(dim=(2, 3, 4)).min() > 1e-3
-    # A stage: the state's steps are as they were, the skips are another's.
-    first = generator.stages[0]
-    outputs = [first(states[0], condition, encoded) for encoded in (one, other)]
-    assert (outputs[0] - outputs[1]).abs().amax(dim=(2, 3, 4)).min() > 1e-3
+    # With the same states, the skips alone make a difference at every stage.
+    x = states[0]
+    for stage in generator.stages:
+        outputs = [stage(x, condition, encoded) for encoded in (one, other)]
+        assert (outputs[0] - outputs[1]).abs().amax(dim=(2, 3, 4)).min() > 1e-3
+        x = outputs[0]
 
 
 def test_predicted_frames_differ_over_time_from_the_start() -> None:
