@@ -36,3 +36,9 @@ def test_nothing_is_unpickled() -> None:
     for path in python_files("dvdgan", "flows"):
         text = (ROOT / path).read_text(encoding="utf-8")
         assert "torch.load(" not in text and "import pickle" not in text, path
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """pytest imports them by name alone: the second one could not be collected."""
+    names = [path.name for path in python_files("tests") if path.name.startswith("test_")]
+    assert sorted(set(names)) == sorted(names)
