@@ -31,6 +31,7 @@ def hostile_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "hostile"
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist's own hook reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests in one worker, and all tests of the pipeline: they share work trees."""
     for item in items:
