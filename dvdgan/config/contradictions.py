@@ -47,6 +47,12 @@ _COMBINATIONS: list[_Combination] = [
         "evaluated before the end; set train.checkpoint_every <= {1}",
     ),
     (
+        ("train.batch_size", "train.accumulation"),
+        lambda batch, parts: parts < 1 or batch % parts == 0,
+        "train.batch_size is {0}, which train.accumulation = {1} parts cannot share evenly; set "
+        "train.accumulation to a divisor of {0}",
+    ),
+    (
         ("index.min_short_side", "index.max_pixels"),
         lambda short_side, pixels: short_side**2 <= pixels,
         "index.min_short_side is {0}, but index.max_pixels = {1} is less than its square: every "

@@ -17,7 +17,13 @@ This page is made from `dvdgan/config/schema.py`: `python -m dvdgan.config.refer
 docs/params.md`.
 """
 
-TYPES: dict[Any, str] = {int: "whole number", float: "number", str: "text", type(None): "null"}
+TYPES: dict[Any, str] = {
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    type(None): "null",
+}
 SIGNS = {Ge: "at least {.ge}", Gt: "above {.gt}", Le: "at most {.le}", Lt: "below {.lt}"}
 
 

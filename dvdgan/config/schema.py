@@ -160,6 +160,17 @@ class Guard(Section):
     """Each rollback multiplies both learning rates by this."""
 
 
+class Augmentation(Section):
+    """Which part of a video a training clip is (paper 2.4, A.1)."""
+
+    temporal_window: Literal["random", "center"]
+    """Where in time a clip begins (paper: random)."""
+    crop: Literal["random", "center"]
+    """Where the square crop lies (paper: random)."""
+    flip: bool
+    """Mirror half of the clips left to right (paper: false)."""
+
+
 class Train(Section):
     """Optimisation (paper 2.2, A.3)."""
 
@@ -167,6 +178,16 @@ class Train(Section):
     """Generator updates (paper: up to 300,000)."""
     batch_size: Annotated[int, Field(ge=2)]
     """Clips per update over all processes together (paper: 512)."""
+    accumulation: Count
+    """Equal parts in which each process works through its clips of one update, to need less memory.
+    Gradients are those of the whole batch; G's batch norm sees one part at a time."""
+    precision: Literal["fp32", "bf16", "fp16"]
+    """Of the forward passes (autocast); weights, optimisers and losses stay in fp32. fp16 scales
+    the losses of G and of D, each by a factor of its own."""
+    augmentation: Augmentation
+    """Windows and crops drawn for training."""
+    max_damaged_shards: Annotated[int, Field(ge=0)]
+    """Damaged tar files that are reported and skipped; one more stops the run."""
     discriminator_steps: Count
     """D updates per G update (paper: 2)."""
     generator_learning_rate: Rate

@@ -5,11 +5,14 @@ singular value approximated by power iteration (one per training forward), ortho
 (Saxe et al. 2013). The one exception is G's class embedding, a plain nn.Embedding.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrizations import _SpectralNorm
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -23,8 +26,41 @@ def normalised(layer: Layer) -> Layer:
     times in one forward (the recurrence) must read it once.
     """
     nn.init.orthogonal_(layer.weight)  # type: ignore[arg-type]
-    spectral_norm(layer, eps=EPSILON)
+    weight = layer.weight
+    assert isinstance(weight, Tensor)
+    parametrize.register_parametrization(layer, "weight", _FullPrecision(weight, eps=EPSILON))
     return layer
+
+
+class _FullPrecision(_SpectralNorm):
+    """torch's spectral norm, in the weight's own precision also inside autocast.
+
+    On a GPU autocast would run the power iteration in half precision.
+    """
+
+    def forward(self, weight: Tensor) -> Tensor:
+        kind = weight.device.type
+        known = torch.amp.is_autocast_available(kind)  # not on "meta", where networks are counted
+        with torch.autocast(kind, enabled=False) if known else nullcontext():
+            divided: Tensor = super().forward(weight)
+            return divided
+
+
+@contextmanager
+def settled(network: nn.Module) -> Iterator[None]:
+    """Inside, reading a weight of ``network`` runs no power iteration.
+
+    So that the parts of one accumulated update all see the same weights.
+    """
+    norms = [module for module in network.modules() if isinstance(module, _SpectralNorm)]
+    were = [norm.training for norm in norms]
+    for norm in norms:
+        norm.eval()
+    try:
+        yield
+    finally:
+        for norm, training in zip(norms, were, strict=True):
+            norm.train(training)
 
 
 def conv2d(channels_in: int, channels_out: int, kernel: int, bias: bool = True) -> nn.Conv2d:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dvdgan.config import load_config
 from dvdgan.config.schema import Guard, Train
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger, supervisor
@@ -15,6 +16,7 @@ from dvdgan.guard.steps import PlainSteps
 from dvdgan.storage.local import write_json
 
 NAN = None
+PROJECT = Path(__file__).resolve().parents[2]
 Story = list[int | tuple[str, int]]
 
 
@@ -26,22 +28,9 @@ def params(**guard: Any) -> Train:
         "max_rollbacks": 2,
         "learning_rate_scale": 0.5,
     }
-    return Train(
-        steps=40,
-        batch_size=4,
-        discriminator_steps=2,
-        generator_learning_rate=1e-4,
-        discriminator_learning_rate=2e-4,
-        adam_beta1=0.0,
-        adam_beta2=0.999,
-        adam_epsilon=1e-6,
-        ema_decay=0.9,
-        ema_start=0,
-        checkpoint_every=10,
-        preview_every=10,
-        seed=0,
-        guard=Guard(**(defaults | guard)),
-    )
+    demo = load_config(PROJECT / "presets" / "demo.yaml").train
+    sizes = {"steps": 40, "checkpoint_every": 10, "preview_every": 10}
+    return demo.model_copy(update=sizes | {"guard": Guard(**(defaults | guard))})
 
 
 def save(run: RunFolder, step: int) -> None:

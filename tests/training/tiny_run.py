@@ -1,6 +1,6 @@
 """The params of a run that takes seconds: the real sections with small sizes."""
 
-from dvdgan.config.schema import Clip, Guard, Model, Train
+from dvdgan.config.schema import Augmentation, Clip, Guard, Model, Train
 
 CLIP = Clip(resolution=32, frames=4, stride=1)
 MODEL = Model(
@@ -21,6 +21,10 @@ MODEL = Model(
 TRAIN = Train(
     steps=24,
     batch_size=4,
+    accumulation=1,
+    precision="fp32",
+    augmentation=Augmentation(temporal_window="random", crop="random", flip=False),
+    max_damaged_shards=0,
     discriminator_steps=2,
     generator_learning_rate=1e-3,
     discriminator_learning_rate=2e-3,
