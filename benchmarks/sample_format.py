@@ -17,7 +17,7 @@ from typing import IO
 
 import numpy as np
 
-from dvdgan.data.loader import ClipDataset
+from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.manifest import video_id
 from dvdgan.video.decode import frames
 from dvdgan.video.transform import resize_short_side

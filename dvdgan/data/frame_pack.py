@@ -4,15 +4,17 @@ Layout, little-endian: magic `DVDF`, uint32 frame count n, n + 1 uint64 offsets 
 the member, then the n JPEGs one behind the other. Frame i is bytes offset[i] to offset[i + 1].
 """
 
-import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 MAGIC = b"DVDF"
 HEADER = struct.Struct("<4sI")
 OFFSET = np.dtype("<u8")
+
+Read = Callable[[int, int], bytes]
+"""First byte and length -> exactly those bytes of a tar; ValueError where they are not there."""
 
 
 def pack(jpegs: Sequence[bytes]) -> bytes:
@@ -22,29 +24,23 @@ def pack(jpegs: Sequence[bytes]) -> bytes:
     return b"".join([HEADER.pack(MAGIC, len(jpegs)), offsets.tobytes(), *jpegs])
 
 
-def read_window(file: int, at: int, start: int, frames: int, stride: int) -> list[bytes]:
-    """The JPEGs start, start + stride, ... of the member at byte ``at`` of an open file.
+def read_window(read: Read, at: int, size: int, window: range) -> list[bytes]:
+    """The JPEGs of the frames ``window`` of the member that begins at byte ``at``, ``size`` long.
 
-    Two reads: the window's offsets, then its bytes. Raises ValueError where no such member or
-    window is there.
+    Two reads: everything up to the window's last offset, then the window. Raises ValueError where
+    no such member or window is there.
     """
-    magic, count = HEADER.unpack(_pread(file, HEADER.size, at))
-    last = start + (frames - 1) * stride
-    if magic != MAGIC or not 0 <= start <= last < count:
-        raise ValueError(f"no frames {start} to {last} at byte {at}")
-    table = at + HEADER.size + OFFSET.itemsize * start
-    raw = _pread(file, OFFSET.itemsize * (last - start + 2), table)
-    offsets = np.frombuffer(raw, OFFSET).astype(np.int64)
-    low, high = int(offsets[0]), int(offsets[-1])
-    if (np.diff(offsets) < 0).any():
-        raise ValueError(f"the offsets at byte {table} are damaged")
-    window = _pread(file, high - low, at + low)
-    picked = range(0, last - start + 1, stride)
-    return [window[offsets[i] - low : offsets[i + 1] - low] for i in picked]
-
-
-def _pread(file: int, size: int, at: int) -> bytes:
-    data = os.pread(file, size, at)
-    if len(data) != size:
-        raise ValueError(f"the file ends before byte {at + size}")
-    return data
+    low, high = window[0], window[-1] + 1
+    head = read(at, min(HEADER.size + OFFSET.itemsize * (high + 1), size))
+    magic, count = HEADER.unpack_from(head)
+    if magic != MAGIC or not 0 <= low < high <= count:
+        raise ValueError(f"no frames {low} to {high - 1} at byte {at}")
+    offsets = np.frombuffer(head, OFFSET, high - low + 1, HEADER.size + OFFSET.itemsize * low)
+    # A damaged table must not make us ask for exabytes.
+    table_end = HEADER.size + OFFSET.itemsize * (count + 1)
+    if offsets[0] < table_end or offsets[-1] > size or (offsets[1:] < offsets[:-1]).any():
+        raise ValueError(f"the offsets of frames {low} to {high - 1} at byte {at} are damaged")
+    start, *ends = offsets.tolist()
+    data = read(at + start, ends[-1] - start)
+    begins = [0, *(end - start for end in ends)]
+    return [data[begins[i - low] : begins[i - low + 1]] for i in window]

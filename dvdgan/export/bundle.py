@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dvdgan.data.loader import ClipDataset, ConditioningFrames
+from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.random_clips import ConditioningFrames
 from dvdgan.export.card import model_card
 from dvdgan.export.sampler import CONFIG, WEIGHTS, Sampler
 from dvdgan.models.architecture import GeneratorArchitecture

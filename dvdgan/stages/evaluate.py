@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from dvdgan.config.schema import RunSettings
-from dvdgan.data.loader import ClipDataset, ConditioningFrames
+from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.random_clips import ConditioningFrames
 from dvdgan.errors import UserError
 from dvdgan.evaluation.device import device
 from dvdgan.evaluation.features import ClipFeatures, FeatureNetwork, extract

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from dvdgan.data.loader import ClipDataset
+from dvdgan.data.dataset import ClipDataset
 from dvdgan.evaluation.device import device
 from dvdgan.export.bundle import Origin, Standing, trained_sampler, write_bundle
 from dvdgan.stages.artefacts import MODEL, SHARDS, TRAIN

@@ -3,7 +3,9 @@
 import torch
 
 from dvdgan.config import Config
-from dvdgan.data.loader import ClipDataset, reference_clips, training_batches
+from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.loader import reference_clips, training_batches
+from dvdgan.data.random_clips import RandomClips
 from dvdgan.errors import UserError
 from dvdgan.evaluation.classifier import accuracy, train_small_i3d
 from dvdgan.evaluation.features import save_feature_network
@@ -27,7 +29,7 @@ def run(config: Config) -> None:
         )
     torch.manual_seed(section.seed)
     network = SmallI3D(len(train.classes), section.width)
-    batches = training_batches(train, section.batch_size, section.seed, start=0, workers=0)
+    batches = training_batches(RandomClips(train, section.seed), section.batch_size)
     train_small_i3d(batches, network, section.steps, section.learning_rate)
     right = _test_accuracy(config, network)
     save_feature_network(FEATURES, network, train.classes, section.width, right)

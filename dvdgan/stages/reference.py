@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from dvdgan.config import Config
-from dvdgan.data.loader import ClipDataset, reference_clips
+from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.loader import reference_clips
 from dvdgan.evaluation.device import device
 from dvdgan.evaluation.features import NETWORK, FeatureNetwork, stream
 from dvdgan.evaluation.reference import Description, MeanClip, RealStatistics, save_description

@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from dvdgan.config import Config
-from dvdgan.data.loader import ClipDataset, reference_clips
+from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.loader import reference_clips
 from dvdgan.errors import UserError
 from dvdgan.export.sampler import Sampler
 from dvdgan.progress import track

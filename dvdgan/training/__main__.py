@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from dvdgan.config.schema import RunSettings
-from dvdgan.data.loader import ClipDataset
+from dvdgan.data.dataset import ClipDataset
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError, UserError
 from dvdgan.guard.lifeline import die_with_parent
 from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder

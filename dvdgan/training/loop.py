@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from dvdgan.data.loader import ClipDataset, training_batches
+from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.loader import Share, training_batches
+from dvdgan.data.random_clips import RandomClips
 from dvdgan.errors import InterruptedRunError
 from dvdgan.guard.run_folder import RunFolder, newest_whole, step_name
 from dvdgan.models.generator import GeneratorInputs
@@ -165,14 +167,12 @@ def _draws(job: Job) -> Draws:
 
 
 def _real_batches(job: Job, seed: int, finished_steps: int) -> Iterator[tuple[Tensor, Tensor]]:
+    train, runtime = job.train, job.runtime
     return training_batches(
-        job.dataset,
-        job.train.batch_size,
-        seed,
-        start=finished_steps * job.train.discriminator_steps,
-        workers=job.loader_workers,
-        rank=job.runtime.rank,
-        world=job.runtime.world,
+        RandomClips(job.dataset, seed, train.augmentation, train.max_damaged_shards),
+        train.batch_size,
+        start=finished_steps * train.discriminator_steps,
+        share=Share(runtime.rank, runtime.world, job.loader_workers),
     )
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from dvdgan.data.loader import ClipDataset, ConditioningFrames
+from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.random_clips import ConditioningFrames
 from dvdgan.models.generator import Generator, GeneratorInputs
 from dvdgan.models.latent import mixed_seed
 from dvdgan.models.standing import recompute_statistics

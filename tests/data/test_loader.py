@@ -10,14 +10,11 @@ import torch
 from test_manifest import section
 
 from dvdgan.config.schema import Shard
+from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.indexing import build_manifest
 from dvdgan.data.inspection import Limits
-from dvdgan.data.loader import (
-    ClipDataset,
-    ConditioningFrames,
-    reference_clips,
-    training_batches,
-)
+from dvdgan.data.loader import Share, reference_clips, training_batches
+from dvdgan.data.random_clips import ConditioningFrames, RandomClips
 from dvdgan.data.shards import plan_shards, write_index, write_shards
 from dvdgan.data.synthetic import draw, read_frame_number
 from dvdgan.errors import UserError
@@ -72,7 +69,7 @@ def test_any_crop_is_the_one_asked_for(tmp_path: Path) -> None:
         straight = np.roll(clip, left, axis=2)
         assert [read_frame_number(frame) for frame in straight] == list(range(1, 25, 2))
     lefts = set()
-    for clips, _ in itertools.islice(training_batches(dataset, 8, 0, 0, workers=0), 10):
+    for clips, _ in itertools.islice(training_batches(RandomClips(dataset, 0), 8), 10):
         for clip in clips.permute(0, 1, 3, 4, 2).numpy():
             lefts.add(min(left for left in range(32) if in_step(np.roll(clip, left, axis=2))))
     assert len(lefts) > 8
@@ -88,7 +85,7 @@ def test_batches_are_a_function_of_seed_and_number(shards: Path) -> None:
     dataset = ClipDataset(shards, "train", 32, 12, 2)
 
     def take(count: int, start: int = 0, seed: int = 0, **how: int) -> list[torch.Tensor]:
-        batches = training_batches(dataset, 4, seed, start, **({"workers": 0} | how))
+        batches = training_batches(RandomClips(dataset, seed), 4, start, Share(**how))
         return [
             torch.cat([c.flatten(1), y[:, None]], 1) for c, y in itertools.islice(batches, count)
         ]
@@ -108,14 +105,15 @@ def test_batches_are_a_function_of_seed_and_number(shards: Path) -> None:
 
 def test_the_global_generator_is_left_alone(shards: Path) -> None:
     before = torch.get_rng_state()
-    next(training_batches(ClipDataset(shards, "train", 32, 12, 2), 4, 0, 0, workers=1))
+    clips = RandomClips(ClipDataset(shards, "train", 32, 12, 2), 0)
+    next(training_batches(clips, 4, share=Share(workers=1)))
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_an_epoch_shows_every_video_once_and_windows_vary(shards: Path) -> None:
     dataset = ClipDataset(shards, "train", 32, 12, 2)
     videos = len(dataset)
-    batches = training_batches(dataset, videos, 0, 0, workers=0)
+    batches = training_batches(RandomClips(dataset, 0), videos)
     starts = set()
     for clips, labels in itertools.islice(batches, 12):
         assert sorted(labels.tolist()) == sorted(dataset.labels.tolist())
@@ -125,7 +123,7 @@ def test_an_epoch_shows_every_video_once_and_windows_vary(shards: Path) -> None:
 
 def test_a_batch_larger_than_the_split_wraps_around(shards: Path) -> None:
     dataset = ClipDataset(shards, "test", 32, 12, 2)
-    _, labels = next(training_batches(dataset, 4 * len(dataset), 0, 0, workers=0))
+    _, labels = next(training_batches(RandomClips(dataset, 0), 4 * len(dataset)))
     counts = np.bincount(labels.numpy(), minlength=4)
     assert (counts == 4 * np.bincount(dataset.labels, minlength=4)).all()
 
@@ -153,7 +151,8 @@ def test_damage_names_the_shard_and_the_sample(shards: Path, tmp_path: Path) -> 
     data[offset : offset + 4] = b"DVDG"
     (broken / name).write_bytes(data)
     with pytest.raises(UserError, match="is damaged at sample"):  # through a worker process too
-        list(itertools.islice(training_batches(dataset, 8, 0, 0, workers=1), 9))
+        batches = training_batches(RandomClips(dataset, 0), 8, share=Share(workers=1))
+        list(itertools.islice(batches, 9))
     (broken / name).write_bytes(data[:-512])
     with pytest.raises(UserError, match=r"not those of index\.json"):
         dataset.read(0, 20, 0, 0)
@@ -185,7 +184,7 @@ def test_conditioning_frames_are_what_a_numbered_clip_begins_with(shards: Path) 
     assert torch.equal(source.labels(slice(0, 20)), labels)
     for number in (0, 7, 19):  # whatever it is read together with
         assert torch.equal(source[number : number + 1][0], clips[number, :2])
-    of_training, _ = next(training_batches(dataset, 20, 3, 0, workers=0))
+    of_training, _ = next(training_batches(RandomClips(dataset, 3), 20))
     assert torch.equal(of_training, clips)
     for clip in clips:
         first, *others = numbers(clip)

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from dvdgan.config import Config, load_config, parse_config
-from dvdgan.data.loader import ClipDataset, ConditioningFrames
+from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.random_clips import ConditioningFrames
 from dvdgan.export.sampler import Sampler
 from dvdgan.stages import (
     evaluate,

@@ -1,0 +1,116 @@
+"""The videos of a split in their shards, any clip of which can be read alone."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from dvdgan.data.damage import DamagedShardError
+from dvdgan.data.frame_pack import read_window
+from dvdgan.data.shard_source import LocalShards, ShardSource, StoredShards
+from dvdgan.errors import UserError
+from dvdgan.storage.local import read_json
+from dvdgan.video.jpeg import decode_frame
+from dvdgan.video.transform import crop
+
+if TYPE_CHECKING:
+    from dvdgan.storage.store import Store
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class ClipDataset:
+    """The videos of one split, read a window at a time.
+
+    ``classes``: names by label; ``labels``: (videos,) int64; ``lengths``: (videos, ) frames;
+    ``shapes``: (videos, 2) stored height and width. Opens index.json and samples.parquet of
+    ``shards_dir`` only; the tars are read from there too, or from ``source`` if it is given.
+    """
+
+    def __init__(
+        self,
+        shards_dir: Path,
+        split: str,
+        resolution: int,
+        frames: int,
+        stride: int,
+        source: "Store | None" = None,
+    ) -> None:
+        self.folder, self.split = shards_dir, split
+        self.resolution, self.frames, self.stride = resolution, frames, stride
+        self.span = (frames - 1) * stride + 1
+        index = self._read_index()
+        self.classes: list[str] = index["classes"]
+        self._shard_bytes = {shard["name"]: shard["bytes"] for shard in index["shards"]}
+        table = pq.read_table(shards_dir / "samples.parquet", filters=[("split", "=", split)])
+        columns = {name: table[name].to_numpy() for name in table.column_names}
+        self.ids: NDArray[np.object_] = columns["id"]
+        self.labels: NDArray[np.int64] = columns["label"]
+        self.lengths: NDArray[np.int64] = columns["frames"]
+        self.shapes: NDArray[np.int64] = np.stack([columns["height"], columns["width"]], axis=1)
+        self.clip_fps = float(np.median(columns["fps"])) / stride if len(self.labels) else 0.0
+        self._shards, self._offsets = columns["shard"], columns["offset"]
+        self._sizes = columns["size"]
+        self._source: ShardSource = (
+            LocalShards(shards_dir) if source is None else StoredShards(source)
+        )
+        self._check(index["short_side"])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, video: int, start: int, top: int, left: int) -> NDArray[np.uint8]:
+        """Frames start, start + stride, ... cropped at (top, left): (T, H, W, 3) uint8.
+
+        Reads only the bytes of that window. Raises DamagedShardError, or StoreUnavailableError
+        after retries.
+        """
+        name, at, size = self._shards[video], int(self._offsets[video]), int(self._sizes[video])
+        window = range(start, start + self.span, self.stride)
+        clip = np.empty((self.frames, self.resolution, self.resolution, 3), np.uint8)
+        try:
+            with self._source.open(name, self._shard_bytes[name]) as read:
+                jpegs = read_window(read, at, size, window)
+            for target, jpeg in zip(clip, jpegs, strict=True):
+                target[...] = crop(decode_frame(jpeg), top, left, self.resolution)
+        except (OSError, ValueError) as error:
+            where = self._source.where(name)
+            raise DamagedShardError.at(name, self.ids[video], error, where) from error
+        return clip
+
+    def in_order(self, task: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """``task`` of each of ``items``; side by side where the shards lie far away."""
+        return self._source.in_order(task, items)
+
+    def _read_index(self) -> dict[str, Any]:
+        path = self.folder / "index.json"
+        if not path.is_file():
+            raise UserError("there are no shards", where=str(path), todo="run `dvdgan shard` first")
+        index: dict[str, Any] = read_json(path)
+        return index
+
+    def _check(self, short_side: int) -> None:
+        if len(self) == 0:
+            raise UserError(
+                f"the split {self.split} holds no video",
+                where=str(self.folder),
+                todo="raise index.test_fraction, or add videos",
+            )
+        if self.resolution > short_side:
+            raise UserError(
+                f"clips of {self.resolution} pixels do not fit frames of {short_side}",
+                where=str(self.folder / "index.json"),
+                todo="set shard.short_side >= clip.resolution and run `dvdgan shard` again",
+            )
+        shortest = int(self.lengths.argmin())
+        if self.lengths[shortest] < self.span:
+            raise UserError(
+                f"video {self.ids[shortest]} has {self.lengths[shortest]} frames; a clip of "
+                f"{self.frames} frames at stride {self.stride} needs {self.span}",
+                where=str(self.folder),
+                todo="run `dvdgan index` and `dvdgan shard` again with these clip params",
+            )

@@ -1,0 +1,154 @@
+"""An endless, seeded sequence of random clips: clip number c is the same whoever reads it."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from dvdgan.data.damage import DamagedShardError, beyond
+from dvdgan.data.dataset import ClipDataset
+from dvdgan.errors import UserError
+
+if TYPE_CHECKING:
+    from dvdgan.config.schema import Augmentation
+
+Clips = tuple[Tensor, Tensor]
+"""Clips (B, T, 3, H, W) uint8 and their labels (B,) int64."""
+
+Clip = tuple[NDArray[np.uint8], int]
+
+# Videos tried in place of one that cannot be read, before the data are given up.
+MOST_ATTEMPTS = 100
+
+
+class Batch(NamedTuple):
+    """What a worker hands over."""
+
+    clips: Tensor
+    labels: Tensor
+    damaged: list[DamagedShardError]
+    """Of clips that were replaced: one error for each shard."""
+
+
+class RandomClips(Dataset[Batch]):
+    """Every epoch shows each video once, in an order of its own; window and crop are uniform.
+
+    ``augmentation`` changes that; None is the paper's (2.4, A.1). A clip that cannot be read is
+    replaced by one of a video drawn anew: what replaces it depends on (seed, c) and on what is
+    damaged, and not on who reads it when. A clip that meets more than ``max_damaged_shards``
+    damaged tars is an error.
+    """
+
+    def __init__(
+        self,
+        dataset: ClipDataset,
+        seed: int,
+        augmentation: "Augmentation | None" = None,
+        max_damaged_shards: int = 0,
+    ) -> None:
+        self.dataset, self.seed, self.augmentation = dataset, seed, augmentation
+        self.max_damaged_shards = max_damaged_shards
+
+    def __getitems__(self, numbers: list[int]) -> Batch | UserError:
+        """The clips of these numbers, or what stopped us."""
+        # A worker can hand torch only exceptions made from one string: give ours as a value.
+        try:
+            rows = self.dataset.in_order(self._whole, numbers)
+        except UserError as error:
+            return error
+        damaged = {error.shard: error for _, errors in reversed(rows) for error in errors}
+        return Batch(*to_tensors([clip for clip, _ in rows]), list(damaged.values()))
+
+    def exactly(self, numbers: Sequence[int]) -> Clips:
+        """The clips of these numbers, none replaced; raises DamagedShardError."""
+        return to_tensors(self.dataset.in_order(self._clip, numbers))
+
+    def labels(self, numbers: Sequence[int]) -> Tensor:
+        """The labels of the clips of these numbers, none replaced, (N,) int64."""
+        return torch.tensor([int(self.dataset.labels[self._video(n)]) for n in numbers])
+
+    def _whole(self, number: int) -> tuple[Clip, list[DamagedShardError]]:
+        met: dict[str, DamagedShardError] = {}
+        for attempt in range(MOST_ATTEMPTS):
+            try:
+                clip = self._clip(number) if attempt == 0 else self._substitute(number, attempt)
+            except DamagedShardError as error:
+                met.setdefault(error.shard, error)
+                if len(met) > self.max_damaged_shards:
+                    raise beyond(self.max_damaged_shards, met) from error
+            else:
+                return clip, list(met.values())
+        raise UserError(
+            f"of {MOST_ATTEMPTS} videos drawn one after another none can be read",
+            where=", ".join(met),
+            todo="run `dvc repro shard` (or `dvc checkout`) to restore the shards",
+        )
+
+    def _clip(self, number: int) -> Clip:
+        return self._drawn(np.random.default_rng([self.seed, 1, number]), self._video(number))
+
+    def _substitute(self, number: int, attempt: int) -> Clip:
+        rng = np.random.default_rng([self.seed, 2, number, attempt])
+        return self._drawn(rng, int(rng.integers(len(self.dataset))))
+
+    def _video(self, number: int) -> int:
+        epoch, position = divmod(number, len(self.dataset))
+        return int(_order(self.seed, epoch, len(self.dataset))[position])
+
+    def _drawn(self, rng: np.random.Generator, video: int) -> Clip:
+        data, how = self.dataset, self.augmentation
+        late = data.lengths[video] - data.span
+        margins = data.shapes[video] - data.resolution
+        # All is drawn, whatever is asked for, so that one choice leaves the others as they were.
+        start = int(rng.integers(late + 1))
+        top, left = map(int, rng.integers(margins + 1))
+        flip = rng.random() < 0.5
+        if how is not None and how.temporal_window == "center":
+            start = int(late // 2)
+        if how is not None and how.crop == "center":
+            top, left = map(int, margins // 2)
+        clip = data.read(video, start, top, left)
+        if how is not None and how.flip and flip:
+            clip = clip[:, :, ::-1]
+        return clip, int(data.labels[video])
+
+
+class ConditioningFrames:
+    """The frames that prediction continues: those a real clip begins with (paper A.4).
+
+    Clip number i of ``seed`` is a random window and crop, the same in whatever batch it is read, so
+    that it belongs to generated video number i.
+    """
+
+    def __init__(self, dataset: ClipDataset, seed: int, frames: int) -> None:
+        self.frames = frames
+        self._clips = RandomClips(dataset, seed)
+
+    def __getitem__(self, numbers: slice) -> Tensor:
+        """The given frames of clips start .. stop-1: (N, C, 3, H, W) uint8."""
+        return self.whole(numbers)[0][:, : self.frames]
+
+    def labels(self, numbers: slice) -> Tensor:
+        """The labels of clips start .. stop-1: (N,) int64."""
+        return self._clips.labels(range(numbers.start, numbers.stop))
+
+    def whole(self, numbers: slice) -> Clips:
+        """The whole clips start .. stop-1, (N, T, 3, H, W) uint8: what really happened; labels."""
+        return self._clips.exactly(range(numbers.start, numbers.stop))
+
+
+def to_tensors(rows: Sequence[Clip]) -> Clips:
+    """Clips (T, H, W, 3) and labels, put together."""
+    frames_last = torch.from_numpy(np.stack([clip for clip, _ in rows]))
+    labels = torch.tensor([label for _, label in rows])
+    return frames_last.permute(0, 1, 4, 2, 3).contiguous(), labels
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, videos: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, 0, epoch]).permutation(videos)
