@@ -3,38 +3,20 @@
 import itertools
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from test_manifest import section
+from small_shards import rows, same, shards_of
 
-from dvdgan.config.schema import Shard
 from dvdgan.data.dataset import ClipDataset
-from dvdgan.data.indexing import build_manifest
-from dvdgan.data.inspection import Limits
 from dvdgan.data.loader import Share, reference_clips, training_batches
 from dvdgan.data.random_clips import ConditioningFrames, RandomClips
-from dvdgan.data.shards import plan_shards, write_index, write_shards
 from dvdgan.data.synthetic import draw, read_frame_number
 from dvdgan.errors import UserError
 from dvdgan.storage.local import read_json
 from dvdgan.video.encode import encode_mp4
-
-
-def shards_of(root: Path, work: Path, short_side: int = 32) -> Path:
-    limits = Limits(32, 10**6, 12, 2)
-    manifest = build_manifest(section(root), limits, 1, work / "outcomes.jsonl")
-    params = Shard(short_side=short_side, quality=95, videos_per_shard=4)
-    plans = plan_shards(manifest.videos, params.videos_per_shard)
-    write_shards(plans, root, params, work, workers=1)
-    write_index(plans, params, "test", work)
-    return work / "shards"
-
-
-@pytest.fixture(scope="module")
-def shards(synthetic_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shards_of(synthetic_videos, tmp_path_factory.mktemp("shards"))
 
 
 def numbers(clip: torch.Tensor) -> list[int]:
@@ -85,22 +67,48 @@ def test_batches_are_a_function_of_seed_and_number(shards: Path) -> None:
     dataset = ClipDataset(shards, "train", 32, 12, 2)
 
     def take(count: int, start: int = 0, seed: int = 0, **how: int) -> list[torch.Tensor]:
-        batches = training_batches(RandomClips(dataset, seed), 4, start, Share(**how))
-        return [
-            torch.cat([c.flatten(1), y[:, None]], 1) for c, y in itertools.islice(batches, count)
-        ]
+        return rows(training_batches(RandomClips(dataset, seed), 4, start, Share(**how)), count)
 
     straight = take(6)
     assert straight[0].shape == (4, 12 * 3 * 32 * 32 + 1)
-    for resumed, whole in zip(take(4, start=2), straight[2:], strict=True):
-        assert torch.equal(resumed, whole)
-    for other, whole in zip(take(6, workers=2), straight, strict=True):
-        assert torch.equal(other, whole)
-    ranks = [take(6, rank=rank, world=2) for rank in range(2)]
-    for first, second, whole in zip(*ranks, straight, strict=True):
-        assert torch.equal(first, whole[0::2])
-        assert torch.equal(second, whole[1::2])
+    assert same(take(4, start=2), straight[2:])
+    assert same(take(6, workers=2), straight)
+    for rank in range(2):
+        assert same(take(6, rank=rank, world=2), [batch[rank::2] for batch in straight])
     assert not torch.equal(take(1, seed=1)[0], straight[0])
+
+
+def test_ranks_are_disjoint_and_together_the_batch_whatever_the_shards(shards: Path) -> None:
+    """Three ranks over shards of 3, 3 and 2 videos, with as many workers as they like."""
+    dataset = ClipDataset(shards, "train", 32, 12, 2)
+    clips = RandomClips(dataset, 0)
+    whole = rows(training_batches(clips, 6), 6)
+    shares = [Share(rank, 3, workers=rank) for rank in range(3)]
+    parts = [rows(training_batches(clips, 6, share=share), 6) for share in shares]
+    for batch, *of_ranks in zip(whole, *parts, strict=True):
+        assert torch.equal(torch.stack(of_ranks, dim=1).flatten(0, 1), batch)
+
+
+def test_epochs_are_whole_when_the_number_of_processes_changes(shards: Path) -> None:
+    """Three epochs of eight videos in four batches of six."""
+    dataset = ReadVideos(shards, "train", 32, 12, 2)
+    clips = RandomClips(dataset, 0)
+    for number, world in enumerate((1, 2, 3, 1)):
+        for rank in range(world):
+            next(training_batches(clips, 6, number, Share(rank, world)))
+    assert sorted(dataset.read_videos) == sorted(3 * list(range(8)))
+
+
+class ReadVideos(ClipDataset):
+    """Notes which videos are read."""
+
+    def __init__(self, *how: Any) -> None:
+        super().__init__(*how)
+        self.read_videos: list[int] = []
+
+    def read(self, video: int, start: int, top: int, left: int) -> np.ndarray:
+        self.read_videos.append(video)
+        return super().read(video, start, top, left)
 
 
 def test_the_global_generator_is_left_alone(shards: Path) -> None:
