@@ -73,6 +73,15 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes were writing into ``folder`` when they died."""
+    for left in folder.glob(".*.tmp"):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as readable JSON, atomically; equal values give equal bytes."""
     with atomic_file(path) as aside:

@@ -27,12 +27,13 @@ def main() -> int:
         dataset = ClipDataset(
             Path(settings.shards), "train", clip.resolution, clip.frames, clip.stride
         )
-        if settings.train.batch_size % runtime.world:
+        parts = runtime.world * settings.train.accumulation
+        if settings.train.batch_size % parts:
             raise UserError(
                 f"train.batch_size is {settings.train.batch_size}, which {runtime.world} processes "
-                "cannot share evenly",
+                f"with train.accumulation = {settings.train.accumulation} cannot share evenly",
                 where="params.yaml and DVDGAN_LAUNCHER",
-                todo=f"set train.batch_size to a multiple of {runtime.world}",
+                todo=f"set train.batch_size to a multiple of {parts}",
             )
         workers = int(os.environ.get("DVDGAN_LOADER_WORKERS", "0"))
         train(

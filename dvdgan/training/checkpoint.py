@@ -4,9 +4,14 @@ Nothing is ever unpickled. A checkpoint is written aside, fsynced and renamed, s
 with this name is whole; damaged ones are found by hash (guard/run_folder.py).
 """
 
+import os
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -17,25 +22,96 @@ from dvdgan.training.state import TrainState
 STATE = "state.json"
 AVERAGE = "average.safetensors"
 
-
-def save_checkpoint(state: TrainState, folder: Path, fingerprint: str) -> None:
-    """Write ``state`` to ``folder``: all of it or nothing."""
-    with atomic_directory(folder) as aside:
-        for name, network in _networks(state).items():
-            save_file(_contiguous(network.state_dict()), aside / f"{name}.safetensors")
-        for name, (optimizer, network) in _optimizers(state).items():
-            save_file(_optimizer_tensors(optimizer, network), aside / f"{name}.safetensors")
-        write_json(aside / STATE, {"step": state.step, "fingerprint": fingerprint})
-        seal(aside)
+# File name without its ending -> its tensors by name.
+Tensors = dict[str, dict[str, Tensor]]
 
 
-def load_checkpoint(state: TrainState, folder: Path) -> None:
-    """Fill ``state``, built from the same params, with the checkpoint in ``folder``."""
+class Snapshot:
+    """A copy of a state in main memory, taken quickly and written at leisure.
+
+    Its memory is used again by the next `take`, so a snapshot must be written before that.
+    """
+
+    def __init__(self) -> None:
+        self._tensors: Tensors = {}
+        self._rest: dict[str, Any] = {}
+
+    def take(self, state: TrainState, **rest: Any) -> None:
+        """Copy ``state``; ``rest`` is kept in state.json beside it (plain JSON values)."""
+        pinned = next(state.generator.parameters()).is_cuda
+        present = _tensors(state)
+        for file, tensors in present.items():
+            copies = self._tensors.setdefault(file, {})
+            for name, tensor in tensors.items():
+                if name not in copies:  # Adam has no state before its first step
+                    copies[name] = torch.empty_like(
+                        tensor,
+                        device="cpu",
+                        memory_format=torch.contiguous_format,
+                        pin_memory=pinned,
+                    )
+                copies[name].copy_(tensor, non_blocking=pinned)
+        if pinned:
+            torch.cuda.synchronize()
+        self._rest = {
+            "step": state.step,
+            "generator_scaler": state.generator_scaler.state_dict(),
+            "discriminator_scaler": state.discriminator_scaler.state_dict(),
+            **rest,
+        }
+
+    def write(self, folder: Path) -> None:
+        """Write to ``folder``: all of it or nothing. Raises OSError where the disk refuses."""
+        with atomic_directory(folder) as aside:
+            for file, tensors in self._tensors.items():
+                _save(tensors, aside / f"{file}.safetensors")
+            write_json(aside / STATE, self._rest)
+            seal(aside)
+
+
+def save_checkpoint(state: TrainState, folder: Path, **rest: Any) -> None:
+    """Write ``state`` to ``folder`` now."""
+    snapshot = Snapshot()
+    snapshot.take(state, **rest)
+    snapshot.write(folder)
+
+
+def load_checkpoint(state: TrainState, folder: Path) -> dict[str, Any]:
+    """Fill ``state``, built from the same params, with the checkpoint in ``folder``.
+
+    Returns what state.json holds.
+    """
     for name, network in _networks(state).items():
         network.load_state_dict(load_file(folder / f"{name}.safetensors"))
     for name, (optimizer, network) in _optimizers(state).items():
         _fill_optimizer(optimizer, network, load_file(folder / f"{name}.safetensors"))
-    state.step = read_json(folder / STATE)["step"]
+    rest: dict[str, Any] = read_json(folder / STATE)
+    set_numbers(state, rest)
+    return rest
+
+
+def set_numbers(state: TrainState, rest: dict[str, Any]) -> None:
+    """Give ``state`` the step and the loss scales that a checkpoint's state.json holds."""
+    state.step = rest["step"]
+    for name in ("generator_scaler", "discriminator_scaler"):
+        if rest[name]:
+            getattr(state, name).load_state_dict(rest[name])
+
+
+def all_tensors(state: TrainState) -> Iterator[Tensor]:
+    """Every tensor a checkpoint holds, in an order of its own.
+
+    Adam's are begun with zeros where it has made no step, as after one of zero gradients.
+    """
+    for optimizer, network in _optimizers(state).values():
+        for parameter in network.parameters():
+            values = optimizer.state[parameter]
+            if not values:
+                values["step"] = torch.zeros((), dtype=torch.float32)
+                values["exp_avg"] = torch.zeros_like(parameter)
+                values["exp_avg_sq"] = torch.zeros_like(parameter)
+    for tensors in _tensors(state).values():
+        yield from tensors.values()
 
 
 def _networks(state: TrainState) -> dict[str, nn.Module]:
@@ -53,17 +129,30 @@ def _optimizers(state: TrainState) -> dict[str, tuple[torch.optim.Optimizer, nn.
     }
 
 
-def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.contiguous() for name, tensor in tensors.items()}
-
-
-def _optimizer_tensors(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:
-    """Adam's moments and step counts as `<parameter>/<quantity>`."""
-    return {
-        f"{name}/{quantity}": tensor.contiguous()
-        for name, parameter in network.named_parameters()
-        for quantity, tensor in optimizer.state[parameter].items()
+def _tensors(state: TrainState) -> Tensors:
+    """The state's own tensors; Adam's moments and step counts as `<parameter>/<quantity>`."""
+    networks = {name: dict(network.state_dict()) for name, network in _networks(state).items()}
+    optimizers = {
+        file: {
+            f"{name}/{quantity}": tensor
+            for name, parameter in network.named_parameters()
+            for quantity, tensor in optimizer.state[parameter].items()
+        }
+        for file, (optimizer, network) in _optimizers(state).items()
     }
+    return networks | optimizers
+
+
+def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
+    try:
+        save_file(dict(tensors), path)
+    except SafetensorError as error:
+        # It tells the operating system's error in words alone.
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        code = int(number[1])
+        raise OSError(code, os.strerror(code), str(path)) from error
 
 
 def _fill_optimizer(

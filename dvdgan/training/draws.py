@@ -38,6 +38,11 @@ class Draws:
         generator = self._generator(step, phase, "views")
         return draw_views(self.batch_size, frames, k, generator).rows(self._own).to(self.device)
 
+    def rows(self, parts: int) -> list[slice]:
+        """This process's rows, cut into ``parts`` equal runs."""
+        size = self.batch_size // self.world // parts
+        return [slice(part * size, (part + 1) * size) for part in range(parts)]
+
     def _generator(self, step: int, phase: str, purpose: str) -> torch.Generator:
         return torch.Generator().manual_seed(mixed_seed(self.seed, step, phase, purpose))
 

@@ -1,12 +1,17 @@
 """Processes and devices: the one door to accelerate."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, broadcast, broadcast_object_list
 from torch import Tensor, nn
+
+from dvdgan.training.sync_batch_norm import CpuSyncBatchNorm
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -40,27 +45,45 @@ class Runtime:
     def is_main(self) -> bool:
         return bool(self.accelerator.is_main_process)
 
+    def conditions(self) -> dict[str, int | str]:
+        """What may change the rounding of a sum, so that a resumed run is no longer bitwise."""
+        return {
+            "processes": self.world,
+            "threads": torch.get_num_threads(),
+            "device": self.device.type,
+            "torch": torch.__version__,
+        }
+
     def wrap(self, network: nn.Module) -> nn.Module:
         """``network`` with gradients averaged over processes (the same object for one process)."""
         return cast(nn.Module, self.accelerator.prepare_model(network))
 
     def synchronise_batch_norm(self, network: nn.Module) -> nn.Module:
-        """Batch statistics over all processes, where there are several GPUs."""
-        if self.world > 1 and self.device.type == "cuda":
-            return cast(nn.Module, nn.SyncBatchNorm.convert_sync_batchnorm(network))
-        return network
-
-    def mean(self, value: Tensor) -> Tensor:
-        """The mean of a scalar over processes."""
-        return cast(Tensor, self.accelerator.reduce(value, reduction="mean"))
-
-    def any(self, flag: bool) -> bool:
-        """True on every process as soon as it is on one."""
+        """Batch statistics over all processes."""
         if self.world == 1:
-            return flag
-        votes = self.accelerator.reduce(torch.tensor(int(flag), device=self.device))
-        return bool(cast(Tensor, votes).item() > 0)
+            return network
+        if self.device.type == "cpu":
+            return CpuSyncBatchNorm.convert(network)
+        return cast(nn.Module, nn.SyncBatchNorm.convert_sync_batchnorm(network))
 
-    def wait(self) -> None:
-        """Until every process is here."""
-        self.accelerator.wait_for_everyone()
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean over processes of each of some numbers."""
+        return cast(Tensor, self.accelerator.reduce(values, reduction="mean"))
+
+    def any(self, *flags: bool) -> list[bool]:
+        """Each flag: whether it is true on some process."""
+        votes = torch.tensor(flags, dtype=torch.float32, device=self.device)
+        return [vote > 0 for vote in self.mean(votes).tolist()]
+
+    def of_main(self, value: Value) -> Value:
+        """The main process's ``value``, on every process."""
+        values = [value]
+        broadcast_object_list(values)
+        return values[0]
+
+    def spread(self, tensors: Iterable[Tensor]) -> None:
+        """Give every process the main process's values of ``tensors``, in place."""
+        if self.world == 1:
+            return
+        for tensor in tensors:
+            tensor.copy_(broadcast(tensor.detach().to(self.device).contiguous()))

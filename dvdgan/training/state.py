@@ -10,6 +10,7 @@ from dvdgan.models.build import build_discriminators, build_generator
 from dvdgan.models.discriminators import Discriminators
 from dvdgan.models.generator import Generator
 from dvdgan.models.latent import mixed_seed
+from dvdgan.training.descent import loss_scaler
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model, Train
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class TrainState:
-    """Networks, optimisers, the average of G, and how many steps are finished."""
+    """Networks, optimisers, loss scales, the average of G, and how many steps are finished."""
 
     generator: Generator
     discriminators: Discriminators
     average: Generator
     generator_optimizer: torch.optim.Adam
     discriminator_optimizer: torch.optim.Adam
+    generator_scaler: torch.amp.GradScaler
+    discriminator_scaler: torch.amp.GradScaler
     step: int = 0
 
 
@@ -50,4 +53,6 @@ def initial_state(
         average,
         adam(generator, train.generator_learning_rate),
         adam(discriminators, train.discriminator_learning_rate),
+        loss_scaler(train.precision, device),
+        loss_scaler(train.precision, device),
     )

@@ -1,4 +1,4 @@
-"""One D update and one G update (paper 2.2, A.3)."""
+"""The losses of one D update and one G update, on the clips of one part of a batch (paper 2.2)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ from dvdgan.models.views import Views
 from dvdgan.training.losses import discriminator_hinge, generator_hinge
 
 Figures = dict[str, Tensor]
+Loss = tuple[Tensor, Figures]
 
 
 @contextmanager
@@ -24,56 +25,42 @@ def frozen(network: nn.Module) -> Iterator[None]:
         network.requires_grad_(True)
 
 
-def discriminator_update(
+def discriminator_loss(
     discriminators: nn.Module,
-    optimizer: torch.optim.Optimizer,
     real: tuple[Tensor, Tensor],
     fake: tuple[Tensor, Tensor],
     views: Views,
-) -> Figures:
-    """Move D_S and D_T down the sum of their hinge losses; one forward on [real; fake].
+) -> Loss:
+    """The sum of D_S's and D_T's hinge losses; one forward on [real; fake].
 
     real, fake: clips (B, T, 3, H, W) in [-1, 1] and labels (B,); fake carries no graph.
-    views: of the 2B clips. Returns scalars: losses and mean logits of each discriminator.
+    views: of the 2B clips. The figures: loss and mean logits of each discriminator.
     """
     video = torch.cat([real[0], fake[0]])
     labels = torch.cat([real[1], fake[1]])
-    optimizer.zero_grad(set_to_none=True)
     scores: Scores = discriminators(video, labels, views)
     losses = []
     figures: Figures = {}
     for name, logits in scores.given().items():
-        of_real, of_fake = logits.chunk(2)
+        of_real, of_fake = _full_precision(logits).chunk(2)
         losses.append(discriminator_hinge(of_real, of_fake))
         figures |= {
             f"{name}_loss": losses[-1].detach(),
             f"{name}_real": of_real.detach().mean(),
             f"{name}_fake": of_fake.detach().mean(),
         }
-    torch.stack(losses).sum().backward()
-    optimizer.step()
-    return figures
+    return torch.stack(losses).sum(), figures
 
 
-def generator_update(
-    generator: nn.Module,
-    discriminators: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    inputs: GeneratorInputs,
-    views: Views,
-) -> Figures:
-    """Move G up the sum of both discriminators' scores, D frozen.
+def generator_loss(
+    generator: nn.Module, discriminators: nn.Module, inputs: GeneratorInputs, views: Views
+) -> Loss:
+    """Minus the sum of both discriminators' scores. inputs and views: of B clips."""
+    scores: Scores = discriminators(generator(*inputs), inputs.labels, views)
+    losses = [generator_hinge(_full_precision(logits)) for logits in scores.given().values()]
+    loss = torch.stack(losses).sum()
+    return loss, {"generator_loss": loss.detach()}
 
-    inputs and views: of B clips. Returns scalars: G's loss and gradient norm.
-    """
-    optimizer.zero_grad(set_to_none=True)
-    with frozen(discriminators):
-        scores: Scores = discriminators(generator(*inputs), inputs.labels, views)
-        loss = torch.stack([generator_hinge(logits) for logits in scores.given().values()]).sum()
-        loss.backward()
-    gradients = [p.grad for p in generator.parameters() if p.grad is not None]
-    optimizer.step()
-    return {
-        "generator_loss": loss.detach(),
-        "generator_gradient_norm": torch.nn.utils.get_total_norm(gradients),
-    }
+
+def _full_precision(logits: Tensor) -> Tensor:
+    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits

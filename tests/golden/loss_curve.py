@@ -6,8 +6,6 @@ have nothing in common after six steps at these learning rates, and no tolerance
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
-from typing import cast
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dvdgan.config import Config
-from dvdgan.training import loop
+from dvdgan.training import round as rounds
 from dvdgan.training.draws import Draws
 from dvdgan.training.state import TrainState, initial_state
 
@@ -46,7 +44,7 @@ def float64() -> Iterator[None]:
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "to_model_range", lambda clips: clips.double() / 127.5 - 1)
+        patch.setattr(rounds, "to_model_range", lambda clips: clips.double() / 127.5 - 1)
         yield
     torch.set_default_dtype(dtype)
     torch.set_num_threads(threads)
@@ -60,17 +58,22 @@ def first_state(config: Config) -> TrainState:
 def loss_curve(config: Config, state: TrainState, steps: int = STEPS) -> Curve:
     """Name -> its value at every step: the figures of the telemetry, and the norm of the averaged
     weights."""
-    # The three sections are all that a round reads of its job.
-    job = cast(loop.Job, SimpleNamespace(clip=config.clip, model=config.model, train=config.train))
     draws = Draws(
         config.train.seed, config.train.batch_size, torch.arange(CLASSES), torch.device("cpu")
     )
     clips = made_up_clips(config)
+    one_round = rounds.Round(
+        config.clip,
+        config.model,
+        config.train,
+        state,
+        state.generator,
+        state.discriminators,
+        draws,
+    )
     found: Curve = {}
     for _ in range(steps):
-        figures, _ = loop.play_round(
-            job, state, state.generator, state.discriminators, draws, clips
-        )
+        figures, _ = one_round.play(clips)
         averaged = torch.nn.utils.get_total_norm(state.average.parameters())
         for name, value in {**figures, "average_norm": averaged}.items():
             found.setdefault(name, []).append(value.item())

@@ -1,6 +1,7 @@
 """A trainer of which every process keeps what it holds at the end, in $KEPT/rank<n>.safetensors.
 
-Started as a launcher starts it: SCRIPT dvdgan.training RUN_FOLDER.
+Started as a launcher starts it: SCRIPT dvdgan.training RUN_FOLDER. It computes in float64, where
+sums that are rounded in another order do not grow apart.
 """
 
 import os
@@ -8,14 +9,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_file
 
 from dvdgan.training import __main__ as trainer
-from dvdgan.training import loop
+from dvdgan.training import resume
+from dvdgan.training import round as rounds
 from dvdgan.training.state import TrainState
 
 states: list[TrainState] = []
-begin = loop.initial_state
+begin = resume.initial_state
 
 
 def noted(*arguments: Any) -> TrainState:
@@ -23,7 +26,9 @@ def noted(*arguments: Any) -> TrainState:
     return states[0]
 
 
-loop.initial_state = noted
+torch.set_default_dtype(torch.float64)
+rounds.to_model_range = lambda clips: clips.double() / 127.5 - 1
+resume.initial_state = noted
 del sys.argv[1]
 code = trainer.main()
 tensors = {
@@ -31,5 +36,5 @@ tensors = {
     for name in ("generator", "discriminators", "average")
     for key, tensor in getattr(states[0], name).state_dict().items()
 }
-save_file(tensors, Path(os.environ["KEPT"]) / f"rank{os.environ['RANK']}.safetensors")
+save_file(tensors, Path(os.environ["KEPT"]) / f"rank{os.environ.get('RANK', '0')}.safetensors")
 sys.exit(code)

@@ -1,5 +1,6 @@
 """A checkpoint gives back every bit of a run's state, and holds no pickle."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,13 +8,11 @@ import torch
 from tiny_run import CLIP, MODEL, TRAIN
 
 from dvdgan.guard.run_folder import MANIFEST, RunFolder, damage, newest_whole
-from dvdgan.models.generator import GeneratorInputs
-from dvdgan.models.views import Views
 from dvdgan.storage.local import sha256_of_tree
 from dvdgan.training.checkpoint import load_checkpoint, save_checkpoint
-from dvdgan.training.ema import update_average
+from dvdgan.training.draws import Draws
+from dvdgan.training.round import Round
 from dvdgan.training.state import TrainState, initial_state
-from dvdgan.training.step import discriminator_update, generator_update
 
 CPU = torch.device("cpu")
 
@@ -24,25 +23,17 @@ def new_state() -> TrainState:
 
 def advance(state: TrainState, seed: int) -> dict[str, float]:
     """One round on made-up clips, a function of the state and the seed."""
-    torch.manual_seed(seed)
-    labels = torch.tensor([0, 1, 2])
-    latents = torch.randn(3, MODEL.latent_dim)
-    real = torch.rand(3, CLIP.frames, 3, 32, 32) * 2 - 1
-    views = Views(torch.tensor([[0, 2]] * 6), torch.rand(6, 2))
-    with torch.no_grad():
-        fake = state.generator(latents, labels)
-    figures = discriminator_update(
-        state.discriminators, state.discriminator_optimizer, (real, labels), (fake, labels), views
-    )
-    figures |= generator_update(
-        state.generator,
-        state.discriminators,
-        state.generator_optimizer,
-        GeneratorInputs(latents, labels),
-        views.rows(slice(3)),
-    )
-    update_average(state.average, state.generator, 0.9)
-    state.step += 1
+    draws = Draws(seed, 4, torch.arange(3), CPU)
+    one_round = Round(CLIP, MODEL, TRAIN, state, state.generator, state.discriminators, draws)
+    noise = torch.Generator().manual_seed(seed)
+
+    def clips() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        while True:
+            shape = (4, CLIP.frames, 3, CLIP.resolution, CLIP.resolution)
+            pixels = torch.randint(256, shape, generator=noise, dtype=torch.uint8)
+            yield pixels, torch.tensor([0, 1, 2, 0])
+
+    figures, _ = one_round.play(clips())
     return {name: value.item() for name, value in figures.items()}
 
 
@@ -69,7 +60,7 @@ def tensors(state: TrainState) -> dict[str, torch.Tensor]:
 def test_every_bit_comes_back_and_training_goes_on_the_same(
     advanced: TrainState, tmp_path: Path
 ) -> None:
-    save_checkpoint(advanced, tmp_path / "checkpoint", "mark")
+    save_checkpoint(advanced, tmp_path / "checkpoint")
     resumed = new_state()
     load_checkpoint(resumed, tmp_path / "checkpoint")
     assert resumed.step == 2
@@ -85,7 +76,7 @@ def test_every_bit_comes_back_and_training_goes_on_the_same(
 
 
 def test_a_fresh_state_round_trips_too(tmp_path: Path) -> None:
-    save_checkpoint(new_state(), tmp_path / "checkpoint", "mark")
+    save_checkpoint(new_state(), tmp_path / "checkpoint")
     resumed = new_state()
     load_checkpoint(resumed, tmp_path / "checkpoint")
     assert resumed.step == 0
@@ -95,13 +86,13 @@ def test_a_fresh_state_round_trips_too(tmp_path: Path) -> None:
 def test_equal_states_give_equal_bytes(advanced: TrainState, tmp_path: Path) -> None:
     hashes = set()
     for name in ("a", "b"):
-        save_checkpoint(advanced, tmp_path / name, "mark")
+        save_checkpoint(advanced, tmp_path / name)
         hashes.add(sha256_of_tree(tmp_path / name, "*"))
     assert len(hashes) == 1
 
 
 def test_a_checkpoint_is_plain_tensors_and_json(advanced: TrainState, tmp_path: Path) -> None:
-    save_checkpoint(advanced, tmp_path / "checkpoint", "mark")
+    save_checkpoint(advanced, tmp_path / "checkpoint")
     files = sorted(path.name for path in (tmp_path / "checkpoint").iterdir())
     assert {Path(name).suffix for name in files} == {".safetensors", ".json"}
     assert len(files) == 7
@@ -113,8 +104,8 @@ def test_a_checkpoint_is_plain_tensors_and_json(advanced: TrainState, tmp_path: 
 @pytest.mark.parametrize("name", ["generator.safetensors", "state.json", MANIFEST])
 def test_damage_to_any_file_is_found(advanced: TrainState, tmp_path: Path, name: str) -> None:
     run = RunFolder(tmp_path)
-    save_checkpoint(advanced, run.checkpoint(1), "mark")
-    save_checkpoint(advanced, run.checkpoint(2), "mark")
+    save_checkpoint(advanced, run.checkpoint(1))
+    save_checkpoint(advanced, run.checkpoint(2))
     assert damage(run.checkpoint(2)) is None
     path = run.checkpoint(2) / name
     path.write_bytes(path.read_bytes()[:-3])
@@ -128,7 +119,7 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(
     advanced: TrainState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "checkpoint"
-    save_checkpoint(advanced, folder, "mark")
+    save_checkpoint(advanced, folder)
     before = sha256_of_tree(folder, "*")
 
     def full(*_: object) -> None:
@@ -136,6 +127,6 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(
 
     monkeypatch.setattr("dvdgan.training.checkpoint.seal", full)
     with pytest.raises(OSError, match="no space"):
-        save_checkpoint(advanced, folder, "mark")
+        save_checkpoint(advanced, folder)
     assert sha256_of_tree(folder, "*") == before
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]

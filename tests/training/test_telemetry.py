@@ -6,7 +6,7 @@ from dvdgan.training.telemetry import LineLog
 
 
 def test_steps_that_are_done_again_are_forgotten_first(tmp_path: Path) -> None:
-    path = tmp_path / "telemetry.jsonl"
+    path = tmp_path / "metrics.jsonl"
     log = LineLog(path, 0)
     for step in range(1, 6):
         log.write(step, {"loss": step / 10})

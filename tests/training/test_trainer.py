@@ -18,12 +18,11 @@ from dvdgan.guard.processes import TrainerProcess
 from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder, damage
 from dvdgan.storage.local import read_json
 from dvdgan.training.checkpoint import save_checkpoint
+from dvdgan.training.runtime import Runtime
 from dvdgan.training.state import initial_state
 
 NewRun = Callable[..., RunFolder]
 LAST = 24
-TORCHRUN = f"{sys.executable} -m torch.distributed.run --standalone --nproc-per-node 2"
-KEEPING_RANK = Path(__file__).with_name("keeping_rank.py")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -39,7 +38,7 @@ def finish(run: RunFolder) -> int:
 
 
 def finished_steps(run: RunFolder) -> int:
-    return run.telemetry.read_bytes().count(b"\n") if run.telemetry.exists() else 0
+    return run.metrics.read_bytes().count(b"\n") if run.metrics.exists() else 0
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 240.0) -> bool:
@@ -90,7 +89,7 @@ def test_a_run_killed_and_stopped_repeats_the_unbroken_one(
     assert f"resumed from step-{saved:08d}" in capfd.readouterr().out
     assert finish(broken) == 0
 
-    assert broken.telemetry.read_bytes() == unbroken.telemetry.read_bytes()
+    assert broken.metrics.read_bytes() == unbroken.metrics.read_bytes()
     assert finished_steps(unbroken) == LAST
     for path in sorted(unbroken.checkpoint(LAST).iterdir()):
         same = broken.checkpoint(LAST) / path.name
@@ -107,7 +106,7 @@ def test_a_number_that_is_not_finite_ends_the_trainer_and_says_which(new_run: Ne
     state = initial_state(CLIP, MODEL, TRAIN, 4, torch.device("cpu"))
     state.step = 4
     torch.nn.init.constant_(state.generator.output.bias, float("nan"))
-    save_checkpoint(state, run.checkpoint(4), "0123456789abcdef")
+    save_checkpoint(state, run.checkpoint(4), conditions=Runtime.start().conditions())
     assert finish(run) == EXIT_NON_FINITE
     failure = read_json(run.failure)
     assert failure["step"] == 5
@@ -115,32 +114,3 @@ def test_a_number_that_is_not_finite_ends_the_trainer_and_says_which(new_run: Ne
     assert "not finite at step 5" in failure["what"]
     assert run.saved_steps() == [4]
     assert finished_steps(run) == 0
-
-
-def test_two_processes_end_with_the_same_weights(
-    new_run: NewRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    try:
-        socket.create_server(("127.0.0.1", 0)).close()
-    except OSError as error:
-        pytest.skip(f"torchrun cannot listen here: {error}")
-    together = new_run("together", steps=4)
-    monkeypatch.setenv("KEPT", str(tmp_path))
-    monkeypatch.setenv("DVDGAN_LAUNCHER", f"{TORCHRUN} {KEEPING_RANK}")
-    trainer = TrainerProcess(together)
-    try:
-        assert wait_for(lambda: trainer.poll() is not None)
-        assert trainer.poll() == 0
-    finally:
-        trainer.stop(grace=5)
-    assert together.saved_steps() == [4]
-    assert damage(together.checkpoint(4)) is None
-    ranks = [load_file(tmp_path / f"rank{rank}.safetensors") for rank in range(2)]
-    # On CPUs batch norm sees its own rank's clips; the first rank's previews count as forwards.
-    own = ("running_mean", "running_var", "num_batches_tracked")
-    names = [name for name in ranks[0] if not name.endswith(own)]
-    assert len(names) > 50
-    for name in names:
-        assert torch.equal(ranks[0][name], ranks[1][name]), name
-    begun = initial_state(CLIP, MODEL, TRAIN, 4, torch.device("cpu")).generator.state_dict()
-    assert any(not torch.equal(ranks[0][f"generator {name}"], begun[name]) for name in begun)

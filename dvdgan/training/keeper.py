@@ -1,0 +1,92 @@
+"""What a run leaves on the disk on its way: checkpoints and previews, written beside training."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dvdgan.data.dataset import ClipDataset
+from dvdgan.errors import InterruptedRunError
+from dvdgan.guard.run_folder import RunFolder, step_name
+from dvdgan.training.checkpoint import Snapshot
+from dvdgan.training.preview import SampleSheet
+from dvdgan.training.runtime import Runtime
+from dvdgan.training.state import TrainState
+from dvdgan.training.stopping import StopRequest
+from dvdgan.training.writer import BackgroundWriter
+
+if TYPE_CHECKING:
+    from dvdgan.config.schema import Model, Train
+
+POLL_SECONDS = 0.5
+
+
+class Keeper:
+    """Saves when it is time, and on every process at the same step when a stop is asked for.
+
+    The main process copies the state and goes on; a thread writes the copy. Where the disk is full
+    all processes pause together until there is room.
+    """
+
+    def __init__(
+        self, run: RunFolder, train: "Train", fingerprint: str, runtime: Runtime, stop: StopRequest
+    ) -> None:
+        self._run, self._train, self._fingerprint = run, train, fingerprint
+        self._runtime, self._stop = runtime, stop
+        self._writer = BackgroundWriter()
+        self._snapshot = Snapshot()
+        self._sheet: SampleSheet | None = None
+
+    def plan_previews(self, dataset: ClipDataset, model: "Model") -> None:
+        """Fix what the sample sheets show."""
+        if self._runtime.is_main:
+            self._sheet = SampleSheet.plan(dataset, model, self._train.seed)
+
+    def keep(self, state: TrainState) -> bool:
+        """After every step: save what is due. Whether to stop, the state being saved.
+
+        Raises InterruptedRunError where a stop is asked for and the disk is full.
+        """
+        self._writer.check()
+        stopping, blocked = self._runtime.any(self._stop.requested, bool(self._writer.blocked))
+        last = state.step == self._train.steps
+        if blocked:
+            self._finish_writing()
+        if last or state.step % self._train.preview_every == 0:
+            self._preview(state)
+        if last or stopping or state.step % self._train.checkpoint_every == 0:
+            self._finish_writing()
+            self._save(state)
+        if last or stopping:
+            self._finish_writing()
+        return stopping
+
+    def close(self) -> None:
+        """Wait for what is being written; a run that cannot go on is judged by it."""
+        self._finish_writing()
+
+    def _preview(self, state: TrainState) -> None:
+        if self._sheet is not None:
+            path = self._run.samples / f"{step_name(state.step)}.png"
+            self._sheet.write(state.average, path)
+
+    def _save(self, state: TrainState) -> None:
+        if self._runtime.is_main:
+            self._snapshot.take(
+                state, fingerprint=self._fingerprint, conditions=self._runtime.conditions()
+            )
+            folder = self._run.checkpoint(state.step)
+            self._writer.submit(folder.name, partial(self._snapshot.write, folder))
+
+    def _finish_writing(self) -> None:
+        """Wait, all processes together, until nothing is left to write."""
+        while True:
+            done = self._writer.wait(POLL_SECONDS)
+            writing, stopping, blocked = self._runtime.any(
+                not done, self._stop.requested, bool(self._writer.blocked)
+            )
+            if not writing:
+                return
+            if blocked and stopping:
+                self._writer.give_up()
+                raise InterruptedRunError(
+                    "stopped while the disk is full; the last checkpoint is whole"
+                )

@@ -1,0 +1,55 @@
+"""Going on from the newest whole checkpoint, on however many processes there are now."""
+
+from typing import TYPE_CHECKING, Any
+
+from dvdgan.guard.run_folder import RunFolder, newest_whole, step_name
+from dvdgan.storage.local import remove_abandoned
+from dvdgan.training.checkpoint import all_tensors, load_checkpoint, set_numbers
+from dvdgan.training.runtime import Runtime
+from dvdgan.training.state import TrainState, initial_state
+
+if TYPE_CHECKING:
+    from dvdgan.config.schema import Clip, Model, Train
+
+
+def resumed_state(
+    run: RunFolder, clip: "Clip", model: "Model", train: "Train", classes: int, runtime: Runtime
+) -> TrainState:
+    """The state of the newest whole checkpoint, or that before step 1.
+
+    The main process alone reads the run folder; the others are given what it read.
+    """
+    state = initial_state(clip, model, train, classes, runtime.device)
+    told: dict[str, Any] | None = _load(run, state, runtime) if runtime.is_main else None
+    told = runtime.of_main(told)
+    if told is not None:
+        set_numbers(state, told)
+        runtime.spread(all_tensors(state))
+    return state
+
+
+def _load(run: RunFolder, state: TrainState, runtime: Runtime) -> dict[str, Any] | None:
+    remove_abandoned(run.checkpoints)
+    step, skipped = newest_whole(run)
+    for line in skipped:
+        print(line, flush=True)
+    if step is None:
+        return None
+    told = load_checkpoint(state, run.checkpoint(step))
+    print(f"train: resumed from {step_name(step)}", flush=True)
+    now = runtime.conditions()
+    changed = [
+        f"{value} {name} instead of {told['conditions'][name]}"
+        if isinstance(value, int)
+        else f"{name} {value} instead of {told['conditions'][name]}"
+        for name, value in now.items()
+        if value != told["conditions"][name]
+    ]
+    if changed:
+        print(
+            f"train: now {', '.join(changed)}: the same clips, latents and views in the same "
+            "order, but sums are rounded otherwise, so that weights are no longer those of the "
+            "unbroken run bit for bit",
+            flush=True,
+        )
+    return told
