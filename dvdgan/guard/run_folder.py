@@ -40,9 +40,9 @@ class RunFolder:
         return self.root / "collapsed"
 
     @property
-    def telemetry(self) -> Path:
+    def metrics(self) -> Path:
         """Losses and logits of every step (JSON lines)."""
-        return self.root / "telemetry.jsonl"
+        return self.root / "metrics.jsonl"
 
     @property
     def timing(self) -> Path:

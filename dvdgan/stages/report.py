@@ -33,7 +33,7 @@ def run(config: Config, params: Path) -> None:
         conditioning_frames=config.model.conditioning_frames,
         previews=_previews(TRAIN / "samples"),
         measured=measured,
-        telemetry=read_records(TRAIN / "telemetry.jsonl"),
+        telemetry=read_records(TRAIN / "metrics.jsonl"),
         ledger=read_records(TRAIN / "ledger.jsonl"),
         drift=read_json(MONITOR / "summary.json"),
         data_set=read_json(INDEX / "summary.json"),

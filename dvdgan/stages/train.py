@@ -133,7 +133,7 @@ def _publish(folder: RunFolder, best: int) -> None:
         for sheet in sorted(folder.samples.glob("step-*.png")):
             if step_of(sheet) <= judged:
                 link_or_copy(str(sheet), str(aside / "samples" / sheet.name))
-        lines = folder.telemetry.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = folder.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if json.loads(line)["step"] <= judged]
-        (aside / folder.telemetry.name).write_text("".join(kept), encoding="utf-8")
+        (aside / folder.metrics.name).write_text("".join(kept), encoding="utf-8")
         shutil.copy(folder.ledger, aside)

@@ -147,9 +147,9 @@ def _long_run_steps(tree: Path) -> int:
         for path in tree.glob(".runs/train/*")
         if '"steps": 4000' in (path / "settings.json").read_text()
     ]
-    if not runs or not (runs[0] / "telemetry.jsonl").exists():
+    if not runs or not (runs[0] / "metrics.jsonl").exists():
         return 0
-    return (runs[0] / "telemetry.jsonl").read_text().count("\n")
+    return (runs[0] / "metrics.jsonl").read_text().count("\n")
 
 
 def _trainers(tree: Path) -> list[psutil.Process]:

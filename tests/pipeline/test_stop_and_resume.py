@@ -28,7 +28,7 @@ def start_until_training(tree: Path, steps: int = 3) -> "subprocess.Popen[str]":
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         lines = [
-            path.read_text().count("\n") for path in tree.glob(".runs/train/*/telemetry.jsonl")
+            path.read_text().count("\n") for path in tree.glob(".runs/train/*/metrics.jsonl")
         ]
         if lines and lines[0] >= steps:
             return process

@@ -100,7 +100,7 @@ def test_terminated_in_mid_run_the_same_command_ends_as_if_nothing_had_been(tree
     process = start(broken, "dvdgan", "train")
     run = run_folder(broken)
     try:
-        while not (run.telemetry.exists() and run.telemetry.read_bytes().count(b"\n") >= 3):
+        while not (run.metrics.exists() and run.metrics.read_bytes().count(b"\n") >= 3):
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
@@ -149,7 +149,7 @@ def test_a_collapse_is_rolled_back_and_the_run_still_ends_well(tree: Tree) -> No
         tensor.isfinite().all()
         for tensor in load_file(folder / TRAIN / "checkpoint" / "average.safetensors").values()
     )
-    assert (folder / TRAIN / "telemetry.jsonl").read_bytes().count(b"\n") == STEPS
+    assert (folder / TRAIN / "metrics.jsonl").read_bytes().count(b"\n") == STEPS
 
 
 def test_a_missing_artefact_is_named(tree: Tree) -> None:
