@@ -1,12 +1,10 @@
 """Real trainer processes: killed, asked to stop, resumed, poisoned, and two at once."""
 
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,7 +13,7 @@ from tiny_run import CLIP, MODEL, TRAIN
 
 from dvdgan.errors import EXIT_INTERRUPTED
 from dvdgan.guard.processes import TrainerProcess
-from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder, damage
+from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder
 from dvdgan.storage.local import read_json
 from dvdgan.training.checkpoint import save_checkpoint
 from dvdgan.training.runtime import Runtime
