@@ -60,7 +60,7 @@ class LocalShards:
 
 
 class StoredShards:
-    """Tars in a store: one request for each read, and one a process and tar for its size."""
+    """Tars in a store: one request for each read, and at first one for the size of a tar."""
 
     def __init__(self, store: "Store") -> None:
         self.store = store
@@ -74,6 +74,7 @@ class StoredShards:
         def read(start: int, length: int) -> bytes:
             return _whole(self.store.read(name, start, length), start, length)
 
+        # Threads that begin with the same tar may each ask; a lock would make all of them wait.
         if name not in self._sizes:
             self._sizes[name] = self.store.size(name)
         _check_size(self._sizes[name], size)
