@@ -32,7 +32,7 @@ class Batch(NamedTuple):
     clips: Tensor
     labels: Tensor
     damaged: list[DamagedShardError]
-    """Of clips that were replaced: one error for each shard."""
+    """Why clips were replaced, in their order."""
 
 
 class RandomClips(Dataset[Batch]):
@@ -61,8 +61,8 @@ class RandomClips(Dataset[Batch]):
             rows = self.dataset.in_order(self._whole, numbers)
         except UserError as error:
             return error
-        damaged = {error.shard: error for _, errors in reversed(rows) for error in errors}
-        return Batch(*to_tensors([clip for clip, _ in rows]), list(damaged.values()))
+        damaged = [error for _, errors in rows for error in errors]
+        return Batch(*to_tensors([clip for clip, _ in rows]), damaged)
 
     def exactly(self, numbers: Sequence[int]) -> Clips:
         """The clips of these numbers, none replaced; raises DamagedShardError."""
