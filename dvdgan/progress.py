@@ -1,7 +1,8 @@
-"""Progress for long work: one live bar on a terminal, a plain line every few seconds elsewhere."""
+"""Progress for long work: one live line on a terminal, a plain line every few seconds elsewhere."""
 
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -10,6 +11,11 @@ from tqdm import tqdm
 Item = TypeVar("Item")
 
 SECONDS_BETWEEN_LINES = 10.0
+# The rate is that of about the last minute: a pause is forgotten a minute after its end.
+WINDOW_SECONDS = 60.0
+SECONDS_BETWEEN_SAMPLES = 2.0
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 class Progress:
@@ -20,28 +26,44 @@ class Progress:
 
     def __init__(self, label: str, total: int, unit: str, start: int = 0) -> None:
         self.label, self.total, self.unit = label, total, unit
-        self.done = self.start = start
+        self.done = start
         self.note = ""
-        self._began = self._last_line = time.monotonic()
+        self._last_line = time.monotonic()
+        self._samples = deque([(self._last_line, start)])
         self._bar = (
-            tqdm(desc=label, total=total, initial=start, unit=f" {unit}", dynamic_ncols=True)
+            tqdm(
+                desc=label,
+                total=total,
+                initial=start,
+                dynamic_ncols=True,
+                bar_format="{desc}: {percentage:3.0f}% |{bar:10}|{postfix}",
+            )
             if sys.stderr.isatty()
             else None
         )
+
+    @property
+    def rate(self) -> float:
+        """Units a second, of late; 0 when that cannot be told yet."""
+        began, already = self._samples[0]
+        elapsed = time.monotonic() - began
+        return (self.done - already) / elapsed if elapsed > 0 else 0.0
 
     def advance(self, count: int = 1, note: str = "") -> None:
         """Add ``count`` finished units; ``note`` (losses, rates) is shown behind the count."""
         self.done += count
         self.note = note
+        now = time.monotonic()
+        self._sample(now)
         if self._bar is not None:
-            if note:
-                self._bar.set_postfix_str(note, refresh=False)
+            self._bar.set_postfix_str(self._text(), refresh=False)
             self._bar.update(count)
-        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+        elif now - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = now
             self._print_line()
 
     def close(self) -> None:
-        """End the bar, or print the last plain line."""
+        """End the live line, or print the last plain one."""
         if self._bar is not None:
             self._bar.close()
         else:
@@ -53,15 +75,24 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _sample(self, now: float) -> None:
+        if now - self._samples[-1][0] < SECONDS_BETWEEN_SAMPLES:
+            return
+        self._samples.append((now, self.done))
+        while len(self._samples) > 2 and self._samples[0][0] < now - WINDOW_SECONDS:
+            self._samples.popleft()
+
+    def _text(self) -> str:
+        rate = self.rate
+        parts = [f"{self.done:,}/{self.total:,} {self.unit}"]
+        if rate > 0:
+            parts.append(f"{number(rate)}/s")
+            if self.done < self.total:
+                parts.append(f"{duration((self.total - self.done) / rate)} left")
+        return ", ".join([*parts, self.note] if self.note else parts)
+
     def _print_line(self) -> None:
-        now = time.monotonic()
-        self._last_line = now
-        rate = (self.done - self.start) / max(now - self._began, 1e-9)
-        left = (self.total - self.done) / rate if rate > 0 else float("inf")
-        ending = f", {left:.0f} s left" if 0 < left < float("inf") else ""
-        note = f"  {self.note}" if self.note else ""
-        line = f"{self.label}: {self.done}/{self.total} {self.unit}, {rate:.3g}/s{ending}{note}"
-        print(line, file=sys.stderr, flush=True)
+        print(f"{self.label}: {self._text()}", file=sys.stderr, flush=True)
 
 
 def track(items: Iterable[Item], label: str, total: int, unit: str) -> Iterator[Item]:
@@ -70,3 +101,22 @@ def track(items: Iterable[Item], label: str, total: int, unit: str) -> Iterator[
         for item in items:
             yield item
             progress.advance()
+
+
+def number(value: float) -> str:
+    """Three digits, or all whole ones: 0.0512, 52.3, 1,234."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the units a person would say: 40 s, 12 min, 3 h 12 min, 2 d 5 h."""
+    if seconds < MINUTE:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / MINUTE)
+    if seconds < HOUR:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if seconds < DAY:
+        return f"{hours} h {minutes} min"
+    days, hours = divmod(round(seconds / HOUR), 24)
+    return f"{days} d {hours} h"

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from dvdgan import progress
-from dvdgan.progress import SECONDS_BETWEEN_LINES, Progress, track
+from dvdgan.progress import SECONDS_BETWEEN_LINES, Progress, duration, number, track
 
 
 class Clock:
@@ -48,7 +48,70 @@ def test_a_resumed_count_does_not_inflate_the_rate(
     with Progress("train", 100, "steps", start=90) as bar:
         clock.now += 5
         bar.advance(5, note="D 1.0")
-    assert capsys.readouterr().err == "train: 95/100 steps, 1/s, 5 s left  D 1.0\n"
+    assert capsys.readouterr().err == "train: 95/100 steps, 1/s, 5 s left, D 1.0\n"
+
+
+def test_the_time_left_follows_the_recent_rate_and_forgets_a_pause(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Progress("train", 100_000, "steps") as bar:
+        for _ in range(600):
+            clock.now += 1
+            bar.advance()
+        assert bar.rate == pytest.approx(1)
+        clock.now += 24 * 3600  # the disk was full, the lid was closed
+        for _ in range(70):
+            clock.now += 1
+            bar.advance()
+        assert bar.rate == pytest.approx(1)
+        for _ in range(70):
+            clock.now += 1
+            bar.advance(2)
+        assert bar.rate == pytest.approx(2)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "train: 810/100,000 steps, 2/s, 13 h 47 min left"
+
+
+def test_work_slower_than_the_window_has_a_rate_too(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Progress("train", 10, "steps") as bar:
+        for _ in range(4):
+            clock.now += 1800
+            bar.advance()
+        assert bar.rate == pytest.approx(1 / 1800)
+    assert capsys.readouterr().err.splitlines()[-1].endswith(", 0.000556/s, 3 h 0 min left")
+
+
+def test_a_clock_set_back_or_forward_changes_no_rate(clock: Clock) -> None:
+    """Only the monotonic clock is read: this one has no other."""
+    assert not hasattr(clock, "time")
+    with Progress("train", 10, "steps") as bar:
+        clock.now += 5
+        bar.advance(5)
+        assert bar.rate == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.2, "0 s"),
+        (40, "40 s"),
+        (725, "12 min"),
+        (3599, "60 min"),
+        (3 * 3600 + 12 * 60, "3 h 12 min"),
+        (53 * 3600 + 100, "2 d 5 h"),
+    ],
+)
+def test_durations(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0.05123, "0.0512"), (52.34, "52.3"), (1234.5, "1,234")]
+)
+def test_numbers(value: float, said: str) -> None:
+    assert number(value) == said
 
 
 def test_tracked_items_pass_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,4 +134,4 @@ def test_a_terminal_gets_a_bar_with_the_note(monkeypatch: pytest.MonkeyPatch) ->
         bar.advance(3, note="D 1.0")
     shown = terminal.getvalue()
     last = shown.rstrip("\n").rpartition("\r")[2]
-    assert last.startswith("train: 100%") and "4/4" in last and "D 1.0" in last
+    assert last.startswith("train: 100% |") and "4/4 steps" in last and "D 1.0" in last
