@@ -11,6 +11,8 @@ DOORS = {
     "accelerate": "dvdgan/training/runtime.py",
     "annotated_types": "dvdgan/config/",
     "av": "dvdgan/video/",
+    "boto3": "dvdgan/storage/s3.py",
+    "botocore": "dvdgan/storage/s3.py",
     "cycler": "dvdgan/reporting/",
     "dvc": "flows/graph.py",
     "evidently": "dvdgan/monitoring/",

@@ -1,0 +1,122 @@
+"""A proxy before an S3 server that misbehaves as told, and keeps count of what went through."""
+
+import http.client
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive", "expect"}
+
+
+@dataclass
+class Behaviour:
+    """What the proxy does: ``harm`` names a harm for a request (method, path), or None."""
+
+    harm: Callable[[str, str], str | None] = lambda method, path: None
+    requests: Counter[str] = field(default_factory=Counter)
+    parts: list[int] = field(default_factory=list)
+    """Numbers of the parts of uploads that arrived."""
+    sent_bytes: int = 0
+    """Of bodies that went to the server."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Passes a request on, unless told to answer 500, to hang, to cut, or to change a byte."""
+
+    protocol_version = "HTTP/1.1"
+    behind: tuple[str, int]
+    told: Behaviour
+
+    def handle_any(self) -> None:
+        self.told.requests[self.command] += 1
+        harm = self.told.harm(self.command, self.path)
+        if harm == "hang":
+            time.sleep(3)
+        if harm == "cut upload":
+            self.rfile.read(1000)
+        if harm in ("hang", "cut upload"):
+            self.close_connection = True
+            return
+        body = self._body()
+        if harm in ("500", "403"):
+            self._answer(int(harm), [], b"<Error><Code>%s</Code></Error>" % CODES[harm])
+            return
+        if harm == "flip" and body:
+            body = bytes([body[0] ^ 1]) + body[1:]
+        status, headers, answer = self._pass_on(body)
+        number = parse_qs(urlsplit(self.path).query).get("partNumber")
+        if number and self.command == "PUT" and status == 200:
+            self.told.parts.append(int(number[0]))
+        if harm == "cut download":
+            self._answer(status, headers, answer, len(answer) // 2)
+        else:
+            self._answer(status, headers, answer)
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = handle_any  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _pass_on(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        connection = http.client.HTTPConnection(*self.behind, timeout=30)
+        headers = {k: v for k, v in self.headers.items() if k.lower() not in HOP_BY_HOP}
+        connection.request(self.command, self.path, body=body or None, headers=headers)
+        answer = connection.getresponse()
+        self.told.sent_bytes += len(body)
+        found = answer.status, answer.getheaders(), answer.read()
+        connection.close()
+        return found
+
+    def _answer(
+        self, status: int, headers: list[tuple[str, str]], body: bytes, length: int | None = None
+    ) -> None:
+        self.send_response(status)
+        names = {name.lower() for name, _ in headers}
+        for name, value in headers:
+            if name.lower() not in HOP_BY_HOP:
+                self.send_header(name, value)
+        if "content-length" not in names:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body[:length])
+        self.close_connection = length is not None
+
+
+CODES = {"500": b"InternalError", "403": b"InvalidAccessKeyId"}
+
+
+@contextmanager
+def flaky(host: str, port: int) -> Iterator[tuple[str, Behaviour]]:
+    """Give the proxy's address and the behaviour to set."""
+    told = Behaviour()
+    handler = type("Told", (Handler,), {"behind": (host, port), "told": told})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", told
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def worst(harm: str, method: str, times: int = 10**9) -> Callable[[str, str], str | None]:
+    """Do ``harm`` to the first ``times`` requests of ``method``."""
+    left = [times]
+
+    def told(asked: str, path: str) -> str | None:
+        if asked == method and left[0] > 0:
+            left[0] -= 1
+            return harm
+        return None
+
+    return told

@@ -1,0 +1,178 @@
+"""S3 over a line that fails, hangs and cuts, and what is told to whom."""
+
+import pickle
+import socket
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import boto3
+import pytest
+from flaky_server import Behaviour, worst
+from parts import MIB, QUICK, file_of
+
+from dvdgan.errors import UserError
+from dvdgan.storage.pace import Pace
+from dvdgan.storage.s3 import S3Store
+from dvdgan.storage.store import StoreUnavailableError, open_store
+
+
+@pytest.mark.parametrize("size", [0, 1000, 12 * MIB])
+def test_what_is_put_is_fetched(store: S3Store, tmp_path: Path, size: int) -> None:
+    source = file_of(tmp_path / "source", size)
+    store.put(source, "deep/file")
+    assert store.size("deep/file") == size
+    store.fetch("deep/file", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+    assert store.read_bytes("deep/file") == source.read_bytes()
+    store.write_bytes("b", b"small")
+    assert store.keys() == ["b", "deep/file"]
+    assert store.keys("deep/") == ["deep/file"]
+    store.delete("deep/file")
+    store.delete("deep/file")
+    assert store.keys() == ["b"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "source"]
+
+
+def test_ranges_and_what_is_not_there(store: S3Store, tmp_path: Path) -> None:
+    store.write_bytes("digits", b"0123456789")
+    assert store.read("digits", 3, 4) == b"3456"
+    assert store.read("digits", 10, 0) == b""
+    for start, length in ((8, 3), (11, 1), (0, 11)):
+        with pytest.raises(ValueError, match=r"ends at byte 10|shorter"):
+            store.read("digits", start, length)
+    for ask in (store.size, store.read_bytes, lambda key: store.read(key, 0, 1)):
+        with pytest.raises(FileNotFoundError, match="missing"):
+            ask("missing")
+    with pytest.raises(FileNotFoundError):
+        store.fetch("missing", tmp_path / "target")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("key", ["", "/a", "a/../b", "..", "a//b", "a/"])
+def test_a_key_cannot_lead_out_of_the_store(store: S3Store, key: str) -> None:
+    with pytest.raises(ValueError, match="not a key"):
+        store.write_bytes(key, b"")
+
+
+def test_a_server_that_fails_at_times_is_asked_again(
+    store: S3Store, line: Behaviour, tmp_path: Path
+) -> None:
+    source = file_of(tmp_path / "source", 1000)
+    line.harm = worst("500", "PUT", 2)
+    store.put(source, "file")
+    line.harm = worst("500", "GET", 2)
+    store.fetch("file", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize("harm", ["500", "hang", "cut download"])
+def test_a_server_that_never_answers_well_is_unavailable_in_time(
+    store: S3Store, line: Behaviour, tmp_path: Path, harm: str
+) -> None:
+    store.write_bytes("file", b"x")  # half of it is nothing
+    line.harm = worst(harm, "GET")
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailableError):
+        store.fetch("file", tmp_path / "copy")
+    assert time.monotonic() - began < 30
+    assert 2 <= line.requests["GET"] <= 9
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nobody_at_the_address(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(StoreUnavailableError, match=r"127\.0\.0\.1"):
+            S3Store("runs", patience=replace(QUICK, attempts=2)).keys()
+
+
+def test_a_download_cut_in_mid_body_goes_on_where_it_ended(
+    store: S3Store, line: Behaviour, tmp_path: Path
+) -> None:
+    source = file_of(tmp_path / "source", 6 * MIB)
+    store.put(source, "file")
+    line.harm = worst("cut download", "GET", 5)
+    store.fetch("file", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+    line.harm = worst("cut download", "GET", 2)
+    assert store.read("file", 5, 100) == source.read_bytes()[5:105]
+
+
+def test_an_object_that_changes_between_two_answers_is_not_mixed(
+    store: S3Store, line: Behaviour
+) -> None:
+    store.write_bytes("file", b"a" * 1000)
+
+    def change(method: str, path: str) -> str | None:
+        if method != "GET":
+            return None
+        line.harm = lambda method, path: None
+        S3Store("runs", "some/where").write_bytes("file", b"b" * 1000)
+        return "cut download"
+
+    chunks = store._chunks("file", 0, 1000, store._head("file")["ETag"])
+    line.harm = change
+    with pytest.raises(StoreUnavailableError):
+        b"".join(chunks)
+
+
+def test_an_object_changed_in_the_store_is_found(store: S3Store, tmp_path: Path) -> None:
+    source = file_of(tmp_path / "source", 1000)
+    store.put(source, "file")
+    client, key = boto3.client("s3"), "some/where/file"
+    told = client.head_object(Bucket="runs", Key=key)["Metadata"]
+    client.put_object(Bucket="runs", Key=key, Body=b"\0" * 1000, Metadata=told)
+    with pytest.raises(ValueError, match="sha256"):
+        store.fetch("file", tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+    store.put(source, "file")  # and is replaced
+    assert store.read_bytes("file") == source.read_bytes()
+
+
+def test_rejected_credentials_are_the_users_to_mend(store: S3Store, line: Behaviour) -> None:
+    line.harm = worst("403", "GET")
+    with pytest.raises(UserError, match="rejects the credentials") as raised:
+        store.keys()
+    assert "AWS_ACCESS_KEY_ID" in raised.value.todo
+    assert "s3://runs/some/where at http://127.0.0.1" in raised.value.where
+    assert line.requests["GET"] == 1
+
+
+def test_no_credentials_and_no_bucket_are_named(
+    line: Behaviour, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="there is no such bucket") as raised:
+        S3Store("nowhere", patience=QUICK).keys()
+    assert "s3://nowhere" in raised.value.where
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(UserError, match="no credentials"):
+        S3Store("runs", patience=QUICK).keys()
+
+
+def test_an_endpoint_that_is_none_is_named(line: Behaviour, monkeypatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "nonsense")
+    with pytest.raises(UserError, match="nonsense"):
+        S3Store("runs").keys()
+
+
+def test_a_store_travels_to_other_processes(store: S3Store) -> None:
+    store.write_bytes("file", b"here")
+    travelled = pickle.loads(pickle.dumps(store))
+    assert travelled._clients == {}
+    assert travelled.read_bytes("file") == b"here"
+    assert str(travelled) == "s3://runs/some/where"
+
+
+def test_every_byte_is_paced(line: Behaviour, tmp_path: Path) -> None:
+    slept: list[float] = []
+    pace = Pace(MIB, clock=lambda: 0.0, sleep=slept.append)
+    store = S3Store("runs", "", pace, QUICK)
+    store.put(file_of(tmp_path / "source", 12 * MIB), "file")
+    assert slept == [5.0, 10.0]  # the first part goes at once
+    store.fetch("file", tmp_path / "copy")
+    assert pace._free_at == 24.0
+    assert open_store("s3://runs", 7.0)._pace.bytes_per_second == 7.0
