@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from dvdgan.errors import UserError
+from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.run_folder import Metrics, RunFolder
 from dvdgan.storage.local import read_json
 
@@ -28,7 +29,8 @@ class TrainerProcess:
 
     def __init__(self, run: RunFolder) -> None:
         lifeline = [sys.executable, "-m", "dvdgan.guard.lifeline"]
-        command = [*lifeline, *launcher(), "dvdgan.training", str(run.root)]
+        launcher = RunEnvironment.from_environment().launcher
+        command = [*lifeline, *launcher, "dvdgan.training", str(run.root)]
         self._process = subprocess.Popen(command, start_new_session=True)
 
     def poll(self) -> int | None:
@@ -91,13 +93,3 @@ class EvaluationProcess:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-
-
-def launcher() -> list[str]:
-    """The words before the trainer's module name.
-
-    DVDGAN_LAUNCHER replaces the default of one plain process, for instance
-    `torchrun --nproc-per-node 8 -m` or `accelerate launch --multi_gpu -m`.
-    """
-    words = os.environ.get("DVDGAN_LAUNCHER", "").split()
-    return words or [sys.executable, "-m"]

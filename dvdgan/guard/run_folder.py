@@ -1,6 +1,5 @@
 """The working folder of one training run: what lies where, and which checkpoints are whole."""
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,10 @@ from dvdgan.guard.ledger import Course, course_of, read
 from dvdgan.storage.local import read_json, sha256_of_file, write_json
 
 MANIFEST = "manifest.json"
+
+# The only kinds of files a checkpoint holds: neither can run code when it is read.
+SAFE = (".safetensors", ".json")
+UNSAFE = "neither safetensors nor JSON: refused, nothing is ever unpickled"
 
 # Exit code of a trainer that met a number that is not finite.
 EXIT_NON_FINITE = 3
@@ -79,6 +82,11 @@ class RunFolder:
         """How training is steered now."""
         return course_of(read(self.ledger))
 
+    def remove(self, step: int) -> None:
+        """Delete a checkpoint; killed half way, it is one that was never finished."""
+        (self.checkpoint(step) / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(self.checkpoint(step))
+
     def move_aside(self, after: int, attempt: int) -> None:
         """Move every checkpoint later than step ``after`` to collapsed/<attempt>/."""
         target = self.collapsed / str(attempt)
@@ -107,11 +115,19 @@ def seal(folder: Path) -> None:
 
 
 def damage(folder: Path) -> str | None:
-    """What is wrong with a checkpoint, naming the file, or None when every hash is right."""
+    """What is wrong with a checkpoint, naming the file, or None when every hash is right.
+
+    A file that is neither safetensors nor JSON, or that the manifest does not list, is refused.
+    """
     try:
-        entries: dict[str, Any] = read_json(folder / MANIFEST)
-    except (OSError, json.JSONDecodeError) as error:
-        return f"{MANIFEST}: {error}"
+        entries = read_manifest(folder)
+    except ValueError as error:
+        return str(error)
+    for path in sorted(folder.iterdir()):
+        if path.suffix not in SAFE:
+            return f"{path.name} is {UNSAFE}"
+        if path.name not in entries and path.name != MANIFEST:
+            return f"{path.name} is not in {MANIFEST}: refused"
     for name, entry in entries.items():
         path = folder / name
         if not path.is_file():
@@ -121,6 +137,29 @@ def damage(folder: Path) -> str | None:
         if sha256_of_file(path) != entry["sha256"]:
             return f"{name} does not have the sha256 in {MANIFEST}"
     return None
+
+
+def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """The sha256 and the bytes of each file of a checkpoint, by name.
+
+    Raises ValueError, in words, where it is not what `seal` writes.
+    """
+    try:
+        entries = read_json(folder / MANIFEST)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{MANIFEST}: {error}") from error
+    if not isinstance(entries, dict):
+        raise ValueError(f"{MANIFEST} does not list files")
+    for name, entry in entries.items():
+        if name in ("", ".", "..", MANIFEST) or "/" in name:
+            raise ValueError(f"{MANIFEST} lists {name!r}, which is not a file of this folder")
+        if Path(name).suffix not in SAFE:
+            raise ValueError(f"{name} is {UNSAFE}")
+        if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
+            raise ValueError(f"{MANIFEST} tells no sha256 of {name}")
+        if type(entry.get("bytes")) is not int:
+            raise ValueError(f"{MANIFEST} does not tell the bytes of {name}")
+    return entries
 
 
 def newest_whole(run: RunFolder) -> tuple[int | None, list[str]]:

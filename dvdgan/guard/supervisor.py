@@ -5,13 +5,14 @@ It is handed its steps, so that the same loop runs with plain calls and with Pre
 memory is the ledger: a supervisor that was stopped reads it and goes on.
 """
 
-import shutil
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger
+from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.retention import kept
 from dvdgan.guard.run_folder import Metrics, RunFolder
 from dvdgan.guard.verdict import COLLAPSED, Verdict, judge
 from dvdgan.storage.local import read_json
@@ -140,12 +141,14 @@ def _record(run: RunFolder, train: "Train", steps: Steps, step: int, metrics: Me
 
 
 def _prune(run: RunFolder) -> None:
-    """Delete checkpoints that neither a rollback nor the end of the run can ask for."""
+    """Delete checkpoints that are not worth their bytes (guard/retention.py)."""
+    environment = RunEnvironment.from_environment()
+    steps = run.saved_steps()
     events = ledger.read(run.ledger)
-    last_good, best_good = ledger.last_good(events), ledger.best_good(events)
-    for step in run.saved_steps():
-        if step < last_good and step != best_good:
-            shutil.rmtree(run.checkpoint(step))
+    wanted = kept(events, steps, environment.keep_last, environment.keep_every)
+    for step in steps:
+        if step not in wanted:
+            run.remove(step)
 
 
 def _ending(run: RunFolder, code: int) -> Verdict | None:

@@ -123,7 +123,7 @@ def test_a_healthy_run_ends_with_its_best_checkpoint(run: RunFolder) -> None:
     steps = ScriptedSteps([([10, 20, 30, 40], 0)], first(90.0, 50.0, 60.0, 70.0))
     assert supervisor.supervise(run, params(), steps) == 20
     assert [event["verdict"] for event in events(run, "evaluated")] == ["healthy"] * 4
-    assert run.saved_steps() == [20, 40]  # the best and the last good are kept
+    assert run.saved_steps() == [10, 20, 30, 40]  # each best in its time, and the last two
     assert steps.launched[0].stopped
 
 

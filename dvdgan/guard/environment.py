@@ -1,0 +1,94 @@
+"""What about a run cannot move a number, read from the environment: devices, places, retention."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dvdgan.errors import UserError
+
+TRACKERS = ("tensorboard", "dvclive", "wandb")
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class RunEnvironment:
+    """The variables named DVDGAN_..., checked. docs/stages/train.md lists them."""
+
+    launcher: tuple[str, ...]
+    """The words before the trainer's module name; DVDGAN_LAUNCHER replaces the default of one
+    plain process, for instance by `torchrun --nproc-per-node 8 -m`."""
+    loader_workers: int
+    """Processes that load clips, for each trainer process; 0: it loads them itself."""
+    mirror: str | None
+    """URL of the store that is kept equal to the run folder; None: no mirror."""
+    mirror_bytes_per_second: float | None
+    """The most the mirror may send; None: no limit."""
+    keep_last: int
+    """How many of the newest checkpoints are kept."""
+    keep_every: int | None
+    """Checkpoints at multiples of this many steps are kept; None: of none."""
+    trackers: tuple[str, ...]
+    """Where else the figures of the steps go, of TRACKERS."""
+    shards: str | None
+    """URL of the store the tars are read from; None: artifacts/shards."""
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str] = os.environ) -> "RunEnvironment":
+        """Read ``variables``. Raises UserError naming the variable, its value and what it may be.
+
+        A variable that is empty counts as not set.
+        """
+
+        def read(name: str, meaning: Callable[[str], Value], default: Value) -> Value:
+            text = variables.get(name, "").strip()
+            return meaning(text) if text else default
+
+        megabytes = read("DVDGAN_MIRROR_MBPS", _rate, None)
+        return cls(
+            launcher=tuple(read("DVDGAN_LAUNCHER", str.split, [sys.executable, "-m"])),
+            loader_workers=read("DVDGAN_LOADER_WORKERS", _whole("DVDGAN_LOADER_WORKERS", 0), 0),
+            mirror=read("DVDGAN_MIRROR", str, None),
+            mirror_bytes_per_second=None if megabytes is None else megabytes * 1e6,
+            keep_last=read("DVDGAN_KEEP_LAST", _whole("DVDGAN_KEEP_LAST", 1), 2),
+            keep_every=read("DVDGAN_KEEP_EVERY", _whole("DVDGAN_KEEP_EVERY", 1), None),
+            trackers=read("DVDGAN_TRACKERS", _trackers, ()),
+            shards=read("DVDGAN_SHARDS", str, None),
+        )
+
+
+def _whole(name: str, least: int) -> Callable[[str], int]:
+    def meaning(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise _refused(name, text, f"a whole number, {least} or more")
+        return int(text)
+
+    return meaning
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise _refused("DVDGAN_MIRROR_MBPS", text, "a number of megabytes per second above 0")
+    return rate
+
+
+def _trackers(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not set(names) <= set(TRACKERS):
+        allowed = f"a list of {', '.join(TRACKERS)} with commas between"
+        raise _refused("DVDGAN_TRACKERS", text, allowed)
+    return names
+
+
+def _refused(name: str, text: str, allowed: str) -> UserError:
+    return UserError(
+        f"{name} is {text!r}: it has to be {allowed}",
+        where=f"the environment variable {name}",
+        todo=f"set it so, or unset {name} for the default",
+    )

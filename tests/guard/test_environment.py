@@ -1,0 +1,67 @@
+"""The DVDGAN_ variables: defaults, meanings, and what is refused in words."""
+
+import sys
+
+import pytest
+
+from dvdgan.errors import UserError
+from dvdgan.guard.environment import RunEnvironment
+
+
+def test_the_defaults() -> None:
+    plain = RunEnvironment(
+        launcher=(sys.executable, "-m"),
+        loader_workers=0,
+        mirror=None,
+        mirror_bytes_per_second=None,
+        keep_last=2,
+        keep_every=None,
+        trackers=(),
+        shards=None,
+    )
+    assert RunEnvironment.from_environment({}) == plain
+    empty = {"DVDGAN_MIRROR": " ", "DVDGAN_KEEP_LAST": "", "DVDGAN_LAUNCHER": ""}
+    assert RunEnvironment.from_environment(empty) == plain
+
+
+def test_all_of_them_set() -> None:
+    variables = {
+        "DVDGAN_LAUNCHER": "torchrun --nproc-per-node 8 -m",
+        "DVDGAN_LOADER_WORKERS": "4",
+        "DVDGAN_MIRROR": "s3://runs/kinetics",
+        "DVDGAN_MIRROR_MBPS": "2.5",
+        "DVDGAN_KEEP_LAST": "1",
+        "DVDGAN_KEEP_EVERY": "5000",
+        "DVDGAN_TRACKERS": "wandb, tensorboard,wandb,",
+        "DVDGAN_SHARDS": "s3://videos/shards",
+    }
+    assert RunEnvironment.from_environment(variables) == RunEnvironment(
+        launcher=("torchrun", "--nproc-per-node", "8", "-m"),
+        loader_workers=4,
+        mirror="s3://runs/kinetics",
+        mirror_bytes_per_second=2_500_000.0,
+        keep_last=1,
+        keep_every=5000,
+        trackers=("wandb", "tensorboard"),
+        shards="s3://videos/shards",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("DVDGAN_LOADER_WORKERS", "-1", "a whole number, 0 or more"),
+        ("DVDGAN_LOADER_WORKERS", "two", "a whole number, 0 or more"),
+        ("DVDGAN_KEEP_LAST", "0", "a whole number, 1 or more"),
+        ("DVDGAN_KEEP_EVERY", "1.5", "a whole number, 1 or more"),
+        ("DVDGAN_MIRROR_MBPS", "0", "megabytes per second above 0"),
+        ("DVDGAN_MIRROR_MBPS", "fast", "megabytes per second above 0"),
+        ("DVDGAN_MIRROR_MBPS", "nan", "megabytes per second above 0"),
+        ("DVDGAN_TRACKERS", "tensorbord", "tensorboard, dvclive, wandb"),
+    ],
+)
+def test_what_it_may_be_is_told(name: str, value: str, allowed: str) -> None:
+    with pytest.raises(UserError) as raised:
+        RunEnvironment.from_environment({name: value})
+    for word in (name, repr(value), allowed):
+        assert word in str(raised.value)
