@@ -1,0 +1,78 @@
+"""Trainers that start at once: a process that has imported everything forks one for each request.
+
+A line `trainer RUN_FOLDER`, `jumpy RUN_FOLDER`, `slow RUN_FOLDER` or `writer RUN_FOLDER` on stdin;
+the answers are the new process's pid and, when it has ended, its exit code (minus the signal).
+What it prints goes to RUN_FOLDER/output.log.
+"""
+
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+import torch
+from tiny_run import CLIP, MODEL, TRAIN
+
+from dvdgan.guard.run_folder import RunFolder
+from dvdgan.storage.local import remove_abandoned
+from dvdgan.training import __main__ as trainer
+from dvdgan.training.checkpoint import Snapshot
+from dvdgan.training.state import initial_state
+
+STATE = initial_state(CLIP, MODEL, TRAIN, 4, torch.device("cpu"))
+
+
+def train(run: RunFolder) -> int:
+    """A trainer as a launcher starts it."""
+    sys.argv = ["dvdgan.training", str(run.root)]
+    return trainer.main()
+
+
+def train_by_a_jumping_clock(run: RunFolder) -> int:
+    """A trainer whose wall clock is set to another day every time it looks."""
+    time.time = lambda: random.uniform(0, 2e9)
+    return train(run)
+
+
+def train_with_a_slow_disk(run: RunFolder) -> int:
+    """A trainer that needs a minute to write a checkpoint."""
+    write = Snapshot.write
+
+    def slowly(snapshot: Snapshot, folder: Path) -> None:
+        (run.root / "writing").touch()
+        time.sleep(60)
+        write(snapshot, folder)
+
+    Snapshot.write = slowly
+    return train(run)
+
+
+def write_without_end(run: RunFolder) -> int:
+    """Write checkpoint after checkpoint."""
+    remove_abandoned(run.checkpoints)
+    snapshot, state = Snapshot(), STATE
+    state.step = max(run.saved_steps(), default=0)
+    while True:
+        state.step += 1
+        snapshot.take(state)
+        snapshot.write(run.checkpoint(state.step))
+
+
+KINDS = {
+    "trainer": train,
+    "jumpy": train_by_a_jumping_clock,
+    "slow": train_with_a_slow_disk,
+    "writer": write_without_end,
+}
+
+for line in sys.stdin:
+    kind, _, folder = line.strip().partition(" ")
+    pid = os.fork()
+    if pid == 0:
+        log = os.open(Path(folder) / "output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os._exit(KINDS[kind](RunFolder(Path(folder))))
+    print(pid, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)

@@ -1,0 +1,184 @@
+"""Trainers killed, signalled, and shown a jumping clock: the run ends as if nothing had been."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dvdgan.errors import EXIT_INTERRUPTED
+from dvdgan.guard.run_folder import RunFolder, damage, newest_whole
+
+NewRun = Callable[..., RunFolder]
+STEPS, KILLS, WRITER_KILLS = 40, 30, 100
+
+
+class Nursery:
+    """See nursery.py."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("nursery.py"))],
+            env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def begin(self, kind: str, run: RunFolder) -> int:
+        """Fork a process; its pid."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{kind} {run.root}\n")
+        self._process.stdin.flush()
+        return int(self._answer())
+
+    def ended(self) -> int:
+        """Wait for it; its exit code."""
+        return int(self._answer())
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, "the nursery is gone"
+        return line
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    nursery = Nursery()
+    yield nursery
+    nursery.close()
+
+
+def finished(run: RunFolder) -> int:
+    """Steps in the metrics."""
+    return run.metrics.read_bytes().count(b"\n") if run.metrics.exists() else 0
+
+
+def await_steps(run: RunFolder, steps: int) -> None:
+    deadline = time.monotonic() + 60
+    while finished(run) < steps:
+        assert time.monotonic() < deadline, (run.root / "output.log").read_text()
+        time.sleep(0.002)
+
+
+def kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def assert_same(run: RunFolder, other: RunFolder) -> None:
+    assert run.metrics.read_bytes() == other.metrics.read_bytes()
+    for part in ("samples", f"checkpoints/step-{STEPS:08d}"):
+        names = sorted(path.name for path in (other.root / part).iterdir())
+        assert sorted(path.name for path in (run.root / part).iterdir()) == names
+        assert names
+        for name in names:
+            same = (run.root / part / name).read_bytes() == (other.root / part / name).read_bytes()
+            assert same, name
+
+
+@pytest.fixture(scope="module")
+def unbroken(new_run: NewRun, nursery: Nursery) -> RunFolder:
+    run = new_run("unbroken", steps=STEPS, checkpoint_every=1, preview_every=10)
+    nursery.begin("trainer", run)
+    assert nursery.ended() == 0, (run.root / "output.log").read_text()
+    return run
+
+
+def test_thirty_random_kills_change_no_bit(
+    new_run: NewRun, nursery: Nursery, unbroken: RunFolder
+) -> None:
+    run = new_run("killed", steps=STEPS, checkpoint_every=1, preview_every=10)
+    rng = random.Random(0)
+    for left in range(KILLS, 0, -1):
+        before = finished(run)
+        pid = nursery.begin("trainer", run)
+        # Two steps at most, so that the run is not over before the last kill.
+        wanted = rng.choice([0, 1, 2]) if STEPS - before > left + 3 else 0
+        await_steps(run, min(before, len(run.saved_steps())) + wanted)
+        time.sleep(rng.uniform(0, 0.3) if wanted else rng.uniform(0, 0.1))
+        kill(pid)
+        assert nursery.ended() == -signal.SIGKILL
+    assert 5 < finished(run) < STEPS
+    nursery.begin("trainer", run)
+    assert nursery.ended() == 0
+    assert (run.root / "output.log").read_text().count("resumed from") > KILLS // 2
+    assert_same(run, unbroken)
+
+
+def test_a_clock_that_jumps_changes_nothing(
+    new_run: NewRun, nursery: Nursery, unbroken: RunFolder
+) -> None:
+    run = new_run("jumpy", steps=STEPS, checkpoint_every=1, preview_every=10)
+    nursery.begin("jumpy", run)
+    assert nursery.ended() == 0, (run.root / "output.log").read_text()
+    assert_same(run, unbroken)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_ends_the_step_saves_and_leaves_with_75(
+    new_run: NewRun, nursery: Nursery, number: signal.Signals
+) -> None:
+    run = new_run("signalled", steps=1000, checkpoint_every=1000, preview_every=1000)
+    pid = nursery.begin("trainer", run)
+    await_steps(run, 2)
+    os.kill(pid, number)
+    assert nursery.ended() == EXIT_INTERRUPTED
+    assert run.saved_steps() == [finished(run)]
+    assert damage(run.checkpoint(finished(run))) is None
+
+
+def test_a_second_signal_saves_nothing_and_leaves_the_checkpoint_before(
+    new_run: NewRun, nursery: Nursery
+) -> None:
+    run = new_run("twice", steps=1000, checkpoint_every=2, preview_every=1000)
+    pid = nursery.begin("trainer", run)
+    await_steps(run, 3)
+    os.kill(pid, signal.SIGTERM)
+    assert nursery.ended() == EXIT_INTERRUPTED
+    before = run.saved_steps()
+    bytes_before = {path: path.read_bytes() for path in run.checkpoints.rglob("*.*")}
+
+    pid = nursery.begin("slow", run)
+    while not (run.root / "writing").exists():
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGTERM)
+    time.sleep(2.2)  # signals closer together are one
+    os.kill(pid, signal.SIGTERM)
+    assert nursery.ended() == -signal.SIGTERM
+    assert run.saved_steps() == before
+    assert {path: path.read_bytes() for path in run.checkpoints.rglob("*.*")} == bytes_before
+
+
+def test_a_writer_killed_a_hundred_times_leaves_only_whole_checkpoints(
+    new_run: NewRun, nursery: Nursery
+) -> None:
+    run = new_run("written")
+    rng = random.Random(1)
+    partial = 0
+    for _ in range(WRITER_KILLS):
+        before = len(run.saved_steps())
+        pid = nursery.begin("writer", run)
+        deadline = time.monotonic() + 60
+        while len(run.saved_steps()) == before and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.05))
+        kill(pid)
+        nursery.ended()
+        partial += len(list(run.checkpoints.glob(".*.tmp")))
+        newest, skipped = newest_whole(run)
+        assert newest is not None and skipped == []
+        assert all(damage(run.checkpoint(step)) is None for step in run.saved_steps()[before:])
+        assert newest == max(run.saved_steps())
+    assert partial > WRITER_KILLS // 10  # it was met in the middle of writing
