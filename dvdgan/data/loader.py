@@ -37,7 +37,7 @@ def training_batches(
 
     Global batch n holds clips n B to (n + 1) B - 1, whatever the workers and ranks. A damaged shard
     is reported on stderr once. Raises UserError when this process has met more of them than
-    ``clips`` allows, and when a worker is killed.
+    ``clips`` allows, and when a worker is killed; StoreUnavailableError when a store stays away.
     """
     if batch_size % share.world:
         raise ValueError(f"a batch of {batch_size} cannot be shared by {share.world} processes")
@@ -53,7 +53,7 @@ def training_batches(
     )
     budget = DamageBudget(clips.max_damaged_shards)
     for batch in _named_deaths(loader):
-        if isinstance(batch, UserError):
+        if isinstance(batch, Exception):
             raise batch
         budget.spend(batch.damaged)
         yield batch.clips, batch.labels

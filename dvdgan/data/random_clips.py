@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from dvdgan.data.damage import DamagedShardError, beyond
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.errors import UserError
+from dvdgan.storage.store import StoreUnavailableError
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Augmentation
@@ -54,12 +55,12 @@ class RandomClips(Dataset[Batch]):
         self.dataset, self.seed, self.augmentation = dataset, seed, augmentation
         self.max_damaged_shards = max_damaged_shards
 
-    def __getitems__(self, numbers: list[int]) -> Batch | UserError:
-        """The clips of these numbers, or what stopped us."""
-        # A worker can hand torch only exceptions made from one string: give ours as a value.
+    def __getitems__(self, numbers: list[int]) -> Batch | Exception:
+        """The clips of these numbers, or the UserError or StoreUnavailableError that stopped us."""
+        # As a value, since torch would make another exception of it, with a traceback for text.
         try:
             rows = self.dataset.in_order(self._whole, numbers)
-        except UserError as error:
+        except (UserError, StoreUnavailableError) as error:
             return error
         damaged = [error for _, errors in rows for error in errors]
         return Batch(*to_tensors([clip for clip, _ in rows]), damaged)

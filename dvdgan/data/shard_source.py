@@ -67,7 +67,7 @@ class StoredShards:
         self._sizes: dict[str, int] = {}
 
     def where(self, name: str) -> str:
-        return f"{name} in {self.store}"
+        return f"{self.store}/{name}"
 
     @contextmanager
     def open(self, name: str, size: int) -> Iterator[Read]:

@@ -10,26 +10,28 @@ from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import Share, reference_clips, training_batches
 from dvdgan.data.random_clips import RandomClips
 from dvdgan.data.shard_source import AT_ONCE
+from dvdgan.storage.folder import FolderStore
+from dvdgan.storage.store import Store
 
 
-class FolderStore:
-    """A store that is a folder, and counts what it is asked for."""
+class CountingStore(FolderStore):
+    """A folder that counts what it is asked for."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.reads: list[tuple[str, int, int]] = []
         self.sizes: list[str] = []
 
     def read(self, key: str, start: int, length: int) -> bytes:
         self.reads.append((key, start, length))
-        return (self.folder / key).read_bytes()[start : start + length]
+        return super().read(key, start, length)
 
     def size(self, key: str) -> int:
         self.sizes.append(key)
-        return (self.folder / key).stat().st_size
+        return super().size(key)
 
 
-class MeetingStore(FolderStore):
+class MeetingStore(CountingStore):
     """Answers only when AT_ONCE reads wait for an answer."""
 
     def __init__(self, folder: Path) -> None:
@@ -41,22 +43,22 @@ class MeetingStore(FolderStore):
         return super().read(key, start, length)
 
 
-def take(folder: Path, store: object, allowed: int = 0, **share: int) -> list[torch.Tensor]:
-    dataset = ClipDataset(folder, "train", 32, 12, 2, store)  # type: ignore[arg-type]
+def take(folder: Path, store: Store | None, allowed: int = 0, **share: int) -> list[torch.Tensor]:
+    dataset = ClipDataset(folder, "train", 32, 12, 2, store)
     clips = RandomClips(dataset, 0, max_damaged_shards=allowed)
     return rows(training_batches(clips, 8, share=Share(**share)), 4)
 
 
 def test_batches_from_a_store_are_those_from_the_disk(shards: Path) -> None:
-    store, local = FolderStore(shards), take(shards, None)
+    store, local = CountingStore(shards), take(shards, None)
     assert same(take(shards, store), local)
     assert len(store.reads) == 2 * 4 * 8  # the offsets, then the window
     assert same(take(shards, store, workers=2), local)
 
 
 def test_what_is_read_is_little_more_than_the_window(shards: Path) -> None:
-    store = FolderStore(shards)
-    dataset = ClipDataset(shards, "train", 32, 4, 1, store)  # type: ignore[arg-type]
+    store = CountingStore(shards)
+    dataset = ClipDataset(shards, "train", 32, 4, 1, store)
     for _ in range(2):
         store.reads.clear()
         dataset.read(0, 20, 0, 0)
@@ -67,7 +69,7 @@ def test_what_is_read_is_little_more_than_the_window(shards: Path) -> None:
 
 
 def test_clips_of_a_batch_are_fetched_side_by_side(shards: Path) -> None:
-    dataset = ClipDataset(shards, "train", 32, 12, 2, MeetingStore(shards))  # type: ignore[arg-type]
+    dataset = ClipDataset(shards, "train", 32, 12, 2, MeetingStore(shards))
     clips, labels = RandomClips(dataset, 0).exactly(range(AT_ONCE))
     local = RandomClips(ClipDataset(shards, "train", 32, 12, 2), 0).exactly(range(AT_ONCE))
     assert torch.equal(clips, local[0]) and torch.equal(labels, local[1])
@@ -75,8 +77,7 @@ def test_clips_of_a_batch_are_fetched_side_by_side(shards: Path) -> None:
 
 def test_statistics_from_a_store_are_those_from_the_disk(shards: Path) -> None:
     datasets = [
-        ClipDataset(shards, "test", 32, 12, 2, store)  # type: ignore[arg-type]
-        for store in (None, FolderStore(shards))
+        ClipDataset(shards, "test", 32, 12, 2, store) for store in (None, CountingStore(shards))
     ]
     local, stored = ([*reference_clips(dataset, 3, 5)] for dataset in datasets)
     for (clips, labels), (others, their_labels) in zip(local, stored, strict=True):

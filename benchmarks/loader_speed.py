@@ -1,0 +1,240 @@
+"""Clips a second that one core loads, from a local disk and from a store, and what a GPU eats.
+
+    python benchmarks/loader_speed.py --write benchmarks/results/loader_cpu.json
+    python benchmarks/loader_speed.py --quick
+
+The shards are made here, of drawn videos with noise that makes a frame's JPEG as large as one of a
+real video. The loader, with its worker where it has one, is held on one core. The store is an HTTP
+server on this machine that answers S3's GETs and HEADs at once, or each after a delay. Medians of
+several stretches of batches; the processor's time is that of a loader without workers.
+
+A step is two updates of D, each G forward and D forward and backward on as many fake clips as real
+ones, and one update of G. A backward pass counts twice its forward pass, but in the update of G
+once for D, whose weights stand still.
+"""
+
+import argparse
+import contextlib
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dvdgan.config import Config, load_config, parse_config
+from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.loader import Share, training_batches
+from dvdgan.data.random_clips import RandomClips
+from dvdgan.data.synthetic import MOTIONS, draw
+from dvdgan.models import build, savings
+from dvdgan.progress import Progress
+from dvdgan.stages import index, shard
+from dvdgan.stages.artefacts import SHARDS
+from dvdgan.storage.local import read_json, write_json
+from dvdgan.storage.store import Store, open_store
+from dvdgan.video.encode import encode_mp4
+
+PRESETS = Path(__file__).resolve().parents[1] / "presets"
+SERVER = Path(__file__).with_name("object_server.py")
+MODELS = ("table1_12x64", "table1_48x64", "table1_48x128")
+FRAMES, SIZE, NOISE = 150, 160, 25.0
+BATCH = 32
+CLASSES = 600
+
+# NVIDIA's dense bf16 figure for the H200, in operations (two a multiply-add), and the part of it
+# that a training step is taken to reach.
+PEAK, REACHED = 989e12, 0.4
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured."""
+
+    videos_per_class: int
+    stretches: int
+    seconds: float
+    """A stretch lasts at least so long."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One row of the table."""
+
+    model: str
+    source: str
+    workers: int
+    clips_per_second: float
+    cpu_ms_per_clip: float | None
+
+
+def main() -> None:
+    """Make shards, measure, print the table, and write it as JSON where asked to."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer videos, shorter stretches")
+    parser.add_argument("--delay-ms", type=float, default=20, help="of the slow store's answers")
+    parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
+    options = parser.parse_args()
+    effort = Effort(1, 3, 0.3) if options.quick else Effort(4, 5, 2.0)
+    cores = sorted(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as folder:
+        result = _measure(Path(folder), effort, options.delay_ms, cores)
+    print(_table(result))
+    if options.write is not None:
+        write_json(options.write, result)
+
+
+def _measure(folder: Path, effort: Effort, delay_ms: float, cores: list[int]) -> dict[str, Any]:
+    _draw_videos(folder / "videos", effort.videos_per_class)
+    sources = {"disk": None, "store": 0.0, f"store, {delay_ms:g} ms": delay_ms}
+    rows: list[Speed] = []
+    bytes_per_frame = {}
+    for name in MODELS:
+        clip = load_config(PRESETS / f"{name}.yaml").clip
+        shards = _shards(folder, name)
+        totals = read_json(shards / "index.json")["totals"]
+        bytes_per_frame[f"{clip.resolution}"] = round(totals["bytes"] / totals["frames"])
+        size = (clip.resolution, clip.frames, clip.stride)
+        for source, delay in sources.items():
+            with _store(shards, delay, cores[-1]) as store:
+                dataset = ClipDataset(shards, "train", *size, store)
+                for workers in (0, 1):
+                    speed = _speed(dataset, workers, effort, cores[0])
+                    rows.append(Speed(name, source, workers, *speed))
+    return {
+        "machine": platform.processor() or platform.machine(),
+        "batch": BATCH,
+        "bytes_per_frame": bytes_per_frame,
+        "speeds": [asdict(row) for row in rows],
+        "eaten": {name: _eaten(load_config(PRESETS / f"{name}.yaml")) for name in MODELS},
+    }
+
+
+def _draw_videos(root: Path, videos_per_class: int) -> None:
+    names = [(label, number) for label in MOTIONS for number in range(videos_per_class)]
+    with Progress("videos", len(names), "videos") as progress:
+        for label, number in names:
+            rng = np.random.default_rng(number)
+            drawn = draw(label, rng, SIZE, FRAMES)
+            noisy = np.clip(drawn + rng.normal(0, NOISE, drawn.shape), 0, 255).astype(np.uint8)
+            (root / label).mkdir(parents=True, exist_ok=True)
+            (root / label / f"{number}.mp4").write_bytes(encode_mp4(noisy, 25, crf=10))
+            progress.advance()
+
+
+def _shards(folder: Path, name: str) -> Path:
+    """The stages index and shard of a preset, on the drawn videos."""
+    params = load_config(PRESETS / f"{name}.yaml").model_dump()
+    params["index"] |= {"root": str(folder / "videos"), "test_fraction": 0.0}
+    config = parse_config(params)
+    work = folder / str(config.clip.resolution)
+    work.mkdir(exist_ok=True)
+    with contextlib.chdir(work):
+        if not SHARDS.exists():
+            index.run(config, workers=1)
+            shard.run(config, workers=1)
+    return work / SHARDS
+
+
+@contextlib.contextmanager
+def _store(shards: Path, delay_ms: float | None, core: int) -> Iterator[Store | None]:
+    """The store whose answers take ``delay_ms``; its server has a core of its own if it can."""
+    if delay_ms is None:
+        yield None
+        return
+    server = subprocess.Popen(
+        [
+            sys.executable,
+            Path(__file__).with_name("object_server.py"),
+            shards,
+            f"{delay_ms / 1000}",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        os.sched_setaffinity(server.pid, {core})
+        os.environ |= {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{int(server.stdout.readline())}",
+            "AWS_ACCESS_KEY_ID": "none",
+            "AWS_SECRET_ACCESS_KEY": "none",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        yield open_store("s3://shards")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _speed(
+    data: ClipDataset, workers: int, effort: Effort, core: int
+) -> tuple[float, float | None]:
+    """Clips a second, and milliseconds of the processor a clip where this process reads alone."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})  # workers inherit it
+    try:
+        batches = training_batches(RandomClips(data, 0), BATCH, share=Share(workers=workers))
+        for _ in islice(batches, 2 + 2 * workers):  # opens files; empties what was fetched ahead
+            pass
+        rates, costs = [], []
+        for _ in range(effort.stretches):
+            began, worked, clips = time.perf_counter(), time.process_time(), 0
+            while time.perf_counter() - began < effort.seconds:
+                clips += len(next(batches)[1])
+            rates.append(clips / (time.perf_counter() - began))
+            costs.append(1000 * (time.process_time() - worked) / clips)
+    finally:
+        os.sched_setaffinity(0, before)
+    cost = None if workers else round(statistics.median(costs), 3)
+    return round(statistics.median(rates), 1), cost
+
+
+def _eaten(config: Config) -> dict[str, float]:
+    """What training costs for each real clip, and how many of them an H200 would take a second."""
+    networks = (
+        build.generator_architecture(config.model, config.clip, CLASSES),
+        build.discriminator_architecture(config.model, config.clip, CLASSES),
+    )
+    cost = savings.model_cost(*networks, k=config.model.spatial_frames)
+    g = cost.generator.multiply_adds
+    d = sum(network.multiply_adds for network in cost.discriminators.values())
+    updates = config.train.discriminator_steps
+    step = updates * (g + 2 * 3 * d) + 3 * g + 2 * d
+    per_clip = step / updates
+    return {
+        "giga_multiply_adds_per_real_clip": round(per_clip / 1e9, 1),
+        "clips_per_second": round(REACHED * PEAK / (2 * per_clip), 1),
+    }
+
+
+def _table(result: dict[str, Any]) -> str:
+    lines = [f"{'clips of':16}{'source':16}{'workers':>8}{'clips/s':>10}{'CPU ms a clip':>16}"]
+    for row in result["speeds"]:
+        cost = "" if row["cpu_ms_per_clip"] is None else f"{row['cpu_ms_per_clip']:.2f}"
+        lines.append(
+            f"{row['model']:16}{row['source']:16}{row['workers']:>8}"
+            f"{row['clips_per_second']:>10.1f}{cost:>16}"
+        )
+    lines.append("")
+    for name, eaten in result["eaten"].items():
+        lines.append(
+            f"{name}: {eaten['giga_multiply_adds_per_real_clip']:,.0f} G multiply-adds for each "
+            f"real clip; an H200 at {REACHED:.0%} of {PEAK / 1e12:.0f} T operations/s eats "
+            f"{eaten['clips_per_second']:.0f} clips/s"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Training straight from S3: the batches of the disk, also over a line that fails and cuts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+import torch
+from moto.server import ThreadedMotoServer
+from small_shards import rows, same
+from unreliable_proxy import unreliable
+
+from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.loader import Share, training_batches
+from dvdgan.data.random_clips import RandomClips
+from dvdgan.errors import UserError
+from dvdgan.storage.store import Store, StoreUnavailableError, open_store
+
+URL = "s3://videos/small/shards"
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "nobody",
+    "AWS_SECRET_ACCESS_KEY": "nothing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+@pytest.fixture(scope="module")
+def endpoint(shards: Path) -> Iterator[str]:
+    """An S3 server that holds the tars, and this process's environment set to use it."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": address}.items():
+            patch.setenv(name, value)
+        client = boto3.client("s3", endpoint_url=address)
+        client.create_bucket(Bucket="videos")
+        for tar in shards.glob("*.tar"):
+            client.upload_file(str(tar), "videos", f"small/shards/{tar.name}")
+        yield address
+    server.stop()
+
+
+def take(folder: Path, store: Store | None, allowed: int = 0, **share: int) -> list[torch.Tensor]:
+    dataset = ClipDataset(folder, "train", 32, 12, 2, store)
+    clips = RandomClips(dataset, 0, max_damaged_shards=allowed)
+    return rows(training_batches(clips, 8, share=Share(**share)), 3)
+
+
+def test_batches_from_s3_are_those_from_the_disk(shards: Path, endpoint: str) -> None:
+    local, store = take(shards, None), open_store(URL)
+    assert same(take(shards, store), local)
+    # Workers are forked from a process that has used its connections.
+    assert same(take(shards, store, workers=2), local)
+    assert same(take(shards, store), local)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_line_that_fails_and_cuts_changes_nothing(
+    shards: Path, endpoint: str, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, port = endpoint.removeprefix("http://").split(":")
+    with unreliable(host, int(port)) as (address, proxy):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        assert same(take(shards, open_store(URL), workers=workers), take(shards, None))
+        assert proxy.failures > 10
+
+
+def test_a_missing_tar_is_damage_and_is_named(
+    shards: Path, endpoint: str, tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    name = ClipDataset(shards, "train", 32, 12, 2)._shards[0]
+    boto3.client("s3").copy_object(
+        Bucket="videos", Key=f"small/{name}", CopySource=f"videos/small/shards/{name}"
+    )
+    boto3.client("s3").delete_object(Bucket="videos", Key=f"small/shards/{name}")
+    try:
+        take(shards, open_store(URL), allowed=1)
+        assert capfd.readouterr().err.count(f"shard {name} is damaged") == 1
+        with pytest.raises(UserError, match=f"shard {name} is damaged"):
+            take(shards, open_store(URL))
+    finally:
+        boto3.client("s3").copy_object(
+            Bucket="videos", Key=f"small/shards/{name}", CopySource=f"videos/small/{name}"
+        )
+
+
+def test_a_store_that_stays_away_is_no_damage(
+    shards: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(StoreUnavailableError):
+        take(shards, open_store(URL), allowed=99, workers=1)
