@@ -15,6 +15,7 @@ DOORS = {
     "botocore": "dvdgan/storage/s3.py",
     "cycler": "dvdgan/reporting/",
     "dvc": "flows/graph.py",
+    "dvclive": "dvdgan/training/trackers.py",
     "evidently": "dvdgan/monitoring/",
     "filelock": "dvdgan/stages/train.py",
     "jinja2": "dvdgan/reporting/",
@@ -29,8 +30,10 @@ DOORS = {
     "pydantic_core": "dvdgan/config/",
     "ruamel": "dvdgan/config/",
     "simplejpeg": "dvdgan/video/",
+    "tensorboard": "dvdgan/training/trackers.py",
     "tqdm": "dvdgan/progress.py",
     "typer": "dvdgan/cli/",
+    "wandb": "dvdgan/training/trackers.py",
     "webdataset": "dvdgan/data/",
 }
 # The language of the networks: numbers, tensors, and the file they are kept in.
