@@ -1,10 +1,13 @@
 """Sample sheets of fixed latents: the same clips, step after step, to watch a run learn."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dvdgan.data.dataset import ClipDataset
@@ -13,13 +16,14 @@ from dvdgan.models.generator import Generator, GeneratorInputs
 from dvdgan.models.latent import mixed_seed
 from dvdgan.models.standing import recompute_statistics
 from dvdgan.storage.local import atomic_file
-from dvdgan.video.grid import film_strip
+from dvdgan.video.grid import film_strip, video_grid
 from dvdgan.video.image import encode_png
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Model
 
 ROWS = 8
+COLUMNS = 4  # of the video
 STANDING_BATCHES = 4
 FRAMES_SHOWN = 6
 
@@ -33,6 +37,8 @@ class SampleSheet:
     """Batches for the standing statistics of the averaged generator."""
     truth: Tensor | None
     """(ROWS, T, 3, H, W) uint8, in prediction."""
+    fps: float
+    """Frames a second of a clip."""
 
     @classmethod
     def plan(cls, dataset: ClipDataset, model: "Model", seed: int) -> "SampleSheet":
@@ -51,12 +57,14 @@ class SampleSheet:
                 clips.append(whole)
             batches.append(GeneratorInputs(latents, labels, conditioning))
             first += size
-        return cls(batches[0], batches[1:], clips[0] if clips else None)
+        return cls(batches[0], batches[1:], clips[0] if clips else None, dataset.clip_fps)
 
     @torch.no_grad()
-    def write(self, average: Generator, path: Path) -> None:
-        """Write a PNG: a row a clip, time from left to right, given frames framed in colour.
+    def draw(self, average: Generator) -> dict[str, bytes]:
+        """The clips as files, suffix -> content; given frames are framed in colour.
 
+        `.png`: a row a clip, time from left to right. `.mp4`: all of them side by side; only where
+        av is installed, which training does not need.
         Recomputes the average's batch-norm statistics, which nothing else in training uses.
         """
         device = next(average.parameters()).device
@@ -69,6 +77,22 @@ class SampleSheet:
             # A prediction and its truth, one above the other, frame by frame.
             pixels = torch.stack([pixels, self.truth], dim=1)[: ROWS // 2].flatten(0, 1)
             every = 1
-        strip = film_strip(pixels.movedim(2, -1).numpy(), every, given=given)
+        clips = pixels.movedim(2, -1).numpy()
+        files = {".png": encode_png(film_strip(clips, every, given=given))}
+        if find_spec("av") is not None:
+            files[".mp4"] = self._video(clips, given)
+        return files
+
+    def write(self, average: Generator, path: Path) -> None:
+        """Write the sheet's PNG to ``path``."""
         with atomic_file(path) as aside:
-            aside.write_bytes(encode_png(strip))
+            aside.write_bytes(self.draw(average)[".png"])
+
+    def _video(self, clips: NDArray[np.uint8], given: int) -> bytes:
+        """``clips`` (ROWS, T, H, W, 3) in a grid, in prediction each above its truth."""
+        from dvdgan.video.encode import encode_mp4
+
+        rows = clips.reshape(-1, COLUMNS, *clips.shape[1:])
+        if self.truth is not None:
+            rows = clips.reshape(COLUMNS, -1, *clips.shape[1:]).swapaxes(0, 1)
+        return encode_mp4(video_grid(rows, given=given), self.fps)
