@@ -53,6 +53,11 @@ class RunFolder:
         return self.root / "timing.jsonl"
 
     @property
+    def spectra(self) -> Path:
+        """The largest singular values of every layer, now and then (JSON lines)."""
+        return self.root / "spectra.jsonl"
+
+    @property
     def samples(self) -> Path:
         """Sample sheets of fixed latents, step-XXXXXXXX.png."""
         return self.root / "samples"

@@ -82,6 +82,12 @@ def remove_abandoned(folder: Path) -> None:
             left.unlink()
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path``, atomically."""
+    with atomic_file(path) as aside:
+        aside.write_bytes(content)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as readable JSON, atomically; equal values give equal bytes."""
     with atomic_file(path) as aside:

@@ -3,15 +3,16 @@
 `dvdgan train` starts it, follows it, and starts it again after a rollback.
 """
 
-import os
 import sys
 from pathlib import Path
 
 from dvdgan.config.schema import RunSettings
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError, UserError
+from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.lifeline import die_with_parent
 from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder
+from dvdgan.storage.store import open_store
 from dvdgan.training.loop import Job, NonFiniteError, train
 from dvdgan.training.runtime import Runtime
 
@@ -23,9 +24,15 @@ def main() -> int:
     settings = RunSettings.model_validate_json(run.settings.read_text(encoding="utf-8"))
     clip = settings.clip
     try:
+        environment = RunEnvironment.from_environment()
         runtime = Runtime.start()
         dataset = ClipDataset(
-            Path(settings.shards), "train", clip.resolution, clip.frames, clip.stride
+            Path(settings.shards),
+            "train",
+            clip.resolution,
+            clip.frames,
+            clip.stride,
+            open_store(environment.shards) if environment.shards else None,
         )
         parts = runtime.world * settings.train.accumulation
         if settings.train.batch_size % parts:
@@ -35,7 +42,6 @@ def main() -> int:
                 where="params.yaml and DVDGAN_LAUNCHER",
                 todo=f"set train.batch_size to a multiple of {parts}",
             )
-        workers = int(os.environ.get("DVDGAN_LOADER_WORKERS", "0"))
         train(
             Job(
                 run,
@@ -45,7 +51,7 @@ def main() -> int:
                 settings.train,
                 dataset,
                 runtime,
-                workers,
+                environment,
             )
         )
     except InterruptedRunError as stopped:

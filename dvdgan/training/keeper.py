@@ -3,18 +3,20 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dvdgan.data.dataset import ClipDataset
 from dvdgan.errors import InterruptedRunError
 from dvdgan.guard.run_folder import RunFolder, step_name
+from dvdgan.storage.local import write_bytes
 from dvdgan.training.checkpoint import Snapshot
 from dvdgan.training.preview import SampleSheet
 from dvdgan.training.runtime import Runtime
+from dvdgan.training.spectrum import largest_singular_values
 from dvdgan.training.state import TrainState
 from dvdgan.training.stopping import StopRequest
+from dvdgan.training.telemetry import Telemetry
 from dvdgan.training.writer import BackgroundWriter
 
 if TYPE_CHECKING:
-    from dvdgan.config.schema import Model, Train
+    from dvdgan.config.schema import Train
 
 POLL_SECONDS = 0.5
 
@@ -27,21 +29,16 @@ class Keeper:
     """
 
     def __init__(
-        self, run: RunFolder, train: "Train", fingerprint: str, runtime: Runtime, stop: StopRequest
+        self, run: RunFolder, train: "Train", fingerprint: str, runtime: Runtime, sheet: SampleSheet
     ) -> None:
         self._run, self._train, self._fingerprint = run, train, fingerprint
-        self._runtime, self._stop = runtime, stop
+        self._runtime, self._sheet = runtime, sheet
+        self._stop = StopRequest()
         self._writer = BackgroundWriter()
         self._snapshot = Snapshot()
-        self._sheet: SampleSheet | None = None
 
-    def plan_previews(self, dataset: ClipDataset, model: "Model") -> None:
-        """Fix what the sample sheets show."""
-        if self._runtime.is_main:
-            self._sheet = SampleSheet.plan(dataset, model, self._train.seed)
-
-    def keep(self, state: TrainState) -> bool:
-        """After every step: save what is due. Whether to stop, the state being saved.
+    def keep(self, state: TrainState, telemetry: Telemetry | None) -> bool:
+        """After every step: save what is due, show it. Whether to stop, the state being saved.
 
         Raises InterruptedRunError where a stop is asked for and the disk is full.
         """
@@ -51,7 +48,7 @@ class Keeper:
         if blocked:
             self._finish_writing()
         if last or state.step % self._train.preview_every == 0:
-            self._preview(state)
+            self._preview(state, telemetry)
         if last or stopping or state.step % self._train.checkpoint_every == 0:
             self._finish_writing()
             self._save(state)
@@ -63,10 +60,19 @@ class Keeper:
         """Wait for what is being written; a run that cannot go on is judged by it."""
         self._finish_writing()
 
-    def _preview(self, state: TrainState) -> None:
-        if self._sheet is not None:
-            path = self._run.samples / f"{step_name(state.step)}.png"
-            self._sheet.write(state.average, path)
+    def _preview(self, state: TrainState, telemetry: Telemetry | None) -> None:
+        if telemetry is None:  # not the main process
+            return
+        files = self._sheet.draw(state.average)
+        for suffix, content in files.items():
+            path = self._run.samples / f"{step_name(state.step)}{suffix}"
+            self._writer.submit(path.name, partial(write_bytes, path, content))
+        telemetry.show(state.step, files)
+        telemetry.record_spectra(
+            state.step,
+            generator=largest_singular_values(state.generator),
+            discriminators=largest_singular_values(state.discriminators),
+        )
 
     def _save(self, state: TrainState) -> None:
         if self._runtime.is_main:

@@ -13,18 +13,20 @@ from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import Share, training_batches
 from dvdgan.data.random_clips import RandomClips
 from dvdgan.errors import InterruptedRunError
+from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.models.latent import mixed_seed
 from dvdgan.storage.local import write_json
 from dvdgan.training.draws import Draws
 from dvdgan.training.keeper import Keeper
+from dvdgan.training.preview import SampleSheet
 from dvdgan.training.resume import resumed_state
 from dvdgan.training.round import Round
 from dvdgan.training.runtime import Runtime
 from dvdgan.training.state import TrainState
 from dvdgan.training.step import Figures
-from dvdgan.training.stopping import StopRequest
 from dvdgan.training.telemetry import Telemetry
+from dvdgan.training.trackers import Trackers
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model, Train
@@ -45,7 +47,7 @@ class Job:
     train: "Train"
     dataset: ClipDataset
     runtime: Runtime
-    loader_workers: int
+    environment: RunEnvironment
 
 
 def train(job: Job) -> None:
@@ -54,7 +56,8 @@ def train(job: Job) -> None:
     Raises InterruptedRunError after saving when a stop was requested, and NonFiniteError when a
     loss is not finite (the run folder's failure.json then says which).
     """
-    stop = StopRequest()
+    sheet = SampleSheet.plan(job.dataset, job.model, job.train.seed)
+    keeper = Keeper(job.run, job.train, job.fingerprint, job.runtime, sheet)
     state = _begin(job)
     draws = _draws(job)
     clips = _real_batches(job, draws.seed, state.step)
@@ -67,8 +70,6 @@ def train(job: Job) -> None:
         job.runtime.wrap(state.discriminators),
         draws,
     )
-    keeper = Keeper(job.run, job.train, job.fingerprint, job.runtime, stop)
-    keeper.plan_previews(job.dataset, job.model)
     with _telemetry(job, state.step) as telemetry:
         while state.step < job.train.steps:
             began = time.perf_counter()
@@ -82,7 +83,7 @@ def train(job: Job) -> None:
             if telemetry is not None:
                 seconds = time.perf_counter() - began
                 telemetry.record(state.step, values, job.train.batch_size, seconds, waited)
-            if keeper.keep(state) and state.step < job.train.steps:
+            if keeper.keep(state, telemetry) and state.step < job.train.steps:
                 raise InterruptedRunError(f"saved at step {state.step} of {job.train.steps}")
 
 
@@ -102,7 +103,13 @@ def _begin(job: Job) -> TrainState:
 def _telemetry(job: Job, finished_steps: int) -> AbstractContextManager[Telemetry | None]:
     if not job.runtime.is_main:
         return nullcontext()
-    return Telemetry(job.run.metrics, job.run.timing, finished_steps, job.train.steps)
+    run = job.run
+    trackers = Trackers.open(
+        job.environment.trackers, run.root / "trackers", run.root.name, finished_steps
+    )
+    return Telemetry(
+        run.metrics, run.timing, finished_steps, job.train.steps, run.spectra, trackers
+    )
 
 
 def _draws(job: Job) -> Draws:
@@ -119,7 +126,7 @@ def _draws(job: Job) -> Draws:
 
 def _real_batches(job: Job, seed: int, finished_steps: int) -> Iterator[tuple[Tensor, Tensor]]:
     clips = RandomClips(job.dataset, seed, job.train.augmentation, job.train.max_damaged_shards)
-    share = Share(job.runtime.rank, job.runtime.world, job.loader_workers)
+    share = Share(job.runtime.rank, job.runtime.world, job.environment.loader_workers)
     start = finished_steps * job.train.discriminator_steps
     return training_batches(clips, job.train.batch_size, start, share)
 

@@ -1,7 +1,7 @@
 """Trainers that start at once: a process that has imported everything forks one for each request.
 
-A line `trainer RUN_FOLDER`, `jumpy RUN_FOLDER`, `slow RUN_FOLDER` or `writer RUN_FOLDER` on stdin;
-the answers are the new process's pid and, when it has ended, its exit code (minus the signal).
+A line `KIND WORKERS RUN_FOLDER` on stdin: one of KINDS, how many processes load clips for it. The
+answers are the new process's pid and, when it has ended, its exit code (minus the signal).
 What it prints goes to RUN_FOLDER/output.log.
 """
 
@@ -67,12 +67,13 @@ KINDS = {
 }
 
 for line in sys.stdin:
-    kind, _, folder = line.strip().partition(" ")
+    kind, workers, folder = line.strip().split(" ", 2)
     pid = os.fork()
     if pid == 0:
         log = os.open(Path(folder) / "output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        os.environ["DVDGAN_LOADER_WORKERS"] = workers
         os._exit(KINDS[kind](RunFolder(Path(folder))))
     print(pid, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)

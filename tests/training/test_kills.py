@@ -31,10 +31,10 @@ class Nursery:
             text=True,
         )
 
-    def begin(self, kind: str, run: RunFolder) -> int:
-        """Fork a process; its pid."""
+    def begin(self, kind: str, run: RunFolder, workers: int = 0) -> int:
+        """Fork a process that has ``workers`` to load clips; its pid."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{kind} {run.root}\n")
+        self._process.stdin.write(f"{kind} {workers} {run.root}\n")
         self._process.stdin.flush()
         return int(self._answer())
 
@@ -99,11 +99,12 @@ def unbroken(new_run: NewRun, nursery: Nursery) -> RunFolder:
 def test_thirty_random_kills_change_no_bit(
     new_run: NewRun, nursery: Nursery, unbroken: RunFolder
 ) -> None:
+    """Nor does another number of loader workers each time."""
     run = new_run("killed", steps=STEPS, checkpoint_every=1, preview_every=10)
     rng = random.Random(0)
     for left in range(KILLS, 0, -1):
         before = finished(run)
-        pid = nursery.begin("trainer", run)
+        pid = nursery.begin("trainer", run, workers=rng.choice([0, 0, 1, 2]))
         # Two steps at most, so that the run is not over before the last kill.
         wanted = rng.choice([0, 1, 2]) if STEPS - before > left + 3 else 0
         await_steps(run, min(before, len(run.saved_steps())) + wanted)
