@@ -1,6 +1,7 @@
 """Clips -> batches: endless random ones for training, fixed ones for statistics."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -98,7 +99,7 @@ class _Numbers:
 
 def _named_deaths(loader: "DataLoader[Batch]") -> Iterator[Any]:
     try:
-        yield from loader
+        yield from _watched_while_waiting(loader)
     except RuntimeError as error:
         # torch watches its workers, and has nothing but this text for what it sees.
         if "DataLoader worker" not in str(error):
@@ -109,6 +110,20 @@ def _named_deaths(loader: "DataLoader[Batch]") -> Iterator[Any]:
             todo="look for the kernel's out-of-memory killer (dmesg), set fewer loader workers, "
             "and run the same command again: it goes on from the last checkpoint",
         ) from error
+
+
+def _watched_while_waiting(loader: "DataLoader[Batch]") -> Iterator[Any]:
+    """Iterate; a worker's death is noticed within seconds, and by whoever waits for its batch.
+
+    torch also has SIGCHLD raise, wherever the trainer then is, and again when the next worker ends:
+    in the middle of saving, or of answering the first error. That is undone.
+    """
+    before = signal.getsignal(signal.SIGCHLD)
+    batches = iter(loader)
+    # Signals are the main thread's; torch leaves them alone in others, too.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, before)
+    yield from batches
 
 
 def _unchanged(batch: Any) -> Any:
