@@ -33,6 +33,11 @@ class TrainerProcess:
         command = [*lifeline, *launcher, "dvdgan.training", str(run.root)]
         self._process = subprocess.Popen(command, start_new_session=True)
 
+    @property
+    def pid(self) -> int:
+        """Of the trainer, or of the launcher of several."""
+        return self._process.pid
+
     def poll(self) -> int | None:
         """The exit code, or None while it runs."""
         return self._process.poll()

@@ -99,7 +99,7 @@ def set_numbers(state: TrainState, rest: dict[str, Any]) -> None:
 
 
 def all_tensors(state: TrainState) -> Iterator[Tensor]:
-    """Every tensor a checkpoint holds, in an order of its own.
+    """Every tensor a checkpoint holds, in the same order on every process.
 
     Adam's are begun with zeros where it has made no step, as after one of zero gradients.
     """
@@ -107,11 +107,12 @@ def all_tensors(state: TrainState) -> Iterator[Tensor]:
         for parameter in network.parameters():
             values = optimizer.state[parameter]
             if not values:
-                values["step"] = torch.zeros((), dtype=torch.float32)
+                values["step"] = torch.zeros(())
                 values["exp_avg"] = torch.zeros_like(parameter)
                 values["exp_avg_sq"] = torch.zeros_like(parameter)
     for tensors in _tensors(state).values():
-        yield from tensors.values()
+        for name in sorted(tensors):  # a loaded optimiser lists its quantities in another order
+            yield tensors[name]
 
 
 def _networks(state: TrainState) -> dict[str, nn.Module]:

@@ -8,14 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import pytest
 from work_tree import environment, run
 
 Copy = Callable[[Path, str], Path]
 
 
-def start_until_training(tree: Path, steps: int = 3) -> "subprocess.Popen[str]":
-    """Start `dvc repro` in a session of its own and wait for a few steps of training."""
+def steps(tree: Path) -> int:
+    """Steps in the metrics of the one run."""
+    return sum(path.read_bytes().count(b"\n") for path in tree.glob(".runs/train/*/metrics.jsonl"))
+
+
+def start_until_training(tree: Path, least: int) -> "subprocess.Popen[str]":
+    """Start `dvc repro` in a session of its own and wait for ``least`` steps of training."""
     process = subprocess.Popen(
         ["dvc", "repro"],
         cwd=tree,
@@ -27,10 +31,7 @@ def start_until_training(tree: Path, steps: int = 3) -> "subprocess.Popen[str]":
     )
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
-        lines = [
-            path.read_text().count("\n") for path in tree.glob(".runs/train/*/metrics.jsonl")
-        ]
-        if lines and lines[0] >= steps:
+        if steps(tree) >= least:
             return process
         assert process.poll() is None, process.stdout and process.stdout.read()
         time.sleep(0.05)
@@ -47,25 +48,25 @@ def wait_until_quiet(tree: Path) -> None:
     raise AssertionError("something is still running")
 
 
-@pytest.mark.parametrize(
-    ("number", "whole_group"),
-    [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGKILL, False)],
-    ids=["ctrl-c", "kill -TERM dvc", "kill -9 dvc"],
-)
-def test_the_same_command_ends_where_an_unbroken_run_ends(
-    number: signal.Signals, whole_group: bool, untrained: Path, finished: Path, copied: Copy
+def test_stopped_three_times_the_same_command_ends_where_an_unbroken_run_ends(
+    untrained: Path, finished: Path, copied: Copy
 ) -> None:
+    """Ctrl-C at the terminal, kill -TERM and kill -9 of dvc alone."""
     tree = copied(untrained, "interrupted")
-    process = start_until_training(tree)
-    if whole_group:
-        os.killpg(process.pid, number)
-    else:
-        process.send_signal(number)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode != 0
-    wait_until_quiet(tree)
-    saved = sorted(path.name for path in tree.glob(".runs/train/*/checkpoints/step-*"))
-    assert saved, output
+    reached = 0
+    for number, stop in [
+        (signal.SIGINT, lambda process: os.killpg(process.pid, signal.SIGINT)),
+        (signal.SIGTERM, subprocess.Popen.terminate),
+        (signal.SIGKILL, subprocess.Popen.kill),
+    ]:
+        process = start_until_training(tree, reached + 2)
+        stop(process)
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode != 0, number
+        wait_until_quiet(tree)
+        saved = sorted(path.name for path in tree.glob(".runs/train/*/checkpoints/step-*"))
+        assert saved and steps(tree) > reached, output
+        reached = steps(tree)
     again = run(tree, "dvc", "repro")
     assert again.returncode == 0, again.stdout
     assert f"resumed from {saved[-1]}" in again.stdout

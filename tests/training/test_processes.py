@@ -6,19 +6,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
+from same_weights import assert_same_weights
 from tiny_run import CLIP, MODEL, TRAIN
 from torch import Tensor
 
 from dvdgan.errors import EXIT_USER_ERROR
 from dvdgan.guard.processes import TrainerProcess
 from dvdgan.guard.run_folder import RunFolder, damage
+from dvdgan.storage.local import read_json, write_json
 from dvdgan.training.state import initial_state
 
 NewRun = Callable[..., RunFolder]
-STEPS = 3
+SIZES = {"steps": 4, "batch_size": 6, "checkpoint_every": 1}
 KEEPING_RANK = Path(__file__).with_name("keeping_rank.py")
 TORCHRUN = f"{sys.executable} -m torch.distributed.run --standalone --nproc-per-node"
 ACCELERATE = f"{sys.executable} -m accelerate.commands.launch --multi_gpu --num_processes"
@@ -33,7 +36,10 @@ def launchers_may_listen(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip(f"a launcher cannot listen here: {error}")
 
 
-def run_with(run: RunFolder, launcher: str) -> int | None:
+def run_with(
+    run: RunFolder, launcher: str, watch: Callable[[TrainerProcess], None] = lambda _: None
+) -> int | None:
+    """Start trainers, ``watch`` them until they have ended; the launcher's exit code."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KEPT", str(run.root))
         patch.setenv("ACCELERATE_USE_CPU", "true")
@@ -42,7 +48,8 @@ def run_with(run: RunFolder, launcher: str) -> int | None:
         try:
             deadline = time.monotonic() + 240
             while trainer.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.05)
+                watch(trainer)
+                time.sleep(0.02)
             return trainer.poll()
         finally:
             trainer.stop(grace=5)
@@ -52,35 +59,62 @@ def kept(run: RunFolder, rank: int = 0) -> dict[str, Tensor]:
     return load_file(run.root / f"rank{rank}.safetensors")
 
 
-def test_two_and_three_processes_end_where_one_does(new_run: NewRun) -> None:
-    """Batch 6 on 1, 2 and 3 processes, from 12 videos in 2 shards: weights, averaged weights, batch
-    norm's statistics and power iterations, all to 1e-9 of each tensor's largest entry."""
-    launchers = [
-        f"{sys.executable} {KEEPING_RANK}",
-        f"{ACCELERATE} 2 --main_process_port 0 {KEEPING_RANK}",
-        f"{TORCHRUN} 3 {KEEPING_RANK}",
-    ]
-    runs = []
-    for processes, launcher in enumerate(launchers, 1):
-        run = new_run(f"of-{processes}", steps=STEPS, batch_size=6)
-        assert run_with(run, launcher) == 0
-        assert run.saved_steps() == [STEPS]
-        assert damage(run.checkpoint(STEPS)) is None
-        runs.append(run)
-    one = kept(runs[0])
+@pytest.fixture(scope="module")
+def one(new_run: NewRun) -> dict[str, Tensor]:
+    """What one process ends with that sees the whole batch."""
+    run = new_run("of-1", **SIZES)
+    assert run_with(run, f"{sys.executable} {KEEPING_RANK}") == 0
+    found = kept(run)
     begun = initial_state(CLIP, MODEL, TRAIN, 4, torch.device("cpu")).generator.state_dict()
-    assert any(not torch.equal(one[f"generator {name}"].float(), begun[name]) for name in begun)
-    for processes, run in enumerate(runs[1:], 2):
-        for rank in range(processes):
-            many = kept(run, rank)
-            assert many.keys() == one.keys()
-            for name, tensor in one.items():
-                if name.startswith("average ") and "running_" in name and rank > 0:
-                    continue  # of the sample sheets, which the first process alone makes
-                if name.startswith("average ") and name.endswith("num_batches_tracked"):
-                    continue
-                scale = tensor.abs().max().item() + 1e-12
-                torch.testing.assert_close(many[name], tensor, rtol=0, atol=1e-9 * scale, msg=name)
+    assert any(not torch.equal(found[f"generator {name}"].float(), begun[name]) for name in begun)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("processes", "launcher"),
+    [(2, f"{ACCELERATE} 2 --main_process_port 0"), (3, f"{TORCHRUN} 3")],
+    ids=["accelerate-2", "torchrun-3"],
+)
+def test_several_processes_end_where_one_does(
+    new_run: NewRun, one: dict[str, Tensor], processes: int, launcher: str
+) -> None:
+    """With 12 videos in 2 shards, so that there are fewer shards than processes."""
+    run = new_run(f"of-{processes}", **SIZES)
+    assert run_with(run, f"{launcher} {KEEPING_RANK}") == 0
+    assert run.saved_steps()[-1] == SIZES["steps"]
+    assert damage(run.checkpoint(SIZES["steps"])) is None
+    for rank in range(processes):
+        assert_same_weights(kept(run, rank), one, rank)
+
+
+def test_a_killed_process_brings_the_job_back_and_fewer_processes_go_on(
+    new_run: NewRun, one: dict[str, Tensor], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One of two ranks is killed: both are started again. The last step is one process's."""
+    run = new_run("rank-killed", **SIZES | {"steps": SIZES["steps"] - 1})
+    elastic = f"{TORCHRUN} 2 --max-restarts 3 --monitor-interval 0.2 {KEEPING_RANK}"
+    killed: list[int] = []
+
+    def kill_a_rank(trainer: TrainerProcess) -> None:
+        if not killed and run.saved_steps():
+            agent = psutil.Process(trainer.pid)
+            ranks = [each for each in agent.children() if str(KEEPING_RANK) in each.cmdline()]
+            ranks[-1].kill()
+            killed.append(ranks[-1].pid)
+
+    assert run_with(run, elastic, kill_a_rank) == 0
+    assert killed
+    assert "resumed from step-" in capfd.readouterr().out
+    for rank in range(2):
+        assert kept(run, rank).keys() == one.keys()
+
+    settings = read_json(run.settings)
+    settings["train"]["steps"] = SIZES["steps"]
+    write_json(run.settings, settings)
+    assert run_with(run, f"{sys.executable} {KEEPING_RANK}") == 0
+    told = capfd.readouterr().out
+    assert "now 1 processes instead of 2" in told and "bit for bit" in told
+    assert_same_weights(kept(run), one, 0)
 
 
 def test_a_batch_that_processes_and_parts_cannot_share_is_refused(
