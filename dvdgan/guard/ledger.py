@@ -23,7 +23,7 @@ class Course:
 def append(path: Path, event: Event) -> None:
     """Add one event as a JSON line and wait until it is on disk."""
     line = json.dumps(event, sort_keys=True, allow_nan=False)
-    whole = len(_whole_lines(path))
+    whole = len(whole_lines(path))
     with path.open("ab") as file:
         file.truncate(whole)  # else a line cut off by a crash would swallow this one
         file.write(f"{line}\n".encode())
@@ -33,7 +33,12 @@ def append(path: Path, event: Event) -> None:
 
 def read(path: Path) -> list[Event]:
     """All events, oldest first; a last line cut off by a crash is ignored (its event is redone)."""
-    return [json.loads(line) for line in _whole_lines(path).splitlines()]
+    return parse(whole_lines(path))
+
+
+def parse(lines: bytes) -> list[Event]:
+    """The events in whole lines. Raises ValueError where a line is no JSON."""
+    return [json.loads(line) for line in lines.splitlines()]
 
 
 def evaluations(events: list[Event]) -> list[Event]:
@@ -83,6 +88,7 @@ def describe(event: Event) -> str:
     return f"step {event['step']}: {measured}, {event['verdict']}{reasons}"
 
 
-def _whole_lines(path: Path) -> bytes:
+def whole_lines(path: Path) -> bytes:
+    """The bytes of a file of lines without a last line cut off; none where there is no file."""
     written = path.read_bytes() if path.exists() else b""
     return written[: written.rfind(b"\n") + 1]

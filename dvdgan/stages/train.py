@@ -17,6 +17,8 @@ from dvdgan.config import fingerprint
 from dvdgan.config.schema import RunSettings
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger
+from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.mirror import mirroring
 from dvdgan.guard.run_folder import RunFolder, step_of
 from dvdgan.guard.steps import PlainSteps
 from dvdgan.guard.supervisor import supervise
@@ -43,14 +45,17 @@ def run(config: "Config") -> None:
     """Bring the run of these params, this code and this data to its end, and write artifacts/train.
 
     Works in .runs/train/<fingerprint>, so that the same command goes on where it was interrupted,
-    and a changed parameter starts a run of its own.
+    and a changed parameter starts a run of its own. With DVDGAN_MIRROR the folder has a copy that
+    a run on another machine goes on from.
     Raises InterruptedRunError after a signal, UserError when no checkpoint is good.
     """
+    environment = RunEnvironment.from_environment()
     folder = prepare(config)
     lock = FileLock(folder.root / "lock")
     try:
         with lock.acquire(timeout=LOCK_SECONDS):
-            _supervise(folder, config)
+            with mirroring(folder, environment):
+                _supervise(folder, config)
             best = ledger.best_good(ledger.read(folder.ledger))
             assert best is not None  # supervise has raised otherwise
             _publish(folder, best)
