@@ -68,8 +68,9 @@ def train(params: Params = PARAMS) -> None:
     artifacts/train.
 
     Environment: DVDGAN_LAUNCHER="torchrun --nproc-per-node 8 -m" for many processes,
-    DVDGAN_LOADER_WORKERS=4 to load clips in processes of their own, PREFECT_API_URL to show every
-    step in Prefect.
+    DVDGAN_LOADER_WORKERS=4 to load clips in processes of their own,
+    DVDGAN_MIRROR=s3://BUCKET/PREFIX to keep a copy that a new machine goes on from,
+    PREFECT_API_URL to show every step in Prefect. docs/stages/train.md lists the rest.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import train as stage

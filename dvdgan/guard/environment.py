@@ -25,7 +25,7 @@ class RunEnvironment:
     mirror: str | None
     """URL of the store that is kept equal to the run folder; None: no mirror."""
     mirror_bytes_per_second: float | None
-    """The most the mirror may send; None: no limit."""
+    """The most the mirror may send or fetch; None: no limit."""
     keep_last: int
     """How many of the newest checkpoints are kept."""
     keep_every: int | None
