@@ -31,7 +31,7 @@ from dvdgan.models.generator import Generator, GeneratorInputs
 from dvdgan.models.spectral import bake
 from dvdgan.models.views import Views, draw_views
 from dvdgan.training.ema import update_average
-from dvdgan.training.step import discriminator_update, generator_update
+from dvdgan.training.step import discriminator_loss, frozen, generator_loss
 
 MATMUL_SIDE = {"cpu": 2048, "cuda": 8192}
 CLASSES, K, DISCRIMINATOR_STEPS = 600, 8, 2
@@ -134,18 +134,21 @@ class Round:
         with torch.no_grad():
             fake = self.generator(*self.inputs)
         labels = self.inputs.labels
-        discriminator_update(
-            self.discriminators, self.optimizers[1], (self.real, labels), (fake, labels), self.views
+        loss, _ = discriminator_loss(
+            self.discriminators, (self.real, labels), (fake, labels), self.views
         )
+        self._descend(self.optimizers[1], loss)
 
     def update_generator(self) -> None:
-        generator_update(
-            self.generator,
-            self.discriminators,
-            self.optimizers[0],
-            self.inputs,
-            self.views.rows(slice(len(self.real))),
-        )
+        views = self.views.rows(slice(len(self.real)))
+        with frozen(self.discriminators):
+            loss, _ = generator_loss(self.generator, self.discriminators, self.inputs, views)
+            self._descend(self.optimizers[0], loss)
+
+    def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
 
     def iterate(self) -> None:
         for _ in range(DISCRIMINATOR_STEPS):

@@ -25,13 +25,14 @@ class Burst:
 
 
 def interrupt_on_signals() -> None:
-    """Make SIGINT and SIGTERM raise InterruptedRunError where the main thread is: a trainer is
-    asked to save, workers are ended. A later second signal raises again, out of that waiting."""
+    """Make SIGINT, SIGTERM and SIGUSR1 (Slurm's warning) raise InterruptedRunError where the main
+    thread is: a trainer is asked to save, workers are ended. A later second signal raises again,
+    out of that waiting."""
     burst = Burst()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         if burst.begins():
             raise InterruptedRunError(f"{signal.Signals(number).name} received")
 
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, interrupt)

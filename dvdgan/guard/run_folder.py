@@ -71,6 +71,11 @@ class RunFolder:
         """Written by a trainer that met a non-finite number: {step, what}."""
         return self.root / "failure.json"
 
+    @property
+    def interrupted(self) -> Path:
+        """Written by a trainer that saved and left because it was asked to: {step}."""
+        return self.root / "interrupted.json"
+
     def checkpoint(self, step: int) -> Path:
         return self.checkpoints / step_name(step)
 

@@ -18,6 +18,7 @@ class PlainSteps:
     def launch(self, run: RunFolder) -> TrainerProcess:
         """Start the trainer; it resumes from the newest whole checkpoint."""
         run.failure.unlink(missing_ok=True)
+        run.interrupted.unlink(missing_ok=True)
         return TrainerProcess(run)
 
     def evaluate(self, run: RunFolder, step: int) -> EvaluationProcess:

@@ -154,9 +154,10 @@ def _prune(run: RunFolder) -> None:
 def _ending(run: RunFolder, code: int) -> Verdict | None:
     if code == 0:
         return None
-    if code == EXIT_INTERRUPTED:
+    # A launcher of many processes does not pass their exit code on: the run folder tells.
+    if code == EXIT_INTERRUPTED or run.interrupted.exists():
         raise InterruptedRunError("the trainer was stopped; its last checkpoint is saved")
-    if run.failure.exists():  # a launcher of many processes does not pass their exit code on
+    if run.failure.exists():
         failure = read_json(run.failure)
         return Verdict(COLLAPSED, [failure["what"]])
     raise UserError(

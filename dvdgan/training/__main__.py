@@ -12,7 +12,7 @@ from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.lifeline import die_with_parent
 from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder
-from dvdgan.storage.store import open_store
+from dvdgan.storage.store import StoreUnavailableError, open_store
 from dvdgan.training.loop import Job, NonFiniteError, train
 from dvdgan.training.runtime import Runtime
 
@@ -54,6 +54,9 @@ def main() -> int:
                 environment,
             )
         )
+    except StoreUnavailableError as gone:
+        print(f"train: {gone}; the same command goes on when it is back", file=sys.stderr)
+        return EXIT_INTERRUPTED
     except InterruptedRunError as stopped:
         print(f"train: {stopped}", file=sys.stderr)
         return EXIT_INTERRUPTED

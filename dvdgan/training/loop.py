@@ -84,6 +84,8 @@ def train(job: Job) -> None:
                 seconds = time.perf_counter() - began
                 telemetry.record(state.step, values, job.train.batch_size, seconds, waited)
             if keeper.keep(state, telemetry) and state.step < job.train.steps:
+                if job.runtime.is_main:
+                    write_json(job.run.interrupted, {"step": state.step})
                 raise InterruptedRunError(f"saved at step {state.step} of {job.train.steps}")
 
 

@@ -30,15 +30,16 @@ except InterruptedRunError:
 """
 
 
-def test_a_parents_death_told_several_times_is_one_request() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_parents_death_told_several_times_is_one_request(number: signal.Signals) -> None:
     process = subprocess.Popen([sys.executable, "-c", LISTENER], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "listening\n"
     for _ in range(3):
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         time.sleep(0.1)
     output, _ = process.communicate(timeout=30)
-    assert output == "SIGTERM received\nrequests: 1\n"
+    assert output == f"{number.name} received\nrequests: 1\n"
 
 
 def test_a_later_signal_is_a_second_request(monkeypatch: pytest.MonkeyPatch) -> None:

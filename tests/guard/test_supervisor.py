@@ -193,6 +193,13 @@ def test_a_broken_number_is_a_collapse_whatever_the_launcher_makes_of_it(
     assert back["reasons"] == ["spatial_loss not finite at step 25"]
 
 
+def test_a_launcher_s_own_exit_code_hides_no_interruption(run: RunFolder) -> None:
+    steps = ScriptedSteps([([10, 17], 1)], first(90.0), polls=lambda step: 9)
+    write_json(run.interrupted, {"step": 17})
+    with pytest.raises(InterruptedRunError):
+        supervisor.supervise(run, params(), steps)
+
+
 def test_an_interrupted_trainer_interrupts_the_run(run: RunFolder) -> None:
     steps = ScriptedSteps([([10, 17], EXIT_INTERRUPTED)], first(90.0), polls=lambda step: 9)
     with pytest.raises(InterruptedRunError):

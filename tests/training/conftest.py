@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_run import CLIP, MODEL, TRAIN
+from trainer_processes import Nursery
 
 from dvdgan.config import load_config, parse_config
 from dvdgan.config.schema import RunSettings
@@ -61,3 +62,10 @@ def new_run(
         return run
 
     return make
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    nursery = Nursery()
+    yield nursery
+    nursery.close()

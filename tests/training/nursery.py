@@ -1,8 +1,8 @@
 """Trainers that start at once: a process that has imported everything forks one for each request.
 
-A line `KIND WORKERS RUN_FOLDER` on stdin: one of KINDS, how many processes load clips for it. The
-answers are the new process's pid and, when it has ended, its exit code (minus the signal).
-What it prints goes to RUN_FOLDER/output.log.
+A line `KIND WORKERS LOG RUN_FOLDER` on stdin: one of KINDS, how many processes load clips for it,
+where its lines go. The answers are the new process's pid and, when it has ended, its exit code
+(minus the signal).
 """
 
 import os
@@ -67,10 +67,10 @@ KINDS = {
 }
 
 for line in sys.stdin:
-    kind, workers, folder = line.strip().split(" ", 2)
+    kind, workers, log_file, folder = line.split()
     pid = os.fork()
     if pid == 0:
-        log = os.open(Path(folder) / "output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.environ["DVDGAN_LOADER_WORKERS"] = workers

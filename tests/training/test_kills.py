@@ -4,72 +4,17 @@ import contextlib
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
+from trainer_processes import Nursery, await_steps, finished
 
 from dvdgan.errors import EXIT_INTERRUPTED
 from dvdgan.guard.run_folder import RunFolder, damage, newest_whole
 
 NewRun = Callable[..., RunFolder]
 STEPS, KILLS, WRITER_KILLS = 40, 30, 100
-
-
-class Nursery:
-    """See nursery.py."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("nursery.py"))],
-            env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def begin(self, kind: str, run: RunFolder, workers: int = 0) -> int:
-        """Fork a process that has ``workers`` to load clips; its pid."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{kind} {workers} {run.root}\n")
-        self._process.stdin.flush()
-        return int(self._answer())
-
-    def ended(self) -> int:
-        """Wait for it; its exit code."""
-        return int(self._answer())
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def _answer(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, "the nursery is gone"
-        return line
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    nursery = Nursery()
-    yield nursery
-    nursery.close()
-
-
-def finished(run: RunFolder) -> int:
-    """Steps in the metrics."""
-    return run.metrics.read_bytes().count(b"\n") if run.metrics.exists() else 0
-
-
-def await_steps(run: RunFolder, steps: int) -> None:
-    deadline = time.monotonic() + 60
-    while finished(run) < steps:
-        assert time.monotonic() < deadline, (run.root / "output.log").read_text()
-        time.sleep(0.002)
 
 
 def kill(pid: int) -> None:

@@ -1,0 +1,125 @@
+"""A disk that is full, and one that turns read-only, under a run: a small file system for each."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from trainer_processes import Nursery, await_steps, finished
+
+from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR
+from dvdgan.guard.run_folder import RunFolder, damage, newest_whole
+
+NewRun = Callable[..., RunFolder]
+SIZES = {"steps": 12, "checkpoint_every": 2, "preview_every": 6}
+
+
+@pytest.fixture
+def mounted() -> Iterator[Callable[[Path], None]]:
+    """Mount a file system of 64 MB on a folder, until the end of the test."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a file system needs root")
+    folders: list[Path] = []
+
+    def mount(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        words = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+        done = subprocess.run(words, capture_output=True, text=True)
+        if done.returncode != 0:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        folders.append(folder)
+
+    yield mount
+    for folder in folders:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def small_disk(new_run: NewRun, mounted: Callable[[Path], None]) -> RunFolder:
+    """A run whose folder is a small file system."""
+    run = new_run("disk", **SIZES)
+    settings = run.settings.read_bytes()
+    mounted(run.root)
+    run.settings.write_bytes(settings)
+    return run
+
+
+def fill(run: RunFolder) -> Path:
+    """A file that takes all the room there is."""
+    path = run.root / "somebody-elses.bin"
+    with path.open("wb", buffering=0) as file:
+        size = 1 << 20
+        while size:
+            try:
+                file.write(b"x" * size)
+            except OSError:
+                size //= 2
+    return path
+
+
+def await_pause(log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while "paused, cannot write" not in (log.read_text() if log.exists() else ""):
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.01)
+
+
+def test_a_full_disk_pauses_the_run_and_room_lets_it_go_on(
+    small_disk: RunFolder, new_run: NewRun, nursery: Nursery, tmp_path: Path
+) -> None:
+    undisturbed = new_run("undisturbed", **SIZES)
+    nursery.begin("trainer", undisturbed)
+    assert nursery.ended() == 0
+    run, log = small_disk, tmp_path / "output.log"
+    nursery.begin("trainer", run, log=log)
+    await_steps(run, 3, log)
+    whole = run.saved_steps()
+    filling = fill(run)
+    await_pause(log)
+    time.sleep(0.5)
+    before = finished(run)
+    time.sleep(1)
+    assert finished(run) == before < SIZES["steps"]
+    assert list(run.checkpoints.glob(".*.tmp")) == []
+    assert run.saved_steps()[: len(whole)] == whole
+    assert newest_whole(run)[1] == []
+    filling.unlink()
+    assert nursery.ended() == 0, log.read_text()
+    assert "is written, going on" in log.read_text()
+    assert run.metrics.read_bytes() == undisturbed.metrics.read_bytes()
+    for path in undisturbed.checkpoint(SIZES["steps"]).iterdir():
+        same = run.checkpoint(SIZES["steps"]) / path.name
+        assert same.read_bytes() == path.read_bytes(), path.name
+
+
+def test_a_stop_while_the_disk_is_full_leaves_the_last_checkpoint(
+    small_disk: RunFolder, nursery: Nursery, tmp_path: Path
+) -> None:
+    run, log = small_disk, tmp_path / "output.log"
+    pid = nursery.begin("trainer", run, log=log)
+    await_steps(run, 3, log)
+    fill(run)
+    await_pause(log)
+    os.kill(pid, 15)
+    assert nursery.ended() == EXIT_INTERRUPTED
+    assert "stopped while the disk is full; the last checkpoint is whole" in log.read_text()
+    assert damage(run.checkpoint(run.saved_steps()[-1])) is None
+
+
+def test_a_disk_that_turns_read_only_ends_the_run_with_what_to_do(
+    new_run: NewRun, mounted: Callable[[Path], None], nursery: Nursery, tmp_path: Path
+) -> None:
+    run, log = new_run("read-only", **SIZES), tmp_path / "output.log"
+    mounted(run.checkpoints)
+    nursery.begin("trainer", run, log=log)
+    await_steps(run, 3, log)
+    remount = ["mount", "-o", "remount,ro", str(run.checkpoints)]
+    while subprocess.run(remount, capture_output=True).returncode != 0:
+        time.sleep(0.005)  # busy: a checkpoint is being written
+    assert nursery.ended() == EXIT_USER_ERROR, log.read_text()
+    told = log.read_text()
+    assert "cannot be written: Read-only file system" in told and "to do: " in told
+    assert "Traceback" not in told
+    assert damage(run.checkpoint(run.saved_steps()[-1])) is None

@@ -1,0 +1,60 @@
+"""Trainers for tests: a nursery that starts them at once, and what they have reached."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from dvdgan.guard.run_folder import RunFolder
+
+
+class Nursery:
+    """See nursery.py."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("nursery.py"))],
+            env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def begin(self, kind: str, run: RunFolder, workers: int = 0, log: Path | None = None) -> int:
+        """Fork a process that has ``workers`` to load clips; its pid.
+
+        What it prints goes to ``log``, by default output.log in the run folder.
+        """
+        assert self._process.stdin is not None
+        log = log or run.root / "output.log"
+        self._process.stdin.write(f"{kind} {workers} {log} {run.root}\n")
+        self._process.stdin.flush()
+        return int(self._answer())
+
+    def ended(self) -> int:
+        """Wait for it; its exit code."""
+        return int(self._answer())
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, "the nursery is gone"
+        return line
+
+
+def finished(run: RunFolder) -> int:
+    """Steps in the metrics."""
+    return run.metrics.read_bytes().count(b"\n") if run.metrics.exists() else 0
+
+
+def await_steps(run: RunFolder, steps: int, log: Path | None = None) -> None:
+    """Wait until ``steps`` are in the metrics."""
+    deadline = time.monotonic() + 60
+    while finished(run) < steps:
+        assert time.monotonic() < deadline, (log or run.root / "output.log").read_text()
+        time.sleep(0.002)
