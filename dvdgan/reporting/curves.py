@@ -38,20 +38,35 @@ STYLE: dict[Any, Any] = {
 
 Line = tuple[Sequence[float], Sequence[float]]
 
+# Numbers of the telemetry that share a chart, by the end of their key.
+TOGETHER = {
+    "_loss": "losses",
+    "_gradient_norm": "gradient norms",
+    "_learning_rate": "learning rates",
+    "_loss_scale": "loss scales",
+    "non_finite_gradients": "left out or not finite",
+    "skipped_updates": "left out or not finite",
+}
+# Settings and alarms: of no interest as long as none of them moves.
+ONLY_IF_MOVING = {"learning rates", "loss scales", "left out or not finite"}
+
 
 def training_curves(telemetry: list[Record]) -> dict[str, Markup]:
     """A chart for each group of numbers in the training telemetry, by title.
 
-    Losses share one chart; other keys go by the part before their first underscore, so that
-    spatial_real and spatial_fake meet.
+    Losses share one chart, gradient norms another; other keys go by the part before their first
+    underscore, so that spatial_real and spatial_fake meet.
     """
     groups: dict[str, dict[str, Line]] = {}
     for key in sorted({key for record in telemetry for key in record} - {"step"}):
         line = series(telemetry, key)
         if line[0]:
-            title = "losses" if key.endswith("loss") else key.partition("_")[0]
-            groups.setdefault(title, {})[key] = line
-    return {title: chart(title, lines) for title, lines in groups.items()}
+            groups.setdefault(_chart_of(key), {})[key] = line
+    return {
+        title: chart(title, lines)
+        for title, lines in groups.items()
+        if title not in ONLY_IF_MOVING or any(len(set(values)) > 1 for _, values in lines.values())
+    }
 
 
 def metric_curves(ledger: list[Record]) -> dict[str, Markup]:
@@ -99,3 +114,8 @@ def chart(title: str, lines: dict[str, Line], marker: str = "") -> Markup:
     element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
     # The size in points would overrule the page; the viewBox keeps the shape.
     return Markup(re.sub(r'(<svg [^>]*?)width="[^"]*" height="[^"]*"', r"\1", element, count=1))
+
+
+def _chart_of(key: str) -> str:
+    ends = (title for ending, title in TOGETHER.items() if key.endswith(ending))
+    return next(ends, key.partition("_")[0])

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,6 @@ from dvdgan.data.random_clips import ConditioningFrames
 from dvdgan.models.generator import Generator, GeneratorInputs
 from dvdgan.models.latent import mixed_seed
 from dvdgan.models.standing import recompute_statistics
-from dvdgan.storage.local import atomic_file
 from dvdgan.video.grid import film_strip, video_grid
 from dvdgan.video.image import encode_png
 
@@ -82,11 +80,6 @@ class SampleSheet:
         if find_spec("av") is not None:
             files[".mp4"] = self._video(clips, given)
         return files
-
-    def write(self, average: Generator, path: Path) -> None:
-        """Write the sheet's PNG to ``path``."""
-        with atomic_file(path) as aside:
-            aside.write_bytes(self.draw(average)[".png"])
 
     def _video(self, clips: NDArray[np.uint8], given: int) -> bytes:
         """``clips`` (ROWS, T, H, W, 3) in a grid, in prediction each above its truth."""

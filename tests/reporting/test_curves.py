@@ -13,6 +13,36 @@ def test_keys_meet_by_prefix_and_losses_share_a_chart():
     assert list(training_curves([record | {"note": "text"}])) == ["losses", "spatial"]
 
 
+STEP_FIGURES = {
+    "spatial_loss": 1.0,
+    "spatial_real": 0.5,
+    "spatial_fake": -0.5,
+    "temporal_loss": 1.0,
+    "temporal_real": 0.5,
+    "temporal_fake": -0.5,
+    "generator_loss": 0.1,
+    "generator_gradient_norm": 3.0,
+    "spatial_gradient_norm": 2.0,
+    "temporal_gradient_norm": 2.0,
+    "generator_learning_rate": 1e-4,
+    "discriminator_learning_rate": 4e-4,
+    "generator_loss_scale": 65536.0,
+    "discriminator_loss_scale": 65536.0,
+    "non_finite_gradients": 0.0,
+    "skipped_updates": 0.0,
+}
+ALWAYS = {"losses", "spatial", "temporal", "gradient norms"}
+
+
+def test_settings_and_alarms_have_a_chart_only_when_they_move():
+    steady = [{"step": step, **STEP_FIGURES} for step in range(4)]
+    assert set(training_curves(steady)) == ALWAYS
+    moved = {"step": 4, **STEP_FIGURES, "generator_learning_rate": 5e-5, "skipped_updates": 1.0}
+    charts = training_curves([*steady, moved])
+    assert set(charts) == ALWAYS | {"learning rates", "left out or not finite"}
+    assert "spatial_gradient_norm" in charts["gradient norms"]
+
+
 def test_values_that_are_no_numbers_are_left_out():
     records = [{"step": 1, "a": float("nan")}, {"step": 2, "a": 3}, {"step": 3}]
     assert series(records, "a") == ([2.0], [3.0])
