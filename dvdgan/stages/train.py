@@ -135,7 +135,7 @@ def _publish(folder: RunFolder, best: int) -> None:
     with atomic_directory(TRAIN) as aside:
         shutil.copytree(folder.checkpoint(best), aside / "checkpoint", copy_function=link_or_copy)
         (aside / "samples").mkdir()
-        for sheet in sorted(folder.samples.glob("step-*.png")):
+        for sheet in sorted(folder.samples.glob("step-*")):
             if step_of(sheet) <= judged:
                 link_or_copy(str(sheet), str(aside / "samples" / sheet.name))
         lines = folder.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
