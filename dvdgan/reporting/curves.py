@@ -65,7 +65,7 @@ def training_curves(telemetry: list[Record]) -> dict[str, Markup]:
     return {
         title: chart(title, lines)
         for title, lines in groups.items()
-        if title not in ONLY_IF_MOVING or any(len(set(values)) > 1 for _, values in lines.values())
+        if title not in ONLY_IF_MOVING or any(_moves(values) for _, values in lines.values())
     }
 
 
@@ -119,3 +119,7 @@ def chart(title: str, lines: dict[str, Line], marker: str = "") -> Markup:
 def _chart_of(key: str) -> str:
     ends = (title for ending, title in TOGETHER.items() if key.endswith(ending))
     return next(ends, key.partition("_")[0])
+
+
+def _moves(values: Sequence[float]) -> bool:
+    return not math.isclose(min(values), max(values), rel_tol=1e-6)
