@@ -3,7 +3,8 @@
     python benchmarks/telemetry_overhead.py
 
 The step is the demo's, on made-up clips; the numbers of every step are its gradient norms and
-counts, one exchange of them, and the lines written. The singular values are also taken of the
+counts, one exchange of them, and the lines written. A tracker works beside training, so that of it
+the processor's time is told, of all threads together. The singular values are also taken of the
 paper's 64 x 64, 12-frame networks. One thread, medians, all in one run.
 """
 
@@ -13,17 +14,22 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
 
 from dvdgan.config import Config, load_config
+from dvdgan.models.generator import GeneratorInputs
 from dvdgan.training.draws import Draws
+from dvdgan.training.preview import ROWS, STANDING_BATCHES, SampleSheet
 from dvdgan.training.round import Round
 from dvdgan.training.spectrum import largest_singular_values
 from dvdgan.training.state import TrainState, initial_state
 from dvdgan.training.telemetry import Telemetry
+from dvdgan.training.trackers import KNOWN
 
 PRESETS = Path(__file__).resolve().parents[1] / "presets"
 CPU = torch.device("cpu")
@@ -40,8 +46,9 @@ def median_ms(work: Callable[[], object], repeats: int) -> float:
 
 
 def begun(config: Config, classes: int) -> TrainState:
-    """The state before step 1."""
-    return initial_state(config.clip, config.model, config.train, classes, CPU)
+    """The state before step 1, but not orthogonal: that would take minutes."""
+    with patch("torch.nn.init.orthogonal_", torch.nn.init.normal_):
+        return initial_state(config.clip, config.model, config.train, classes, CPU)
 
 
 def noise(config: Config) -> Iterator[tuple[Tensor, Tensor]]:
@@ -50,6 +57,28 @@ def noise(config: Config) -> Iterator[tuple[Tensor, Tensor]]:
     while True:
         pixels = torch.randint(256, shape, dtype=torch.uint8)
         yield pixels, torch.zeros(config.train.batch_size, dtype=torch.int64)
+
+
+def sheet_of(config: Config, classes: int) -> SampleSheet:
+    """A sheet of random latents, with as many clips as in a run."""
+
+    def inputs(count: int) -> GeneratorInputs:
+        return GeneratorInputs(
+            torch.randn(count, config.model.latent_dim), torch.arange(count) % classes
+        )
+
+    standing = [inputs(2 * ROWS) for _ in range(STANDING_BATCHES)]
+    return SampleSheet(inputs(ROWS), standing, None, 12.5)
+
+
+def tracker_ms(name: str, values: dict[str, float], folder: Path, steps: int) -> float:
+    """Milliseconds of the processor's time that a step costs in a tracker, its start apart."""
+    tracker = KNOWN[name][0](folder, "benchmark", 0)
+    began = time.process_time()
+    for step in range(1, steps + 1):
+        tracker.scalars(step, values)
+    tracker.close()
+    return 1e3 * (time.process_time() - began) / steps
 
 
 def main() -> None:
@@ -93,6 +122,14 @@ def main() -> None:
             "numbers and lines": median_ms(tell, 10 * arguments.repeats),
         }
 
+    told = {f"training/{name}": value.item() for name, value in figures.items()}
+    trackers = {
+        name: tracker_ms(name, told, folder / name, 20 * arguments.repeats)
+        for name in ("dvclive", "tensorboard")
+        if find_spec(name) is not None
+    }
+    sheet = sheet_of(demo, 4)
+
     def spectra(of: TrainState) -> None:
         largest_singular_values(of.generator)
         largest_singular_values(of.discriminators)
@@ -101,6 +138,8 @@ def main() -> None:
         "step_ms": step,
         "every_step_ms": every_step,
         "share_of_the_step": sum(every_step.values()) / step,
+        "trackers_processor_ms": trackers,
+        "sheet_and_video_ms": median_ms(lambda: sheet.draw(state.average), 3),
         "singular_values_ms": {"demo": median_ms(lambda: spectra(state), 3)},
     }
     if not arguments.quick:

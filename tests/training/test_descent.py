@@ -1,7 +1,5 @@
 """One update: what overflows in fp16 is left out and the loss scale follows; norms are told."""
 
-import math
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -88,4 +86,3 @@ def test_autocast_runs_products_in_the_precision_and_weights_are_divided_in_fp32
         assert torch.equal(layer.weight, exact)
     with autocast("fp32", CPU):
         assert layer(torch.ones(1, 6)).dtype == torch.float32
-    assert math.isfinite(float(exact.norm()))
