@@ -1,4 +1,4 @@
-"""Features and statistics of clips, by a network that is known by its weights."""
+"""What a feature network says of clips, and how their pixels behave: a row per clip."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
@@ -10,89 +10,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dvdgan.errors import UserError
-from dvdgan.evaluation.small_i3d import Activations, SmallI3D, scaled
+from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.progress import Progress
-from dvdgan.storage.local import (
-    atomic_directory,
-    atomic_file,
-    read_json,
-    sha256_of_file,
-    write_json,
-)
+from dvdgan.storage.local import atomic_file
 
 # Clips per forward. Fixed, so that features do not depend on how clips arrive.
 BATCH_SIZE = 16
-
-NETWORK = "small_i3d"
-WEIGHTS_FILE, CONFIG_FILE = "network.safetensors", "config.json"
-
-
-@dataclass(frozen=True)
-class FeatureNetwork:
-    """A feature network and its identity: which weights, which classes, how good it is."""
-
-    network: SmallI3D
-    classes: list[str]
-    width: int
-    weights_sha256: str
-    test_accuracy: float | None
-    """Share of test clips it classifies rightly; None when there was no test split."""
-
-    def __call__(self, clips: Tensor) -> Activations:
-        """Clips (B, T, 3, H, W) uint8 -> pooled (B, 8 x width) and logits (B, classes), float32.
-
-        The results come back on the CPU. Raises ValueError for anything but uint8 RGB clips.
-        """
-        if clips.dtype != torch.uint8 or clips.ndim != 5 or clips.shape[2] != 3:
-            raise ValueError(
-                "clips must be uint8 with shape (B, T, 3, H, W), but are "
-                f"{clips.dtype} with shape {tuple(clips.shape)}"
-            )
-        device = next(self.network.parameters()).device
-        with torch.inference_mode():
-            pooled, logits = self.network(scaled(clips.to(device)))
-        return Activations(pooled.cpu(), logits.cpu())
-
-    @classmethod
-    def load(cls, folder: Path, device: str = "cpu") -> Self:
-        """Read what save_feature_network wrote; UserError if it is missing or was altered."""
-        weights, config_file = folder / WEIGHTS_FILE, folder / CONFIG_FILE
-        if not (weights.is_file() and config_file.is_file()):
-            raise UserError(
-                "there is no feature network", where=str(folder), todo="run `dvdgan features` first"
-            )
-        config = read_json(config_file)
-        if sha256_of_file(weights) != config["sha256"]:
-            raise UserError(
-                f"{weights} is not the file that {config_file} describes",
-                where=f"expected sha256 {config['sha256']}",
-                todo="run `dvdgan features` again",
-            )
-        network = SmallI3D(len(config["classes"]), config["width"])
-        network.load_state_dict(load_file(weights))
-        return cls(
-            network=network.eval().to(device),
-            classes=config["classes"],
-            width=config["width"],
-            weights_sha256=config["sha256"],
-            test_accuracy=config["test_accuracy"],
-        )
-
-
-def save_feature_network(
-    folder: Path, network: SmallI3D, classes: list[str], width: int, test_accuracy: float | None
-) -> None:
-    """Write network.safetensors and config.json into ``folder``, whole or not at all."""
-    with atomic_directory(folder) as aside:
-        save_file(network.state_dict(), aside / WEIGHTS_FILE)
-        config = {
-            "network": NETWORK,
-            "classes": classes,
-            "width": width,
-            "sha256": sha256_of_file(aside / WEIGHTS_FILE),
-            "test_accuracy": test_accuracy,
-        }
-        write_json(aside / CONFIG_FILE, config)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.random_clips import ConditioningFrames
 from dvdgan.errors import UserError
 from dvdgan.evaluation.device import device
-from dvdgan.evaluation.features import ClipFeatures, FeatureNetwork, extract
+from dvdgan.evaluation.features import ClipFeatures, extract
+from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.protocols import MINIMUM_CLIPS, Measurement, measure
 from dvdgan.evaluation.reference import RealReference, load_mean_clip
 from dvdgan.export.bundle import Origin, Standing, trained_sampler, untrained_sampler

@@ -7,9 +7,9 @@ from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import reference_clips, training_batches
 from dvdgan.data.random_clips import RandomClips
 from dvdgan.errors import UserError
-from dvdgan.evaluation.classifier import accuracy, train_small_i3d
-from dvdgan.evaluation.features import save_feature_network
-from dvdgan.evaluation.small_i3d import SmallI3D
+from dvdgan.evaluation.networks.classifier import accuracy, train_small_i3d
+from dvdgan.evaluation.networks.feature_network import save_feature_network
+from dvdgan.evaluation.networks.small_i3d import SmallI3D
 from dvdgan.stages.artefacts import FEATURES, SHARDS
 from dvdgan.storage.local import read_json
 
@@ -32,7 +32,9 @@ def run(config: Config) -> None:
     batches = training_batches(RandomClips(train, section.seed), section.batch_size)
     train_small_i3d(batches, network, section.steps, section.learning_rate)
     right = _test_accuracy(config, network)
-    save_feature_network(FEATURES, network, train.classes, section.width, right)
+    save_feature_network(
+        FEATURES, section.network, network, train.classes, right, width=section.width
+    )
     told = "not tested" if right is None else f"right on {right:.1%} of the test videos"
     print(f"features: small_i3d tells {len(train.classes)} classes, {told} -> {FEATURES}")
 

@@ -6,7 +6,8 @@ from dvdgan.config import Config
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import reference_clips
 from dvdgan.evaluation.device import device
-from dvdgan.evaluation.features import NETWORK, FeatureNetwork, stream
+from dvdgan.evaluation.features import stream
+from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import Description, MeanClip, RealStatistics, save_description
 from dvdgan.stages.artefacts import FEATURES, REFERENCE, SHARDS
 from dvdgan.storage.local import atomic_directory, read_json
@@ -23,7 +24,7 @@ def run(config: Config) -> None:
             dataset = ClipDataset(SHARDS, split, clip.resolution, clip.frames, clip.stride)
             clips[split] = _measure(config, network, dataset, folder)
         description = Description(
-            network=NETWORK,
+            network=network.name,
             weights_sha256=network.weights_sha256,
             resolution=clip.resolution,
             frames=clip.frames,

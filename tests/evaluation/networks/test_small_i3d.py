@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from dvdgan.errors import UserError
-from dvdgan.evaluation.classifier import accuracy, train_small_i3d
-from dvdgan.evaluation.small_i3d import SmallI3D, scaled
+from dvdgan.evaluation.networks.classifier import accuracy, train_small_i3d
+from dvdgan.evaluation.networks.clip_network import centred
+from dvdgan.evaluation.networks.small_i3d import SmallI3D
 
 
 @pytest.mark.parametrize(("frames", "pixels"), [(2, 32), (3, 64), (16, 48), (5, 128)])
@@ -17,14 +18,14 @@ def test_any_length_from_two_frames_and_32_to_128_pixels(frames, pixels):
     assert found.logits.shape == (2, 5)
 
 
-def test_scaled_maps_black_and_white_to_minus_one_and_one():
+def test_centred_maps_black_and_white_to_minus_one_and_one():
     levels = torch.tensor([0, 255, 51], dtype=torch.uint8)
-    torch.testing.assert_close(scaled(levels), torch.tensor([-1.0, 1.0, -0.6]))
+    torch.testing.assert_close(centred(levels), torch.tensor([-1.0, 1.0, -0.6]))
 
 
 def test_every_weight_has_a_gradient():
     network = SmallI3D(classes=3, width=4)
-    network(torch.randn(4, 4, 3, 32, 32)).logits.square().sum().backward()
+    network(255 * torch.rand(4, 4, 3, 32, 32)).logits.square().sum().backward()
     assert all(weight.grad.abs().sum() > 0 for weight in network.parameters())
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dvdgan.errors import UserError
-from dvdgan.evaluation.small_i3d import SmallI3D, scaled
+from dvdgan.evaluation.networks.small_i3d import SmallI3D
 from dvdgan.progress import Progress
 
 Batch = tuple[Tensor, Tensor]
@@ -34,7 +34,7 @@ def train_small_i3d(
     network.train()
     with Progress("train feature network", steps, "steps") as progress:
         for clips, labels in islice(batches, steps):
-            loss = functional.cross_entropy(network(scaled(clips)).logits, labels)
+            loss = functional.cross_entropy(network(clips.float()).logits, labels)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -52,7 +52,7 @@ def accuracy(network: nn.Module, batches: Iterable[Batch], total: int) -> float:
     right = seen = 0
     with torch.inference_mode(), Progress("test feature network", total, "clips") as progress:
         for clips, labels in batches:
-            right += int((network(scaled(clips)).logits.argmax(1) == labels).sum())
+            right += int((network(clips.float()).logits.argmax(1) == labels).sum())
             seen += len(labels)
             progress.advance(len(labels))
     if not seen:
@@ -69,4 +69,4 @@ def _recalibrate(network: nn.Module, batches: Iterable[Batch]) -> None:
         norm.momentum = None  # a plain average over the batches that follow
     with torch.no_grad():
         for clips, _ in batches:
-            network(scaled(clips))
+            network(clips.float())

@@ -5,22 +5,10 @@ has I3D's shape (Carreira & Zisserman 2017): a 3-D stem, pooling first in space 
 Inception modules of four branches, a global average, linear logits.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
-
-class Activations(NamedTuple):
-    """What the network says of clips: pooled (B, 8 x width) and logits (B, classes)."""
-
-    pooled: Tensor
-    logits: Tensor
-
-
-def scaled(clips: Tensor) -> Tensor:
-    """Map uint8 clips 0..255 to float32 in [-1, 1], I3D's input range."""
-    return clips.to(torch.float32) / 127.5 - 1
+from dvdgan.evaluation.networks.clip_network import Activations, ClipNetwork, centred
 
 
 class ConvUnit(nn.Sequential):
@@ -56,12 +44,16 @@ class Inception(nn.Module):
         return torch.cat([branch(features) for branch in branches], dim=1)
 
 
-class SmallI3D(nn.Module):
-    """Clips (B, T >= 2, 3, H, W), float in [-1, 1], 32 to 128 px -> Activations.
+class SmallI3D(ClipNetwork):
+    """Clips (B, T >= 2, 3, H, W), float in 0..255, 32 to 128 px -> Activations.
 
     ``width`` is the number of channels of the stem, an even number; the pooled feature has eight
     times as many.
     """
+
+    value_range = "[-1, 1]"
+    size = None
+    fewest_frames = 2
 
     def __init__(self, classes: int, width: int) -> None:
         super().__init__()
@@ -76,5 +68,5 @@ class SmallI3D(nn.Module):
         self.head = nn.Linear(8 * width, classes)
 
     def forward(self, clips: Tensor) -> Activations:
-        pooled = self.body(clips.transpose(1, 2)).mean(dim=(2, 3, 4))
+        pooled = self.body(centred(clips).transpose(1, 2)).mean(dim=(2, 3, 4))
         return Activations(pooled, self.head(pooled))
