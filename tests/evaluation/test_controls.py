@@ -1,0 +1,58 @@
+"""Controls keep the frames and lose the motion."""
+
+import pytest
+import torch
+
+from dvdgan.evaluation.controls import backwards, frozen, shuffled
+
+
+def clips(count, frames, seed=0):
+    """Every pixel is another number, so that frames can be told apart."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, frames, 3, 4, 4), generator=generator, dtype=torch.uint8)
+
+
+def test_a_frozen_clip_is_its_middle_frame():
+    real = clips(2, 5)
+    for clip, still in zip(real, frozen(real), strict=True):
+        assert all(frame.equal(clip[2]) for frame in still)
+
+
+def test_a_shuffled_clip_has_its_own_frames_in_another_order():
+    real = clips(200, 3)
+    seen = set()
+    for clip, changed in zip(real, shuffled(real, seed=0), strict=True):
+        order = tuple(
+            next(place for place, frame in enumerate(clip) if frame.equal(other))
+            for other in changed
+        )
+        assert sorted(order) == [0, 1, 2]
+        seen.add(order)
+    assert len(seen) == 5  # all 3! but the true one
+
+
+def test_the_order_belongs_to_the_clip_not_to_its_batch():
+    real = clips(7, 6)
+    whole = shuffled(real, seed=4)
+    parts = torch.cat([shuffled(real[:3], 4), shuffled(real[3:], 4, first=3)])
+    assert whole.equal(parts)
+    assert not whole.equal(shuffled(real, seed=5))
+
+
+def test_backwards_is_the_reverse():
+    real = clips(2, 4)
+    assert backwards(real)[:, 0].equal(real[:, 3])
+    assert backwards(backwards(real)).equal(real)
+
+
+def test_one_frame_has_no_order():
+    with pytest.raises(ValueError, match="no order to lose"):
+        shuffled(clips(1, 1), seed=0)
+
+
+def test_nothing_is_changed_in_place():
+    real = clips(2, 4)
+    kept = real.clone()
+    for control in (frozen(real), shuffled(real, 0), backwards(real)):
+        control.zero_()
+        assert real.equal(kept)
