@@ -1,6 +1,8 @@
-"""Mean and covariance of features, in float64, from any number of batches."""
+"""Mean and covariance of features, in float64, from any number of batches and processes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Self
 
@@ -14,13 +16,23 @@ from dvdgan.storage.local import atomic_file
 
 @dataclass(frozen=True)
 class Moments:
-    """How many feature vectors there were, their mean and how they scatter about it."""
+    """How many feature vectors there were, their mean and how they scatter about it.
+
+    Rounding. Let K be the number of batches, M the largest |x|, s_i the standard deviation of
+    feature i and eps = 2.2e-16. However the vectors were cut into batches and in whatever order
+    the batches were merged, the mean is within (K + 2) eps M of the exact one and the covariance
+    ij within 4 (K + 2) eps (1 + M / min(s_i, s_j)) s_i s_j. That is the worst case; measured
+    errors stay below it with sqrt(K) for K.
+    """
 
     count: int
     mean: Tensor
     """(D,) float64."""
     scatter: Tensor
     """(D, D) float64: the sum over vectors of (x - mean)(x - mean)^T."""
+    rows: Tensor | None = None
+    """(count, D) float64: the vectors less the mean, kept while there are at most D of them. They
+    hold the scatter's root, which the scatter itself knows to half of the digits only."""
 
     @classmethod
     def of(cls, features: Tensor) -> Self:
@@ -28,7 +40,13 @@ class Moments:
         precise = features.to(torch.float64)
         mean = precise.mean(0)
         centred = precise - mean
-        return cls(len(features), mean, centred.T @ centred)
+        few = len(centred) <= centred.shape[1]
+        return cls(len(features), mean, centred.T @ centred, centred if few else None)
+
+    @classmethod
+    def merged(cls, parts: Iterable["Moments"]) -> "Moments":
+        """Moments of all parts together, at least one, such as those of several processes."""
+        return reduce(Moments.merge, parts)
 
     def merge(self, other: "Moments") -> "Moments":
         """Moments of both sets together (Chan, Golub & LeVeque 1983).
@@ -37,9 +55,12 @@ class Moments:
         """
         count = self.count + other.count
         gap = other.mean - self.mean
-        mean = self.mean + gap * (other.count / count)
+        shift = gap * (other.count / count)
         between = torch.outer(gap, gap) * (self.count * other.count / count)
-        return Moments(count, mean, self.scatter + other.scatter + between)
+        rows = None
+        if self.rows is not None and other.rows is not None and count <= len(gap):
+            rows = torch.cat([self.rows - shift, other.rows + (gap - shift)])
+        return Moments(count, self.mean + shift, self.scatter + other.scatter + between, rows)
 
     @property
     def covariance(self) -> Tensor:
@@ -52,12 +73,14 @@ class Moments:
 
 
 def save_moments(path: Path, moments: dict[str, Moments]) -> None:
-    """Write named moments into one safetensors file: NAME.count, NAME.mean, NAME.scatter."""
+    """Write named moments into one safetensors file: NAME.count, .mean, .scatter and any .rows."""
     tensors = {}
     for name, each in moments.items():
         tensors[f"{name}.count"] = torch.tensor(each.count)
         tensors[f"{name}.mean"] = each.mean
         tensors[f"{name}.scatter"] = each.scatter
+        if each.rows is not None:
+            tensors[f"{name}.rows"] = each.rows
     with atomic_file(path) as aside:
         save_file(tensors, aside)
 
@@ -72,7 +95,10 @@ def load_moments(path: Path) -> dict[str, Moments]:
     names = sorted({key.rpartition(".")[0] for key in tensors})
     return {
         name: Moments(
-            int(tensors[f"{name}.count"]), tensors[f"{name}.mean"], tensors[f"{name}.scatter"]
+            int(tensors[f"{name}.count"]),
+            tensors[f"{name}.mean"],
+            tensors[f"{name}.scatter"],
+            tensors.get(f"{name}.rows"),
         )
         for name in names
     }
