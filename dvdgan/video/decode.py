@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -63,10 +64,39 @@ def frames(path: Path) -> Iterator[Frame]:
     VideoError.
     """
     for frame in _decoded(path, max_pixels=None):
-        rgb = frame.reformat(
-            format="rgb24", dst_color_range=ColorRange.JPEG, interpolation=CONVERSION
-        )
-        yield np.ascontiguousarray(np.rot90(rgb.to_ndarray(), k=_quarter_turns(frame)))
+        yield _upright(frame)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Some frames of a video, (H, W, 3) uint8 RGB in [0, 255], turned upright."""
+
+    frames: list[Frame]
+    sample_aspect: float
+    """Shown width of a pixel over its height, after rotation."""
+
+
+def window(path: Path, start: int, count: int, stride: int) -> Window:
+    """Frames start, start + stride, ... as ``frames`` gives them; fewer where the file ends first.
+
+    Decodes no further than the last of them, and converts no others. Never seeks: headers and time
+    stamps lie. Raises VideoError.
+    """
+    stop = start + (count - 1) * stride + 1
+    with _opened(path) as container:
+        stream = _video_stream(container)
+        aspect = float(stream.sample_aspect_ratio or 1)
+        found: list[Frame] = []
+        for frame in islice(_frames_of(container, stream, None), start, stop, stride):
+            if not found and _quarter_turns(frame) % 2:
+                aspect = 1 / aspect
+            found.append(_upright(frame))
+    return Window(found, aspect)
+
+
+def frame_count(path: Path) -> int:
+    """How many frames a full decode, without colour conversion, gives. Raises VideoError."""
+    return sum(1 for _ in _decoded(path, max_pixels=None))
 
 
 def probe(path: Path, max_pixels: int | None = None) -> VideoFacts:
@@ -124,31 +154,36 @@ def _video_stream(container: "av.container.InputContainer") -> "av.VideoStream":
 
 def _decoded(path: Path, max_pixels: int | None) -> Iterator["av.VideoFrame"]:
     """Yield raw frames of one size; raises VideoError for anything a decoder complains about."""
-    count = 0
     with _opened(path) as container:
-        stream = _video_stream(container)
-        stream.thread_type = "NONE"
-        size = (stream.codec_context.width, stream.codec_context.height)
-        _check_pixels(size, max_pixels)
-        try:
-            for frame in container.decode(stream):
-                if count == 0:
-                    size = (frame.width, frame.height)
-                    _check_pixels(size, max_pixels)
-                elif (frame.width, frame.height) != size:
-                    raise VideoError(
-                        VideoProblem.SIZE_CHANGES,
-                        f"{size[0]} x {size[1]}, then {frame.width} x {frame.height} "
-                        f"from frame {count}",
-                    )
-                if frame.is_corrupt:
-                    raise VideoError(VideoProblem.DAMAGED, f"frame {count} is corrupt")
-                count += 1
-                yield frame
-        except av.FFmpegError as error:
-            raise VideoError(
-                VideoProblem.DAMAGED, f"decoding fails after {count} frames ({error.strerror})"
-            ) from error
+        yield from _frames_of(container, _video_stream(container), max_pixels)
+
+
+def _frames_of(
+    container: "av.container.InputContainer", stream: "av.VideoStream", max_pixels: int | None
+) -> Iterator["av.VideoFrame"]:
+    stream.thread_type = "NONE"
+    size = (stream.codec_context.width, stream.codec_context.height)
+    _check_pixels(size, max_pixels)
+    count = 0
+    try:
+        for frame in container.decode(stream):
+            if count == 0:
+                size = (frame.width, frame.height)
+                _check_pixels(size, max_pixels)
+            elif (frame.width, frame.height) != size:
+                raise VideoError(
+                    VideoProblem.SIZE_CHANGES,
+                    f"{size[0]} x {size[1]}, then {frame.width} x {frame.height} "
+                    f"from frame {count}",
+                )
+            if frame.is_corrupt:
+                raise VideoError(VideoProblem.DAMAGED, f"frame {count} is corrupt")
+            count += 1
+            yield frame
+    except av.FFmpegError as error:
+        raise VideoError(
+            VideoProblem.DAMAGED, f"decoding fails after {count} frames ({error.strerror})"
+        ) from error
 
 
 def _check_pixels(size: tuple[int, int], max_pixels: int | None) -> None:
@@ -157,6 +192,11 @@ def _check_pixels(size: tuple[int, int], max_pixels: int | None) -> None:
             VideoProblem.TOO_LARGE,
             f"{size[0]} x {size[1]} pixels; at most {max_pixels} pixels a frame are read",
         )
+
+
+def _upright(frame: "av.VideoFrame") -> Frame:
+    rgb = frame.reformat(format="rgb24", dst_color_range=ColorRange.JPEG, interpolation=CONVERSION)
+    return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), k=_quarter_turns(frame)))
 
 
 def _quarter_turns(frame: "av.VideoFrame") -> int:

@@ -1,0 +1,1 @@
+"""Sets of clips from anywhere, for the metrics: folders of videos, array files, shard sets."""

@@ -1,0 +1,72 @@
+"""What every source of clips is: a number of places, any range of which can be read alone."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from torch import Tensor
+
+# The label of a clip of which no class is known.
+NO_CLASS = -1
+
+WINDOWS = ("first", "centre", "random")
+
+
+class Clips(NamedTuple):
+    """What stands at some places of a source."""
+
+    clips: Tensor
+    """(N, T, 3, H, W) uint8 RGB in 0..255."""
+    labels: Tensor
+    """(N,) int64 into the source's classes; NO_CLASS where none is known."""
+    refused: list[str]
+    """Places that gave no clip, which and why: N plus their number is what was asked for."""
+
+
+class ClipSource(Protocol):
+    """Clips that can be read in any order, by any process, always the same ones."""
+
+    @property
+    def classes(self) -> list[str] | None:
+        """Names by label; None: labels are the feature network's own, or unknown."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Frames T, and height = width in pixels, of every clip."""
+
+    @property
+    def stride(self) -> int:
+        """Source frames from one frame of a clip to the next."""
+
+    def __len__(self) -> int:
+        """Places, refused ones included."""
+
+    def read(self, start: int, stop: int) -> Clips:
+        """The clips at places start..stop - 1. Raises UserError for what nobody may go on with."""
+
+    def fingerprint(self) -> str:
+        """Equal for sources that give equal clips; differs as soon as their data are changed."""
+
+
+@dataclass(frozen=True)
+class Windowing:
+    """Which frames of a longer video make its clip."""
+
+    frames: int
+    stride: int = 1
+    window: str = "first"
+    """One of WINDOWS; random is drawn for each video by its place, and is always the same."""
+
+    @property
+    def span(self) -> int:
+        """Consecutive source frames a clip covers."""
+        return (self.frames - 1) * self.stride + 1
+
+    def start(self, length: int, place: int) -> int:
+        """Where the clip of the video at ``place`` begins, of ``length`` >= span frames."""
+        starts = length - self.span + 1
+        if self.window == "centre":
+            return starts // 2
+        if self.window == "random":
+            return int(np.random.default_rng([0, place]).integers(starts))
+        return 0

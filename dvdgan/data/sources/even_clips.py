@@ -1,0 +1,45 @@
+"""Clips of a split for statistics: every video, at starts evenly spaced in time."""
+
+from typing import Any
+
+import torch
+
+from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.random_clips import to_tensors
+from dvdgan.data.sources.clip_source import Clips
+from dvdgan.storage.local import sha256_of_file
+
+
+class EvenClips:
+    """All videos in order, each at ``clips_per_video`` evenly spaced starts, centre crop.
+
+    Clip j of a video with n possible starts begins at floor((j + 1/2) n / clips_per_video), so that
+    very short videos repeat a start.
+    """
+
+    def __init__(self, dataset: ClipDataset, clips_per_video: int) -> None:
+        self._data, self._per_video = dataset, clips_per_video
+        self._margins = (dataset.shapes - dataset.resolution) // 2
+
+    def __len__(self) -> int:
+        return len(self._data) * self._per_video
+
+    def read(self, start: int, stop: int) -> Clips:
+        """Clips start..stop - 1. Raises DamagedShardError: statistics leave nothing out."""
+        rows = self._data.in_order(self._clip, range(start, min(stop, len(self))))
+        clips, labels = to_tensors(rows)
+        return Clips(clips, labels.to(torch.int64), [])
+
+    def fingerprint(self) -> str:
+        """Of index.json, which holds the sha256 of every shard, the split and the windows."""
+        data = self._data
+        index = sha256_of_file(data.folder / "index.json")
+        window = (data.resolution, data.frames, data.stride, self._per_video)
+        return f"{index} {data.split} {window}"
+
+    def _clip(self, number: int) -> Any:
+        video, part = divmod(number, self._per_video)
+        starts = int(self._data.lengths[video]) - self._data.span + 1
+        begin = (2 * part + 1) * starts // (2 * self._per_video)
+        clip = self._data.read(video, begin, *map(int, self._margins[video]))
+        return clip, int(self._data.labels[video])
