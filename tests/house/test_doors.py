@@ -18,6 +18,7 @@ DOORS = {
     "dvclive": "dvdgan/training/trackers.py",
     "evidently": "dvdgan/monitoring/",
     "filelock": "dvdgan/stages/train.py",
+    "google_crc32c": "dvdgan/evaluation/networks/tensorflow_checkpoint.py",
     "jinja2": "dvdgan/reporting/",
     "markupsafe": "dvdgan/reporting/",
     "matplotlib": "dvdgan/reporting/",

@@ -11,6 +11,7 @@ PIPELINE_ONLY = [
     "av",
     "dvc",
     "evidently",
+    "google_crc32c",
     "jinja2",
     "matplotlib",
     "pandas",
@@ -24,7 +25,7 @@ PIPELINE_ONLY = [
     "webdataset",
 ]
 
-LEAN_PACKAGES = ["dvdgan.models", "dvdgan.evaluation"]
+LEAN_PACKAGES = ["dvdgan.models", "dvdgan.evaluation", "dvdgan.evaluation.networks"]
 LEAN_MODULES = [
     *(
         f"dvdgan.training.{name}"

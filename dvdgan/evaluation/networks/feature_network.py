@@ -1,5 +1,6 @@
 """A feature network with its identity: which weights, which classes, how frames reach its size."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +11,24 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dvdgan.errors import UserError
+from dvdgan.evaluation.networks.c3d import C3D
+from dvdgan.evaluation.networks.catalogue import CATALOGUE
 from dvdgan.evaluation.networks.clip_network import Activations, ClipNetwork
+from dvdgan.evaluation.networks.i3d import I3D
 from dvdgan.evaluation.networks.resize import RULES, resize
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
+from dvdgan.evaluation.networks.torchscript_i3d import TorchScriptI3D
 from dvdgan.storage.local import atomic_directory, read_json, sha256_of_file, write_json
 
-WEIGHTS_FILE, CONFIG_FILE = "network.safetensors", "config.json"
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE, TORCHSCRIPT_FILE = "network.safetensors", "network.pt"
+TORCHSCRIPT = "i3d_torchscript"
 
 BUILD: dict[str, Callable[[dict[str, Any]], ClipNetwork]] = {
     "small_i3d": lambda config: SmallI3D(len(config["classes"]), config["width"]),
+    "i3d_k400": lambda config: I3D(len(config["classes"])),
+    "i3d_k600": lambda config: I3D(len(config["classes"])),
+    "c3d_ucf101": lambda config: C3D(len(config["classes"])),
 }
 
 
@@ -72,21 +82,29 @@ class FeatureNetwork:
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu", resize: str = "none") -> Self:
-        """Read what save_feature_network wrote; UserError if it is missing or was altered."""
-        weights, config_file = folder / WEIGHTS_FILE, folder / CONFIG_FILE
-        if not (weights.is_file() and config_file.is_file()):
-            raise UserError(
-                "there is no feature network", where=str(folder), todo="run `dvdgan features` first"
-            )
+        """Read what save_feature_network wrote, such as weights/i3d_k600 or artifacts/features.
+
+        Raises UserError when it is missing, and then says how to come by it, or was altered.
+        """
+        config_file = folder / CONFIG_FILE
+        if not config_file.is_file():
+            raise _missing(folder)
         config = read_json(config_file)
+        weights = folder / _weights_file(config["network"])
+        if not weights.is_file():
+            raise _missing(folder)
         if sha256_of_file(weights) != config["sha256"]:
             raise UserError(
                 f"{weights} is not the file that {config_file} describes",
                 where=f"expected sha256 {config['sha256']}",
                 todo="make it again",
             )
-        network = BUILD[config["network"]](config)
-        network.load_state_dict(load_file(weights))
+        network: ClipNetwork
+        if config["network"] == TORCHSCRIPT:
+            network = TorchScriptI3D.load(weights)
+        else:
+            network = BUILD[config["network"]](config)
+            network.load_state_dict(load_file(weights))
         return cls(
             name=config["network"],
             network=network.eval().to(device),
@@ -105,17 +123,33 @@ def save_feature_network(
     test_accuracy: float | None = None,
     **facts: Any,
 ) -> None:
-    """Write network.safetensors and config.json into ``folder``, whole or not at all.
+    """Write the weights and config.json into ``folder``, whole or not at all.
 
     ``facts`` join config.json: what BUILD needs, and where the weights are from.
     """
     with atomic_directory(folder) as aside:
-        save_file(network.state_dict(), aside / WEIGHTS_FILE)
+        weights = aside / _weights_file(name)
+        if isinstance(network, TorchScriptI3D):
+            shutil.copyfile(network.file, weights)
+        else:
+            save_file(network.state_dict(), weights)
         config = {
             **facts,
             "network": name,
             "classes": classes,
-            "sha256": sha256_of_file(aside / WEIGHTS_FILE),
+            "sha256": sha256_of_file(weights),
             "test_accuracy": test_accuracy,
         }
         write_json(aside / CONFIG_FILE, config)
+
+
+def _weights_file(name: str) -> str:
+    return TORCHSCRIPT_FILE if name == TORCHSCRIPT else WEIGHTS_FILE
+
+
+def _missing(folder: Path) -> UserError:
+    if folder.name in CATALOGUE:
+        return CATALOGUE[folder.name].missing(folder)
+    return UserError(
+        "there is no feature network", where=str(folder), todo="run `dvdgan features` first"
+    )
