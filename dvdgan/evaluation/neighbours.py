@@ -1,4 +1,4 @@
-"""Is it memorising? Nearest training clips of samples, and whether they are nearer than they may be.
+"""Is it memorising? Nearest training clips of samples, and whether they are nearer than chance.
 
 Paper B.2 finds samples of its UCF-101 model "highly correlated" with training clips by looking.
 """

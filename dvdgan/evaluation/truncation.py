@@ -1,4 +1,4 @@
-"""Fidelity against variety: FID and IS as the latents are drawn nearer to their mean (paper 4.4)."""
+"""Fidelity against variety: FID and IS as latents are drawn nearer to their mean (paper 4.4)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -35,6 +35,6 @@ def test_a_point_each_of_the_same_latents_drawn_together():
     assert abs(quarter / whole - 0.25) < 0.01 and abs(half / whole - 0.5) < 0.01
     assert bounded < half  # N(0, 1) cut off at 0.5 deviates by 0.28
     assert all(each.equal(labels) for _, each, _ in seen)
-    assert [told for *_, told in seen][0] == "truncated at 0.25"
+    assert seen[0][2] == "truncated at 0.25"
     gap = (seen[0][0].double() - 128) * 4 - (seen[2][0].double() - 128)
     assert gap.abs().max() <= 2.5  # rounding to levels, times 4
