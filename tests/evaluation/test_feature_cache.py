@@ -1,0 +1,153 @@
+"""The feature cache: equal bits for any number of processes, restarts, damage, refusals."""
+
+import signal
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import torch
+from caching_process import NoiseClips
+
+from dvdgan.errors import UserError
+from dvdgan.evaluation.feature_cache import PART, FeatureCache
+from dvdgan.evaluation.features import ClipFeatures, extract
+from dvdgan.evaluation.networks.feature_network import FeatureNetwork, save_feature_network
+from dvdgan.evaluation.networks.small_i3d import SmallI3D
+
+COUNT = 2 * PART + 37
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("features") / "network"
+    save_feature_network(path, "small_i3d", SmallI3D(7, 4).eval(), list("abcdefg"), width=4)
+    return path
+
+
+@pytest.fixture(scope="module")
+def network(folder):
+    return FeatureNetwork.load(folder)
+
+
+@pytest.fixture(scope="module")
+def expected(network):
+    """The features of all clips by `extract`, which knows no parts."""
+    clips, labels, _ = NoiseClips(COUNT).read(0, COUNT)
+    return extract(network, [(clips, labels)], COUNT, "whole")
+
+
+def same(found, expected):
+    return all(
+        torch.equal(getattr(found, field.name), getattr(expected, field.name))
+        for field in fields(ClipFeatures)
+    )
+
+
+def finished(network, root):
+    """The features as the first process then completes them, and the places it had to read."""
+    source = NoiseClips(COUNT)
+    features, refused = FeatureCache(network, source, root).complete("noise")
+    assert refused == []
+    return features, source.asked
+
+
+def processes(root, folder, world, *dies_at):
+    """Exit codes of ``world`` processes that share the work; the last dies at a place."""
+    words = [str(root), str(folder), str(COUNT), str(world), *map(str, dies_at)]
+    script = Path(__file__).with_name("caching_process.py")
+    done = subprocess.run(
+        [sys.executable, str(script), *words], capture_output=True, text=True, timeout=120
+    )
+    return [int(code) for code in done.stdout.split()]
+
+
+def test_one_process_gives_what_extract_gives(tmp_path, network, expected):
+    cache = FeatureCache(network, NoiseClips(COUNT), tmp_path)
+    cache.extract("noise")
+    assert same(cache.complete("noise")[0], expected)
+    assert same(ClipFeatures.join(list(cache.parts())), expected)
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_any_number_of_processes_gives_the_same_bits(tmp_path, folder, network, expected, world):
+    assert processes(tmp_path, folder, world) == [0] * world
+    features, asked = finished(network, tmp_path)
+    assert asked == []  # nothing was left to do
+    assert same(features, expected)
+
+
+def test_the_first_process_takes_over_what_a_dead_one_left(tmp_path, folder, network, expected):
+    assert processes(tmp_path, folder, 2, PART + 100) == [0, -signal.SIGKILL]
+    features, asked = finished(network, tmp_path)
+    assert sorted(asked) == list(range(PART, 2 * PART))
+    assert same(features, expected)
+
+
+def test_a_killed_process_loses_one_part_at_most(tmp_path, folder, network, expected):
+    assert processes(tmp_path, folder, 1, 2 * PART + 30) == [-signal.SIGKILL]
+    source = NoiseClips(COUNT)
+    cache = FeatureCache(network, source, tmp_path)
+    cache.extract("again")
+    assert source.asked == list(range(2 * PART, COUNT))
+    assert same(cache.complete("again")[0], expected)
+
+
+def test_a_damaged_part_is_found_and_made_again(tmp_path, network, expected, capsys):
+    FeatureCache(network, NoiseClips(COUNT), tmp_path).extract("once")
+    [folder] = tmp_path.iterdir()
+    first, second, _ = sorted(folder.glob("part-*"))
+    content = bytearray(first.read_bytes())
+    content[-5] ^= 1  # a wrong number
+    first.write_bytes(content)
+    second.write_bytes(second.read_bytes()[:1000])  # a cut file
+    source = NoiseClips(COUNT)
+    cache = FeatureCache(network, source, tmp_path)
+    cache.extract("again")
+    assert source.asked == list(range(2 * PART))
+    assert same(cache.complete("again")[0], expected)
+    assert capsys.readouterr().err.count("is damaged and will be made again") == 2
+
+
+def test_another_network_or_source_is_another_cache(tmp_path, network):
+    torch.manual_seed(1)
+    save_feature_network(tmp_path / "n", "small_i3d", SmallI3D(7, 4), list("abcdefg"), width=4)
+    other = FeatureNetwork.load(tmp_path / "n")
+    folders = {
+        FeatureCache(network, NoiseClips(3), tmp_path / "c").folder,
+        FeatureCache(other, NoiseClips(3), tmp_path / "c").folder,
+        FeatureCache(network, NoiseClips(4), tmp_path / "c").folder,
+        FeatureCache(
+            FeatureNetwork.load(tmp_path / "n", resize="bilinear"), NoiseClips(3), tmp_path / "c"
+        ).folder,
+    }
+    assert len(folders) == 4
+    assert FeatureCache(network, NoiseClips(3), tmp_path / "c").folder in folders
+
+
+def test_refusals_are_kept_and_limited(tmp_path, network):
+    source = NoiseClips(PART + 4, refusing=100)  # 0, 100, 200 in the first part
+    cache = FeatureCache(network, source, tmp_path, most_refused=3)
+    cache.extract("noise")
+    features, refused = FeatureCache(network, source, tmp_path, 3).complete("noise")
+    assert len(features) == PART + 1
+    assert refused == ["0: broken", "100: broken", "200: broken"]
+    assert features.labels.tolist() == [n % 7 for n in range(PART + 4) if n % 100]
+    # Another budget finds the same parts, and judges them anew.
+    with pytest.raises(UserError, match=r"3 of 260 videos give no clip so far; 2 may") as caught:
+        FeatureCache(network, source, tmp_path, 2).complete("noise")
+    assert "200: broken" in caught.value.where
+    stopped = NoiseClips(PART + 4, refusing=2)
+    with pytest.raises(UserError, match="8 of 260"):
+        FeatureCache(network, stopped, tmp_path / "other", 3).extract("noise")
+    assert len(stopped.asked) <= 32  # it read no further
+
+
+def test_parts_without_clips_are_parts_and_no_clips_at_all_an_error(tmp_path, network):
+    nothing = NoiseClips(20, refusing=1)
+    cache = FeatureCache(network, nothing, tmp_path, 20)
+    cache.extract("noise")
+    with pytest.raises(UserError, match="no clip to measure"):
+        cache.complete("noise")
