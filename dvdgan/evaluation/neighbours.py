@@ -11,9 +11,7 @@ import torch
 from torch import Tensor
 
 from dvdgan.errors import UserError
-
-# Vectors compared at a time: 512 x 4096 float64 distances take 16 MiB.
-QUERIES, BANK = 512, 4096
+from dvdgan.evaluation.distances import squared_distances
 
 # What the nearest of real test clips are called, and how far a rank sum may fall by chance.
 NEAR_QUANTILE = 0.05
@@ -39,9 +37,13 @@ def nearest(queries: Tensor, bank: Tensor, count: int = 1) -> Neighbours:
     """
     if len(bank) < count:
         raise ValueError(f"{len(bank)} vectors have no {count} nearest")
-    mean = bank.to(torch.float64).mean(0)
-    found = [_nearest(some.to(torch.float64), bank, mean, count) for some in queries.split(QUERIES)]
-    return Neighbours(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+    parts = []
+    for block, squares in squared_distances(queries, bank):
+        places = squares.topk(count, largest=False).indices.sort(1).values
+        gaps = queries[block, None].to(torch.float64) - bank[places].to(torch.float64)
+        distances, order = gaps.norm(dim=2).sort(dim=1, stable=True)
+        parts.append(Neighbours(distances, places.gather(1, order)))
+    return Neighbours(*map(torch.cat, zip(*parts, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -91,25 +93,3 @@ def copying(samples: Tensor, real: Tensor) -> Copying:
     z = (farther - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12)
     near = (found < torch.quantile(ordered, NEAR_QUANTILE)).double().mean()
     return Copying(n, m, 1 - farther / (n * m), z, float(near))
-
-
-def _nearest(queries: Tensor, bank: Tensor, mean: Tensor, count: int) -> Neighbours:
-    places = _nearest_rows(queries - mean, bank, mean, count).sort(1).values
-    gaps = queries[:, None] - bank[places].to(torch.float64)
-    distances, order = gaps.norm(dim=2).sort(dim=1, stable=True)
-    return Neighbours(distances, places.gather(1, order))
-
-
-def _nearest_rows(centred: Tensor, bank: Tensor, mean: Tensor, count: int) -> Tensor:
-    """The rows of ``bank`` nearest to each of ``centred`` + mean, in no order: (n, count)."""
-    best = torch.empty(len(centred), 0, dtype=torch.float64)
-    places = torch.empty(len(centred), 0, dtype=torch.int64)
-    for start in range(0, len(bank), BANK):
-        part = bank[start : start + BANK].to(torch.float64) - mean
-        # |q - b|^2 without |q|^2, which is the same along a row.
-        squared = part.square().sum(1) - 2 * centred @ part.T
-        rows = torch.arange(start, start + len(part)).expand(len(centred), -1)
-        best, places = torch.cat([best, squared], 1), torch.cat([places, rows], 1)
-        best, kept = best.topk(min(count, best.shape[1]), largest=False)
-        places = places.gather(1, kept)
-    return places

@@ -7,7 +7,7 @@ from scipy.spatial import KDTree
 from scipy.stats import mannwhitneyu
 
 from dvdgan.errors import UserError
-from dvdgan.evaluation import neighbours
+from dvdgan.evaluation import distances
 from dvdgan.evaluation.neighbours import copying, nearest
 
 
@@ -17,14 +17,14 @@ def normal(count, dimensions, seed):
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e4])
-def test_neighbours_are_those_of_a_search_tree(offset):
-    # More vectors than are compared at a time, in both directions.
-    queries = normal(neighbours.QUERIES + 9, 5, 0) + offset
-    bank = normal(neighbours.BANK + 17, 5, 1) + offset
+def test_neighbours_are_those_of_a_search_tree(offset, monkeypatch):
+    monkeypatch.setattr(distances, "BLOCK", 20_000)  # 13 blocks
+    queries = normal(250, 5, 0) + offset
+    bank = normal(1000, 5, 1) + offset
     found = nearest(queries, bank, 4)
-    distances, places = KDTree(bank.double().numpy()).query(queries.double().numpy(), 4)
+    expected, places = KDTree(bank.double().numpy()).query(queries.double().numpy(), 4)
     assert (found.places.numpy() == places).all()
-    assert np.allclose(found.distances.numpy(), distances, rtol=1e-12, atol=0)
+    assert np.allclose(found.distances.numpy(), expected, rtol=1e-12, atol=0)
 
 
 def test_a_copy_is_at_distance_0_however_large_features_are():
