@@ -82,7 +82,7 @@ def test_model_takes_the_classes_of_the_shards_or_those_it_is_told(
 
 
 @pytest.mark.parametrize(
-    "verb", [verb for verb in VERBS if verb not in ("convert", "sample", "synthetic")]
+    "verb", [verb for verb in VERBS if verb not in ("ablation", "convert", "sample", "synthetic")]
 )
 def test_without_params_every_verb_ends_with_2_and_words(
     run: Run, capsys: pytest.CaptureFixture[str], verb: str, tmp_path: Path

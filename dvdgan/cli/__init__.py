@@ -4,13 +4,13 @@ import os
 import sys
 
 # Their verbs are added to the application as they are imported, in this order.
-from dvdgan.cli import pipeline, around, weights  # isort: skip
+from dvdgan.cli import pipeline, around, compare, weights  # isort: skip
 from dvdgan.cli.options import app
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError, UserError
 from dvdgan.guard.interruption import interrupt_on_signals
 from dvdgan.guard.lifeline import die_with_parent
 
-__all__ = ["app", "around", "main", "pipeline", "weights"]
+__all__ = ["app", "around", "compare", "main", "pipeline", "weights"]
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib
@@ -97,9 +97,8 @@ def series(records: list[Record], key: str) -> Line:
 
 def chart(title: str, lines: dict[str, Line], marker: str = "") -> Markup:
     """One SVG element with a line for each name; equal input gives equal bytes."""
-    # Names inside the SVG are salted hashes; charts of one page must not share them.
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"dvdgan {title}"}):
-        figure = Figure(figsize=(4.2, 2.4), layout="constrained")
+
+    def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         for name, (steps, values) in lines.items():
             axes.plot(steps, values, label=name, linewidth=1.4, marker=marker, markersize=4)
@@ -107,6 +106,19 @@ def chart(title: str, lines: dict[str, Line], marker: str = "") -> Markup:
         axes.grid(alpha=0.15, color=INK)
         if len(lines) > 1:
             axes.legend(frameon=False)
+
+    return svg(title, draw)
+
+
+def svg(title: str, draw: Callable[[Figure], None], width: float = 4.2) -> Markup:
+    """The SVG element of what ``draw`` puts on a figure ``width`` inches wide.
+
+    Equal input gives equal bytes; the ink takes the colour of the text around it.
+    """
+    # Names inside the SVG are salted hashes; charts of one page must not share them.
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"dvdgan {title}"}):
+        figure = Figure(figsize=(width, 2.4), layout="constrained")
+        draw(figure)
         written = io.StringIO()
         figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
     drawing = written.getvalue()
