@@ -6,6 +6,9 @@ from typing import Annotated, Optional
 import typer
 
 from dvdgan.cli.options import PARAMS, Params, Workers, app
+from dvdgan.data.sources.choices import Layout, ValueRange, Window
+from dvdgan.errors import UserError
+from dvdgan.protocols import PROTOCOLS, ProtocolName
 
 
 @app.command()
@@ -100,14 +103,94 @@ def evaluate(
     ] = None,
     write: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="With --checkpoint: also write the metrics to this JSON file."),
+        typer.Option(help="With --checkpoint or --generated: write the metrics to this JSON file."),
     ] = None,
+    generated: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Measure these clips, whoever made them: folder of videos or array."),
+    ] = None,
+    real: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Against these: folder of videos, array, shard set, saved statistics."),
+    ] = None,
+    protocol: Annotated[
+        ProtocolName, typer.Option(help="How: it fixes network, layers and resize rule.")
+    ] = "self_trained",
+    network: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="Folder of the protocol's network.",
+            show_default="artifacts/features/NETWORK, else weights/NETWORK",
+        ),
+    ] = None,
+    frames: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=2, help="Frames of a clip.", show_default="as in the array or statistics"),
+    ] = None,
+    stride: Annotated[int, typer.Option(min=1, help="Frame step in real videos.")] = 1,
+    generated_stride: Annotated[
+        int, typer.Option(min=1, help="Frame step in generated videos.")
+    ] = 1,
+    given_frames: Annotated[
+        int, typer.Option(min=0, help="Real frames each generated clip begins with.")
+    ] = 0,
+    window: Annotated[
+        Window, typer.Option(help="Part of a longer video that is its clip.")
+    ] = "first",
+    resolution: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=8, help="Resize videos to it and crop.", show_default="their own, equal"),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Of a shard set, or of saved statistics.")] = "train",
+    layout: Annotated[
+        Optional[Layout],  # noqa: UP045
+        typer.Option(help="Axes of an array.", show_default="the one that has 3 channels"),
+    ] = None,
+    value_range: Annotated[
+        Optional[ValueRange],  # noqa: UP045
+        typer.Option("--range", help="Levels of an array of floats.", show_default="[-1, 1]"),
+    ] = None,
+    max_refused: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of videos that may be broken or too short.")
+    ] = 0.0,
 ) -> None:
     """Measure FID, FVD, IS and accuracy, beside their controls.
 
     Reads artifacts/model, features, reference. Writes artifacts/evaluate: metrics.json with the
     full protocol of every number, features of the generated clips.
+
+    With --generated and --real it measures any clips and needs no params.yaml. Nothing about them
+    is assumed: what is unclear is asked. Features are kept in .runs/features, and the same command
+    goes on from there; a launcher's processes share the work (docs/evaluate_any_model.md):
+
+    \b
+    dvdgan evaluate --generated samples.npy --real artifacts/reference
+    dvdgan evaluate --generated fakes/ --real videos/ --frames 16 --resolution 128
+    torchrun --nproc-per-node 8 -m dvdgan evaluate --generated fakes.pt --real artifacts/shards
     """
+    if generated is not None or real is not None:
+        from dvdgan import comparison
+        from dvdgan.data.sources.opening import Reading
+        from dvdgan.stages.artefacts import FEATURE_CACHE, FEATURES, WEIGHTS
+
+        if generated is None or real is None or checkpoint is not None:
+            raise UserError("give --generated and --real together, and no --checkpoint")
+        name = PROTOCOLS[protocol].network
+        if network is None:
+            network = FEATURES / name if (FEATURES / name).is_dir() else WEIGHTS / name
+        asked = comparison.Asked(
+            generated,
+            real,
+            protocol,
+            network,
+            Reading(frames, window, resolution, split, layout, value_range),
+            stride,
+            generated_stride,
+            given_frames,
+            max_refused,
+        )
+        comparison.run(asked, FEATURE_CACHE, write)
+        return
     from dvdgan.stages import evaluate as stage
 
     if checkpoint is not None:

@@ -2,22 +2,26 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dvdgan.data.sources.array_reading import read_arrays
+from dvdgan.data.sources.choices import Layout, ValueRange
 from dvdgan.data.sources.clip_source import NO_CLASS, Clips
 from dvdgan.errors import UserError
 from dvdgan.storage.local import sha256_of_file
 
-# Axes, in the order of the array, of N clips, T frames, C channels, H height, W width.
-LAYOUTS = ("NTHWC", "NTCHW", "NCTHW")
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
-# Lowest and highest level of float clips, by the name under which they are asked for.
-RANGES = {"[-1, 1]": (-1.0, 1.0), "[0, 1]": (0.0, 1.0), "[0, 255]": (0.0, 255.0)}
-SIGNED = "[-1, 1]"
+RANGES: dict[ValueRange, tuple[float, float]] = {
+    "[-1, 1]": (-1.0, 1.0),
+    "[0, 1]": (0.0, 1.0),
+    "[0, 255]": (0.0, 255.0),
+}
+SIGNED: ValueRange = "[-1, 1]"
 
 CHUNK_CLIPS = 64
 
@@ -35,7 +39,7 @@ class ArrayFile:
     stride = 1
 
     def __init__(
-        self, path: Path, layout: str | None = None, value_range: str | None = None
+        self, path: Path, layout: Layout | None = None, value_range: ValueRange | None = None
     ) -> None:
         self.path = path
         array, self._labels = read_arrays(path)
@@ -76,7 +80,7 @@ class ArrayFile:
         return f"{sha256_of_file(self.path)} {self._layout} {self._range}"
 
 
-def _layout_of(path: Path, array: Tensor) -> str:
+def _layout_of(path: Path, array: Tensor) -> Layout:
     shape = tuple(array.shape)
     fitting = [layout for layout in LAYOUTS if shape[layout.index("C")] == 3]
     if len(fitting) == 1:
@@ -91,7 +95,7 @@ def _layout_of(path: Path, array: Tensor) -> str:
     )
 
 
-def _checked_range(path: Path, array: Tensor, asked: str | None) -> str | None:
+def _checked_range(path: Path, array: Tensor, asked: ValueRange | None) -> ValueRange | None:
     """The range of float clips, asserted; None for uint8. Raises UserError."""
     if array.dtype == torch.uint8:
         if asked is not None:

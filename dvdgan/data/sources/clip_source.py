@@ -6,10 +6,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from torch import Tensor
 
+from dvdgan.data.sources.choices import Window
+
 # The label of a clip of which no class is known.
 NO_CLASS = -1
-
-WINDOWS = ("first", "centre", "random")
 
 
 class Clips(NamedTuple):
@@ -54,8 +54,7 @@ class Windowing:
 
     frames: int
     stride: int = 1
-    window: str = "first"
-    """One of WINDOWS; random is drawn for each video by its place, and is always the same."""
+    window: Window = "first"
 
     @property
     def span(self) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dvdgan.data.sources.array_file import ArrayFile
 from dvdgan.data.sources.array_reading import ENDINGS
+from dvdgan.data.sources.choices import Layout, ValueRange, Window
 from dvdgan.data.sources.clip_source import ClipSource, Windowing
 from dvdgan.data.sources.shard_set import ShardSet
 from dvdgan.data.sources.video_folder import VideoFolder
@@ -18,26 +19,23 @@ class Reading:
 
     frames: int | None = None
     """None: those of the clips in an array file, if one is opened."""
-    stride: int = 1
-    window: str = "first"
+    window: Window = "first"
     resolution: int | None = None
     """Folders: resize to it. None: a video's own size, which all must have."""
     split: str = "train"
-    layout: str | None = None
-    value_range: str | None = None
+    layout: Layout | None = None
+    value_range: ValueRange | None = None
 
 
-def open_sources(
-    paths: Sequence[Path], strides: Sequence[int], reading: Reading
-) -> list[ClipSource]:
-    """The clips at each of ``paths``, from frames ``strides`` apart (which replace the reading's).
+def open_sources(places: Sequence[tuple[Path, int]], reading: Reading) -> list[ClipSource]:
+    """The clips at each path, of frames so many apart, for each (path, stride) of ``places``.
 
     Array files are taken as they are, shard sets and folders of videos by the reading. Raises
     UserError where a path is none of these, or where it says less than ``reading`` must know.
     """
     arrays = {
         path: ArrayFile(path, reading.layout, reading.value_range)
-        for path in paths
+        for path, _ in places
         if path.suffix in ENDINGS and path.is_file()
     }
     frames = reading.frames or next((each.shape[0] for each in arrays.values()), None)
@@ -52,7 +50,7 @@ def open_sources(
             )
     return [
         arrays[path] if path in arrays else _folder(path, frames, stride, reading)
-        for path, stride in zip(paths, strides, strict=True)
+        for path, stride in places
     ]
 
 

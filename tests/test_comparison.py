@@ -1,0 +1,190 @@
+"""`dvdgan evaluate --generated --real`: the pipeline's own numbers for anybody's clips."""
+
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import dvdgan.cli
+from dvdgan.evaluation.features import extract
+from dvdgan.evaluation.full_measurement import measure_fully
+from dvdgan.evaluation.measurement import Drawn
+from dvdgan.evaluation.networks.feature_network import FeatureNetwork, save_feature_network
+from dvdgan.evaluation.networks.small_i3d import SmallI3D
+from dvdgan.evaluation.reference import (
+    Description,
+    RealReference,
+    RealStatistics,
+    save_description,
+)
+from dvdgan.export.sampler import Sampler
+from dvdgan.models.architecture import GeneratorArchitecture
+from dvdgan.models.generator import Generator
+from dvdgan.models.spectral import bake
+from dvdgan.storage.local import read_json
+from dvdgan.video.encode import encode_mp4
+
+PROJECT = Path(__file__).resolve().parents[1]
+CLASSES = ["bend", "jack", "wave"]
+T, SIZE, FAKES, REALS = 4, 32, 40, 48
+
+
+def squares(count, seed):
+    """Clips (count, T, 3, SIZE, SIZE) of a square that drifts, over noise."""
+    draws = np.random.default_rng(seed)
+    clips = draws.integers(0, 60, (count, T, 3, SIZE, SIZE))
+    for clip in clips:
+        top, left = draws.integers(0, SIZE - 12, 2)
+        level = draws.integers(100, 255, (3, 1, 1))
+        for time, frame in enumerate(clip):
+            frame[:, top : top + 8, left + time : left + time + 8] = level
+    return clips.astype(np.uint8)
+
+
+def sampler():
+    torch.manual_seed(3)
+    generator = Generator(
+        GeneratorArchitecture(
+            classes=3, resolution=SIZE, frames=T, channels=1, latent_dim=8, class_dim=6
+        )
+    ).eval()
+    bake(generator)
+    return Sampler(generator, CLASSES, 25)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A folder with a network, statistics of real clips, generated clips, and real videos."""
+    root = tmp_path_factory.mktemp("work")
+    torch.manual_seed(0)
+    folder = root / "artifacts" / "features" / "small_i3d"
+    save_feature_network(folder, "small_i3d", SmallI3D(3, 4).eval(), CLASSES, width=4)
+    network = FeatureNetwork.load(folder)
+    real = torch.from_numpy(squares(REALS, 0))
+    saved = root / "artifacts" / "reference" / "self_trained"
+    saved.mkdir(parents=True)
+    statistics = RealStatistics(REALS, REALS)
+    statistics.add(extract(network, [(real, torch.arange(REALS) % 3)], REALS, "real"))
+    statistics.save(saved, "train")
+    description = Description(
+        "self_trained", "small_i3d", network.weights_sha256, "[-1, 1]", "none", SIZE, T, 1, 1
+    )
+    save_description(saved, description, {"train": REALS})
+    labels = torch.arange(FAKES) % 3
+    fakes = sampler().sample(labels, seed=0)
+    np.save(root / "fakes.npy", fakes)
+    np.savez(root / "fakes.npz", clips=fakes, labels=labels)
+    (root / "real").mkdir()
+    for number, clip in enumerate(real):
+        mp4 = encode_mp4(np.ascontiguousarray(clip.permute(0, 2, 3, 1).numpy()), 25)
+        (root / "real" / f"{number:02d}.mp4").write_bytes(mp4)
+    return root
+
+
+def run(work, monkeypatch, *words):
+    """Run `dvdgan evaluate WORDS` in ``work``: exit code 0 or what was raised."""
+    monkeypatch.setattr(sys, "argv", ["dvdgan", "evaluate", *words, "--write", "metrics.json"])
+    with contextlib.chdir(work), pytest.raises(SystemExit) as ended:
+        dvdgan.cli.main()
+    return int(ended.value.code or 0)
+
+
+def stage_numbers(work):
+    """What the stage measures of the same clips, straight from the sampler."""
+    network = FeatureNetwork.load(work / "artifacts" / "features" / "small_i3d")
+    labels = torch.arange(FAKES) % 3
+    features = extract(network, sampler().stream(labels, 0), FAKES, "generated")
+    reference = RealReference.load(work / "artifacts" / "reference" / "self_trained", "train")
+    return measure_fully(features, reference, Drawn(seed=0), 32).to_json()
+
+
+def test_saved_samples_get_the_numbers_of_the_pipeline(work, monkeypatch, capsys):
+    expected = stage_numbers(work)
+    assert run(work, monkeypatch, "--generated=fakes.npz", "--real=artifacts/reference") == 0
+    measured = read_json(work / "metrics.json")["generated"]
+    assert {"FVD", "FID", "IS", "accuracy"} <= set(measured) == set(expected)
+    for name, each in measured.items():
+        assert each["value"] == pytest.approx(expected[name]["value"], rel=1e-9, abs=1e-9), name
+    printed = capsys.readouterr().out
+    assert all(each["name"] in printed for each in measured.values())
+    # Nothing says which classes the clips of a bare array were asked to show.
+    assert run(work, monkeypatch, "--generated=fakes.npy", "--real=artifacts/reference") == 0
+    unlabelled = read_json(work / "metrics.json")["generated"]
+    assert set(measured) - set(unlabelled) == {"accuracy"}
+    assert unlabelled["FVD"]["value"] == pytest.approx(expected["FVD"]["value"], rel=1e-9)
+
+
+def test_many_processes_write_one_result(work, monkeypatch, tmp_path):
+    words = ["--generated=fakes.npy", "--real=real", f"--frames={T}"]
+    assert run(work, monkeypatch, *words) == 0
+    alone = read_json(work / "metrics.json")["generated"]
+    for folder in (work / ".runs" / "features").iterdir():
+        for part in folder.iterdir():
+            part.unlink()
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", "-m"]
+    written = f"--write={tmp_path / 'together.json'}"
+    done = subprocess.run(
+        [sys.executable, *launcher, "dvdgan", "evaluate", *words, written],
+        cwd=work,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("FVD[") == 1
+    assert read_json(tmp_path / "together.json")["generated"] == alone
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--generated=fakes.npy"], "--generated and --real together"),
+        (["--generated=fakes.npy", "--real=nothing"], "nothing is no folder"),
+        (["--generated=few.npy", "--real=artifacts/reference"], "needs at least 32 generated"),
+        (["--generated=small.npy", "--real=artifacts/reference"], "16x16 pixels, the real ones 32"),
+        (["--generated=fakes.npy", "--real=artifacts/reference", "--frames=5"], "of 4 frames, not"),
+        (["--generated=fakes.npy", "--real=few.npy"], "8 clips are too few"),
+        (["--generated=labelled.npz", "--real=artifacts/reference"], "label 3 is none of"),
+        (
+            ["--generated=fakes.npy", "--real=artifacts/reference/self_trained", "--network=other"],
+            "the statistics are self_trained's, of small_i3d@",
+        ),
+        (["--generated=real", "--real=artifacts/reference", "--resolution=16"], "16x16 pixels"),
+        (
+            ["--generated=fakes.npy", "--real=artifacts/reference", "--protocol=unterthiner_fvd"],
+            "i3d_k400",
+        ),
+    ],
+)
+def test_sets_that_do_not_compare_are_refused_in_words(work, monkeypatch, capsys, words, what):
+    fakes = np.load(work / "fakes.npy")
+    np.save(work / "few.npy", fakes[:8])
+    np.save(work / "small.npy", fakes[..., :16, :16])
+    np.savez(work / "labelled.npz", clips=fakes, labels=np.full(FAKES, 3))
+    if "--network=other" in words:
+        save_feature_network(work / "other", "small_i3d", SmallI3D(3, 4), CLASSES, width=4)
+    assert run(work, monkeypatch, *words) == 2
+    assert what in capsys.readouterr().err
+
+
+def test_broken_videos_are_told_and_beyond_the_budget_stop(work, monkeypatch, capsys):
+    (work / "real" / "broken.mp4").write_bytes(b"no video")
+    words = ["--generated=fakes.npy", "--real=real", f"--frames={T}"]
+    try:
+        assert run(work, monkeypatch, *words) == 2
+        told = capsys.readouterr().err
+        assert "1 of 49 videos give no clip so far; 0 may" in told
+        assert "broken.mp4: not_a_video" in told
+        assert run(work, monkeypatch, *words, "--max-refused=0.03") == 0
+        assert "1 videos of real gave no clip" in capsys.readouterr().out
+        written = read_json(work / "metrics.json")
+        assert written["generated"]["FVD"]["protocol"]["real_clips"] == REALS
+        [line] = written["sources"]["refused"]["real"]
+        assert line.startswith("broken.mp4: not_a_video")
+    finally:
+        (work / "real" / "broken.mp4").unlink()
