@@ -4,9 +4,9 @@
 
 Every repetition draws new sets and makes the interval that dvdgan.evaluation.confidence gives the
 value. The truth is the mean of the value over many other draws or, for extrapolated values, the
-distance of the two Gaussians. Coverage should be 95%; with 400 repetitions it wavers by 1.1%. Beside
-it: the mean standard error over the true one, and, for Frechet distances, the coverage of the
-usual percentile bootstrap (`with replacement`).
+distance of the two Gaussians. Coverage should be 95%; over 400 repetitions it wavers by 1.1%.
+Beside it: the mean standard error over the true one. `with replacement` is the usual percentile
+bootstrap.
 """
 
 import argparse

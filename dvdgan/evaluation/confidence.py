@@ -58,7 +58,7 @@ def half_sampling(
 def interval(value: float, error: float, freedom: int, level: float = 0.95) -> Interval:
     """value +- t error, t Student's quantile of ``freedom`` degrees (Abramowitz & Stegun 26.7.5).
 
-    The expansion in 1 / freedom is right to 0.3% from 5 degrees on.
+    The expansion in 1 / freedom is right to 0.5% from 10 degrees on.
     """
     z = NormalDist().inv_cdf((1 + level) / 2)
     first = (z**3 + z) / (4 * freedom)

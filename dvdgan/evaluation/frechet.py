@@ -1,5 +1,7 @@
 """The Frechet distance between two Gaussians (Heusel et al. 2017; Dowson & Landau 1982)."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -71,4 +73,4 @@ def _factor(moments: Moments) -> Tensor:
 
 def _thin(moments: Moments) -> Tensor:
     assert moments.rows is not None
-    return moments.rows.T / (moments.count - 1) ** 0.5
+    return moments.rows.T / math.sqrt(moments.count - 1)

@@ -78,7 +78,8 @@ def _distances(x: Tensor, y: Tensor, columns: Tensor, columns_y: Tensor) -> Tens
 def _sums(x: Tensor, y: Tensor, columns: Tensor, columns_y: Tensor) -> Tensor:
     """(S,) sums of the kernel over all pairs of each subset."""
     total = torch.zeros(columns.shape[1], dtype=torch.float64)
-    for rows, chosen in zip(_blocks(x, len(y)), _blocks(columns, len(y)), strict=True):
+    step = max(1, BLOCK // len(y))
+    for rows, chosen in zip(x.split(step), columns.split(step), strict=True):
         kernel = (rows @ y.T / x.shape[1] + 1).pow_(3)
         total += (chosen * (kernel @ columns_y)).sum(0)
     return total
@@ -87,10 +88,6 @@ def _sums(x: Tensor, y: Tensor, columns: Tensor, columns_y: Tensor) -> Tensor:
 def _own(rows: Tensor) -> Tensor:
     """(N,) kernel of each row with itself."""
     return (rows.square().sum(1) / rows.shape[1] + 1) ** 3
-
-
-def _blocks(rows: Tensor, width: int) -> tuple[Tensor, ...]:
-    return rows.split(max(1, BLOCK // width))
 
 
 def _halves(count: int, splits: int, generator: torch.Generator) -> Tensor:
