@@ -35,11 +35,18 @@ def ablation(
     """
     from dvdgan.reporting.ablation import ablation as compared
     from dvdgan.reporting.ablation_runs import read_run
-    from dvdgan.reporting.ablation_table import csv_table, heading, markdown_table, text_table
+    from dvdgan.reporting.ablation_table import (
+        csv_table,
+        heading,
+        markdown_table,
+        measured_as,
+        text_table,
+    )
 
     found = compared([read_run(path) for path in runs], by)
     print(heading(found))
     print(text_table(found))
+    print(measured_as(found))
     if write is not None:
         from dvdgan.reporting.ablation_figure import ablation_figure
         from dvdgan.storage.local import write_bytes

@@ -31,6 +31,8 @@ class Run:
     """The metrics at each step; None: not finite."""
     protocols: dict[str, dict[str, Any]]
     """By metric, what must be equal to compare it; none where its ledger keeps none."""
+    names: dict[str, str]
+    """By metric, its full name, which says how it was measured."""
 
     def of(self, keys: Sequence[str]) -> tuple[Any, ...]:
         """The values of ``keys``; UserError, with the nearest known key, where one is unknown."""
@@ -77,6 +79,8 @@ class Ablation:
     keys: tuple[str, ...]
     metrics: list[str]
     """Those that every run has; FID and IS, the paper's, first."""
+    names: list[str]
+    """Their full names in the first run, whose seed they may tell."""
     steps: list[Step]
     """Those that every run has measured, ascending. The table is of the last one."""
     groups: list[Group]
@@ -108,7 +112,8 @@ def ablation(runs: Sequence[Run], keys: Sequence[str]) -> Ablation:
         )
         for values in order
     ]
-    return Ablation(tuple(keys), metrics, steps, groups)
+    names = [runs[0].names[metric] for metric in metrics]
+    return Ablation(tuple(keys), metrics, names, steps, groups)
 
 
 def _spreads(runs: list[Run], step: Step, metrics: list[str]) -> dict[str, Spread]:
@@ -133,7 +138,7 @@ def _check_settings(runs: Sequence[Run], keys: Sequence[str]) -> None:
             raise UserError(
                 "two runs have equal settings and seeds, and would count as two draws",
                 where=f"{seen[mark]}; {run.source}",
-                todo="name each run once",
+                todo="name each run once; runs of other code or data do not compare",
             )
         seen[mark] = run.source
         differences += [

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from dvdgan.config import load_config
+from dvdgan.config.schema import RunSettings
 from dvdgan.errors import UserError
 from dvdgan.guard import ledger
 from dvdgan.guard.run_folder import RunFolder
@@ -12,8 +13,6 @@ from dvdgan.reporting.scores import GENERATED
 from dvdgan.storage.local import read_json
 
 METRICS, PARAMS = "metrics.json", "params.yaml"
-# Of a run: no parameter of it, and what names it.
-OF_ITS_OWN = ("fingerprint",)
 
 
 def read_run(path: Path) -> Run:
@@ -39,38 +38,47 @@ def read_run(path: Path) -> Run:
 
 
 def _bundle(metrics: Path, params: Path) -> Run:
-    generated = _read(metrics).get(GENERATED)
-    if not generated:
-        raise UserError(f"{metrics} was not written by `dvdgan evaluate`", todo="name one that was")
-    return Run(
-        source=str(metrics),
-        settings=_flat(load_config(params).model_dump()),
-        values={None: {name: found["value"] for name, found in generated.items()}},
-        protocols={name: found["protocol"] for name, found in generated.items()},
-    )
+    if not params.is_file():
+        raise UserError(
+            f"{metrics} has no params.yaml: it cannot be told what was measured",
+            where=str(params),
+            todo="put the params.yaml of that run there, or name the folder that holds it",
+        )
+    try:
+        generated = read_json(metrics)[GENERATED]
+        return Run(
+            source=str(metrics),
+            settings=_flat(load_config(params).model_dump()),
+            values={None: {name: found["value"] for name, found in generated.items()}},
+            protocols={name: found["protocol"] for name, found in generated.items()},
+            names={name: found["name"] for name, found in generated.items()},
+        )
+    except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{metrics} is not what `dvdgan evaluate` writes",
+            where=f"{type(error).__name__}: {error}",
+        ) from error
 
 
 def _checkpoints(folder: RunFolder) -> Run:
-    settings = _flat(_read(folder.settings))
-    evaluated = ledger.evaluations(ledger.read(folder.ledger))
+    try:
+        settings = RunSettings.model_validate_json(folder.settings.read_text("utf-8"))
+        evaluated = ledger.evaluations(ledger.read(folder.ledger))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{folder.root} is no run of this version of dvdgan", where=str(error)
+        ) from error
     if not evaluated:
         raise UserError("no checkpoint of this run was evaluated", where=str(folder.root))
+    clips = settings.train.guard.samples
+    by = f"{settings.protocol}, {clips} clips of each checkpoint"
     return Run(
         source=str(folder.root),
-        settings={key: value for key, value in settings.items() if key not in OF_ITS_OWN},
+        settings=_flat(settings.model_dump(exclude={"fingerprint"})),
         values={event["step"]: event["metrics"] for event in evaluated},
         protocols={},
+        names={name: f"{name}[{by}]" for event in evaluated for name in event["metrics"]},
     )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = read_json(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read", where=str(error)) from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path} holds no object of JSON")
-    return found
 
 
 def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

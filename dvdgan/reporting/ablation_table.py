@@ -16,6 +16,11 @@ def heading(found: Ablation) -> str:
     return f"{runs} runs by {', '.join(found.keys)}{step}; +- is the deviation (N - 1) over runs"
 
 
+def measured_as(found: Ablation) -> str:
+    """The full name of each metric in the first run, a line each: the protocol all runs share."""
+    return "\n".join(found.names)
+
+
 def text_table(found: Ablation) -> str:
     """A line for each group: how many runs, then mean and deviation of each metric."""
     rows = _rows(found)
@@ -31,9 +36,10 @@ def text_table(found: Ablation) -> str:
 
 
 def markdown_table(found: Ablation) -> str:
-    """The same as a Markdown table."""
+    """The same as a Markdown table, and how it was measured."""
     first, *rest = ["| " + " | ".join(row) + " |\n" for row in _rows(found)]
-    return "".join([first, "|" + "---|" * (first.count("|") - 1) + "\n", *rest])
+    names = [f"- `{name}`\n" for name in found.names]
+    return "".join([first, "|" + "---|" * (first.count("|") - 1) + "\n", *rest, "\n", *names])
 
 
 def csv_table(found: Ablation) -> str:
