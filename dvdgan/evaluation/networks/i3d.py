@@ -4,6 +4,8 @@ Batch normalisation is an affine map of every channel at evaluation; conversion 
 convolution before it, so that every unit here is a convolution with a bias.
 """
 
+from functools import reduce
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -34,10 +36,21 @@ def same_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 def pool_same(features: Tensor, kernel: Size, stride: Size) -> Tensor:
-    """Max pooling under SAME. In ceil mode, torch pads the end as far as a window needs it."""
-    lengths = features.shape[2:]
-    front = [same_padding(*axis)[0] for axis in zip(lengths, kernel, stride, strict=True)]
-    return functional.max_pool3d(features, kernel, stride, front, ceil_mode=True)
+    """Max pooling under SAME, one axis after the other, of features that are never negative.
+
+    Zeros may then pad; equal to torch's max_pool3d bit for bit, and several times as fast on a CPU.
+    """
+    for axis, size, step in zip((2, 3, 4), kernel, stride, strict=True):
+        if size == 1:
+            continue
+        length = features.shape[axis]
+        last = (-(-length // step) - 1) * step + 1
+        pads = [0, 0] * (4 - axis) + list(same_padding(length, size, step))
+        padded = functional.pad(features, pads)
+        shifted = [padded.narrow(axis, start, last) for start in range(size)]
+        every = (slice(None),) * axis + (slice(None, None, step),)
+        features = reduce(torch.maximum, (each[every] for each in shifted))
+    return features
 
 
 class ConvUnit(nn.Module):

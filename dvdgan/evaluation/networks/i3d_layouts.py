@@ -96,7 +96,7 @@ class Layout:
 
 
 def _float32(array: NDArray[np.float64] | Array) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    return torch.from_numpy(array.astype(np.float32, order="C"))
 
 
 TENSORFLOW = Layout(
