@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dvdgan.config.schema import POOLED_PER_WIDTH
+from dvdgan.protocols import PROTOCOLS, misfits
 
 
 def contradictions(values: dict[str, Any]) -> list[str]:
@@ -17,7 +18,20 @@ def contradictions(values: dict[str, Any]) -> list[str]:
         numbers = [values.get(key) for key in keys]
         if all(isinstance(number, int | float) for number in numbers) and not allowed(*numbers):
             found.append(message.format(*numbers))
-    return found
+    return found + _unmeasurable(values)
+
+
+def _unmeasurable(values: dict[str, Any]) -> list[str]:
+    """Why features.protocols cannot measure this run; left to the sections where they are wrong."""
+    keys = ("clip.frames", "model.conditioning_frames", "evaluate.samples")
+    frames, given, samples = (values.get(key) for key in keys)
+    names = values.get("features.protocols")
+    if not (isinstance(names, list) and names and all(name in PROTOCOLS for name in names)):
+        return []
+    if not (isinstance(frames, int) and isinstance(given, int) and isinstance(samples, int)):
+        return []
+    found = misfits(names, frames, given, samples)
+    return [f"features.protocols is {names}, but {reason}" for reason in found]
 
 
 _Combination = tuple[tuple[str, ...], Callable[..., bool], str]

@@ -1,7 +1,7 @@
 """docs/params.md from the schema: `python -m dvdgan.config.reference > docs/params.md`."""
 
 from collections.abc import Iterator
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic.fields import FieldInfo
@@ -55,15 +55,31 @@ def _table(name: str, section: type[Section]) -> str:
 
 
 def _kind(field: FieldInfo) -> str:
-    if get_origin(field.annotation) is Literal:
-        return TYPES[type(get_args(field.annotation)[0])]
-    return " or ".join(TYPES[kind] for kind in get_args(field.annotation) or [field.annotation])
+    if get_origin(field.annotation) is list:
+        [item] = get_args(field.annotation)
+        return f"list of {_of(item)}s"
+    return _of(field.annotation)
+
+
+def _of(annotation: Any) -> str:
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) is Literal:
+        return TYPES[type(get_args(annotation)[0])]
+    return " or ".join(TYPES[kind] for kind in get_args(annotation) or [annotation])
 
 
 def _allowed(field: FieldInfo) -> str:
-    if get_origin(field.annotation) is Literal:
-        return ", ".join(map(str, get_args(field.annotation)))
-    return ", ".join(filter(None, map(_bound, field.metadata)))
+    limits = [*field.metadata]
+    annotation: Any = field.annotation
+    if get_origin(annotation) is list:
+        [annotation] = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        annotation, *more = get_args(annotation)
+        limits += [limit for each in more for limit in getattr(each, "metadata", [each])]
+    if get_origin(annotation) is Literal:
+        return ", ".join(map(str, get_args(annotation)))
+    return ", ".join(filter(None, map(_bound, limits)))
 
 
 def _bound(limit: Any) -> str:

@@ -8,14 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dvdgan.protocols import MINIMUM_CLIPS, ProtocolName
+
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
-# `evaluate` must not estimate a covariance from fewer clips than this.
-MINIMUM_CLIPS = 32
 
 # Pooled feature dimensions of small_i3d per channel of its first layer.
 POOLED_PER_WIDTH = 8
@@ -85,14 +84,15 @@ class Shard(Section):
 
 
 class Features(Section):
-    """The network whose features FID, IS and FVD compare."""
+    """What is measured, and the networks whose features are compared."""
 
-    network: Literal["small_i3d"]
-    """small_i3d: a small inflated-inception network trained on the data set's own classes."""
+    protocols: Annotated[list[ProtocolName], Field(min_length=1)]
+    """How metrics are measured, by name (docs/stages/evaluate.md). The first one tells FVD; it
+    judges checkpoints and drift. No two tell the same metric."""
     width: Annotated[int, Field(ge=4, le=128)]
-    """Channels of its first layer; the pooled feature has 8 x width."""
+    """Channels of the first layer of small_i3d; its pooled feature has 8 x width."""
     steps: Count
-    """Optimiser steps."""
+    """Optimiser steps of its training; the other networks come trained."""
     batch_size: Count
     """Clips per training step."""
     learning_rate: Rate
@@ -105,7 +105,10 @@ class Reference(Section):
     """The real statistics generated clips are compared with."""
 
     clips_per_video: Count
-    """Clips taken from each video of the training split, evenly spaced in time."""
+    """Clips taken from each video, evenly spaced in time."""
+    kept_clips: Annotated[int, Field(ge=MINIMUM_CLIPS)]
+    """Clips of each split whose own features are kept, evenly spread: for nearest training clips,
+    KVD, precision and recall, drift. Moments are of all."""
 
 
 class Model(Section):
@@ -230,6 +233,13 @@ class Evaluate(Section):
     """Generated clips; compare only numbers with equal counts."""
     seed: Seed
     """Latents of the generated clips."""
+    truncations: list[Annotated[float, Field(gt=0, lt=1)]]
+    """Standard deviations of z at which FID and IS are told, too (paper 4.4)."""
+    interpolation_lines: Annotated[int, Field(ge=0)]
+    """Lines of videos between two latents, and as many between two classes (paper Figs. 8, 9), to
+    look at and to see whether the model jumps (paper B.2)."""
+    interpolation_videos: Annotated[int, Field(ge=3, le=32)]
+    """Videos on a line, its ends included."""
 
 
 class Monitor(Section):
@@ -277,5 +287,7 @@ class RunSettings(Section):
     """Folders of the artefacts it reads."""
     features: str
     reference: str
+    protocol: ProtocolName
+    """Judges its checkpoints."""
     fingerprint: str
     """Of params, code and data."""

@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader
 
 from dvdgan.data.damage import DamageBudget
 from dvdgan.data.dataset import ClipDataset
-from dvdgan.data.random_clips import Batch, Clips, RandomClips, to_tensors
+from dvdgan.data.random_clips import Batch, Clips, RandomClips
+from dvdgan.data.sources.even_clips import EvenClips
 from dvdgan.errors import UserError
 from dvdgan.guard.lifeline import die_with_parent
 
@@ -63,25 +64,11 @@ def training_batches(
 def reference_clips(
     dataset: ClipDataset, clips_per_video: int, batch_size: int = 16
 ) -> Iterator[Clips]:
-    """All videos in order, each at ``clips_per_video`` evenly spaced starts, centre crop.
-
-    Batches of clips (B, T, 3, H, W) uint8 and labels (B,) int64; the last may be smaller. Clip j
-    of a video with n possible starts begins at floor((j + 1/2) n / clips_per_video), so that very
-    short videos repeat a start. Raises DamagedShardError: statistics leave nothing out.
-    """
-    total = len(dataset) * clips_per_video
-    margins = (dataset.shapes - dataset.resolution) // 2
-
-    def read(number: int) -> Any:
-        video, part = divmod(number, clips_per_video)
-        starts = int(dataset.lengths[video]) - dataset.span + 1
-        begin = (2 * part + 1) * starts // (2 * clips_per_video)
-        clip = dataset.read(video, begin, *map(int, margins[video]))
-        return clip, int(dataset.labels[video])
-
-    for first in range(0, total, batch_size):
-        numbers = range(first, min(first + batch_size, total))
-        yield to_tensors(dataset.in_order(read, numbers))
+    """The clips of EvenClips in batches; the last may be smaller. Raises DamagedShardError."""
+    source = EvenClips(dataset, clips_per_video)
+    for first in range(0, len(source), batch_size):
+        clips, labels, _ = source.read(first, first + batch_size)
+        yield clips, labels
 
 
 class _Numbers:

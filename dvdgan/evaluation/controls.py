@@ -18,6 +18,16 @@ def frozen(clips: Tensor) -> Tensor:
     return clips[:, middle : middle + 1].expand_as(clips).contiguous()
 
 
+def held(clips: Tensor, given: int) -> Tensor:
+    """The first ``given`` frames of each clip, then the last of them until the end.
+
+    clips: (B, T, 3, H, W) -> the same shape, a copy.
+    """
+    stopped = clips.clone()
+    stopped[:, given:] = clips[:, given - 1 : given]
+    return stopped
+
+
 def shuffled(clips: Tensor, seed: int, first: int = 0) -> Tensor:
     """The frames of each clip in another order: all the content, in a motion that nothing makes.
 

@@ -1,6 +1,6 @@
 """What generated clips are compared with: statistics of real ones, and how they were taken."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -16,16 +16,17 @@ from dvdgan.storage.local import atomic_file, read_json, write_json
 
 DESCRIPTION_FILE, MEAN_CLIP_FILE = "reference.json", "mean_clip.safetensors"
 
-# Real clips whose own features are kept, for drift reports and controls; moments use all of them.
-KEPT_CLIPS = 2048
-
 
 @dataclass(frozen=True)
 class Description:
     """How the real clips were taken; two sets of statistics compare only when these are equal."""
 
+    protocol: str
+    """One of dvdgan.protocols."""
     network: str
     weights_sha256: str
+    value_range: str
+    resize: str
     resolution: int
     frames: int
     stride: int
@@ -34,12 +35,14 @@ class Description:
 
 @dataclass(frozen=True)
 class RealReference:
-    """Moments of the real clips of one split."""
+    """Moments of the real clips of one split, and the features of some."""
 
     description: Description
     split: str
     pooled: Moments
     logits: Moments
+    kept: ClipFeatures
+    """Of clips evenly spread over the split: all of them where they are few."""
 
     @property
     def clips(self) -> int:
@@ -51,17 +54,28 @@ class RealReference:
         """Read one split's statistics; UserError when they are missing."""
         moments = load_moments(folder / f"{split}.safetensors")
         described = read_json(folder / DESCRIPTION_FILE)["description"]
-        return cls(Description(**described), split, moments["pooled"], moments["logits"])
+        kept = ClipFeatures.load(folder / f"{split}_clips.safetensors")
+        return cls(Description(**described), split, moments["pooled"], moments["logits"], kept)
+
+    @classmethod
+    def load_all(cls, folder: Path, fewest: int) -> dict[str, Self]:
+        """The statistics of the train split, and of the test split if it has ``fewest`` clips."""
+        found = {"train": cls.load(folder, "train")}
+        if (folder / "test.safetensors").is_file():
+            test = cls.load(folder, "test")
+            if test.clips >= fewest:
+                found["test"] = test
+        return found
 
 
 class RealStatistics:
-    """Collects one split's moments, and the features of at most KEPT_CLIPS clips evenly spread.
+    """Collects one split's moments, and the features of at most ``keep`` clips evenly spread.
 
     ``total`` is the number of clips to come.
     """
 
-    def __init__(self, total: int) -> None:
-        kept = min(total, KEPT_CLIPS)
+    def __init__(self, total: int, keep: int) -> None:
+        kept = min(total, keep)
         self._chosen = torch.zeros(total, dtype=torch.bool)
         self._chosen[torch.arange(kept) * total // max(kept, 1)] = True
         self._kept: list[ClipFeatures] = []
@@ -87,34 +101,27 @@ class RealStatistics:
         ClipFeatures.join(self._kept).save(folder / f"{split}_clips.safetensors")
 
 
-class MeanClip:
-    """The per-pixel mean of all clips that pass: the blurred answer that knows no motion."""
+def save_mean_clip(path: Path, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Write the per-pixel mean of clips, rounded, as uint8 (T, 3, H, W).
 
-    def __init__(self) -> None:
-        self._sum: Tensor | None = None
-        self._count = 0
-
-    def watch(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield ``batches``, uint8 clips (B, T, 3, H, W) and labels, as they are; add them up."""
-        for clips, labels in batches:
-            # Whole numbers: the sum is exact and knows no order.
-            fresh = clips.to(torch.int64).sum(0)
-            self._sum = fresh if self._sum is None else self._sum + fresh
-            self._count += len(clips)
-            yield clips, labels
-
-    def save(self, folder: Path) -> None:
-        """Write the rounded mean as uint8 (T, 3, H, W)."""
-        if self._sum is None:
-            raise UserError("there are no clips to average", todo="add videos")
-        mean = (self._sum.to(torch.float64) / self._count).round().to(torch.uint8)
-        with atomic_file(folder / MEAN_CLIP_FILE) as aside:
-            save_file({"mean_clip": mean}, aside)
+    The blurred answer that knows no motion. ``batches``: uint8 clips (B, T, 3, H, W) and labels.
+    Raises UserError without clips.
+    """
+    total, count = torch.tensor(0), 0
+    for clips, _ in batches:
+        # Whole numbers: the sum is exact and knows no order.
+        total = total + clips.to(torch.int64).sum(0)
+        count += len(clips)
+    if not count:
+        raise UserError("there are no clips to average", todo="add videos")
+    mean = (total.to(torch.float64) / count).round().to(torch.uint8)
+    with atomic_file(path) as aside:
+        save_file({"mean_clip": mean}, aside)
 
 
-def load_mean_clip(folder: Path) -> Tensor:
+def load_mean_clip(path: Path) -> Tensor:
     """The mean training clip, uint8 (T, 3, H, W)."""
-    return load_file(folder / MEAN_CLIP_FILE)["mean_clip"]
+    return load_file(path)["mean_clip"]
 
 
 def save_description(folder: Path, description: Description, clips: dict[str, int]) -> None:

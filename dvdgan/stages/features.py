@@ -1,4 +1,4 @@
-"""features: train the network whose features FID, IS and FVD compare."""
+"""features: the networks whose features the metrics compare."""
 
 import torch
 
@@ -8,35 +8,49 @@ from dvdgan.data.loader import reference_clips, training_batches
 from dvdgan.data.random_clips import RandomClips
 from dvdgan.errors import UserError
 from dvdgan.evaluation.networks.classifier import accuracy, train_small_i3d
-from dvdgan.evaluation.networks.feature_network import save_feature_network
+from dvdgan.evaluation.networks.feature_network import FeatureNetwork, save_feature_network
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
-from dvdgan.stages.artefacts import FEATURES, SHARDS
-from dvdgan.storage.local import read_json
+from dvdgan.protocols import PROTOCOLS, SMALL_I3D
+from dvdgan.stages.artefacts import FEATURES, SHARDS, WEIGHTS
+from dvdgan.storage.local import atomic_directory, publish, read_json
 
 
 def run(config: Config) -> None:
-    """Train on the train split, test on the test split, write artifacts/features.
+    """Train or fetch the network of each protocol; write artifacts/features/NETWORK.
 
-    Raises UserError for fewer than two classes.
+    Raises UserError for clips that a protocol does not measure, missing weights, and fewer than two
+    classes to train on.
     """
+    networks = sorted({PROTOCOLS[name].network for name in config.features.protocols})
+    with atomic_directory(FEATURES) as folder:
+        for name in networks:
+            if name == SMALL_I3D:
+                network, classes, right = _trained(config)
+                width = config.features.width
+                save_feature_network(folder / name, name, network, classes, right, width=width)
+                told = "not tested" if right is None else f"right on {right:.1%} of the test videos"
+                print(f"features: {name} tells {len(classes)} classes, {told} -> {FEATURES}")
+            else:
+                FeatureNetwork.load(WEIGHTS / name)  # asserts that they are whole
+                publish(WEIGHTS / name, folder / name)
+                print(f"features: {name} from {WEIGHTS / name} -> {FEATURES}")
+
+
+def _trained(config: Config) -> tuple[SmallI3D, list[str], float | None]:
     section = config.features
     train = _dataset(config, "train")
     if len(train.classes) < 2:
         raise UserError(
             "the data set has only one class, and a classifier needs at least two",
             where=config.index.root,
-            todo="sort the videos into two or more class folders, by what happens in them",
+            todo="sort the videos into two or more class folders, by what happens in them, or "
+            "measure with networks that are trained already: features.protocols",
         )
     torch.manual_seed(section.seed)
     network = SmallI3D(len(train.classes), section.width)
     batches = training_batches(RandomClips(train, section.seed), section.batch_size)
     train_small_i3d(batches, network, section.steps, section.learning_rate)
-    right = _test_accuracy(config, network)
-    save_feature_network(
-        FEATURES, section.network, network, train.classes, right, width=section.width
-    )
-    told = "not tested" if right is None else f"right on {right:.1%} of the test videos"
-    print(f"features: small_i3d tells {len(train.classes)} classes, {told} -> {FEATURES}")
+    return network, train.classes, _test_accuracy(config, network)
 
 
 def _test_accuracy(config: Config, network: SmallI3D) -> float | None:

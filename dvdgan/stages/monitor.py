@@ -9,8 +9,9 @@ from dvdgan.storage.local import atomic_directory
 
 def run(config: Config) -> None:
     """Compare the evaluated clips with the kept training clips; write artifacts/monitor."""
-    generated = ClipFeatures.load(EVALUATE / "features" / "generated.safetensors")
-    real = ClipFeatures.load(REFERENCE / "train_clips.safetensors")
+    protocol = config.features.protocols[0]
+    generated = ClipFeatures.load(EVALUATE / "features" / f"{protocol}.safetensors")
+    real = ClipFeatures.load(REFERENCE / protocol / "train_clips.safetensors")
     # Evidently alone takes some seconds to load, and shows no progress of its own.
     print(f"monitor: comparing {len(generated)} generated with {len(real)} real clips", flush=True)
     axes = PrincipalAxes.of(real.pooled.double().numpy(), config.monitor.components)

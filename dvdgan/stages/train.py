@@ -22,6 +22,7 @@ from dvdgan.guard.mirror import mirroring
 from dvdgan.guard.run_folder import RunFolder, step_of
 from dvdgan.guard.steps import PlainSteps
 from dvdgan.guard.supervisor import supervise
+from dvdgan.protocols import PROTOCOLS
 from dvdgan.stages.artefacts import FEATURES, REFERENCE, RUNS, SHARDS, TRAIN
 from dvdgan.storage.local import (
     atomic_directory,
@@ -72,7 +73,12 @@ def prepare(config: "Config") -> RunFolder:
     """The run folder that belongs to these params, this code and this data."""
     package = Path(dvdgan.__file__).parent
     code = [sha256_of_tree(package / part, "*.py") for part in NUMERIC_CODE]
-    inputs = (SHARDS / "index.json", FEATURES / "config.json", REFERENCE / "reference.json")
+    protocol = config.features.protocols[0]
+    inputs = (
+        SHARDS / "index.json",
+        FEATURES / PROTOCOLS[protocol].network / "config.json",
+        REFERENCE / protocol / "reference.json",
+    )
     for path in inputs:
         if not path.is_file():
             raise UserError(f"{path} is missing", todo="run `dvc repro train`")
@@ -87,6 +93,7 @@ def prepare(config: "Config") -> RunFolder:
         shards=str(SHARDS),
         features=str(FEATURES),
         reference=str(REFERENCE),
+        protocol=protocol,
         fingerprint=mark,
     )
     write_json(folder.settings, settings.model_dump())

@@ -17,12 +17,19 @@ class EvenClips:
     very short videos repeat a start.
     """
 
-    def __init__(self, dataset: ClipDataset, clips_per_video: int) -> None:
+    def __init__(self, dataset: ClipDataset, clips_per_video: int, most: int | None = None) -> None:
+        """``most``: of more clips, so many are taken, evenly spread."""
         self._data, self._per_video = dataset, clips_per_video
+        self._total = len(dataset) * clips_per_video
+        self._count = self._total if most is None else min(self._total, most)
         self._margins = (dataset.shapes - dataset.resolution) // 2
 
+    @property
+    def split(self) -> str:
+        return self._data.split
+
     def __len__(self) -> int:
-        return len(self._data) * self._per_video
+        return self._count
 
     def read(self, start: int, stop: int) -> Clips:
         """Clips start..stop - 1. Raises DamagedShardError: statistics leave nothing out."""
@@ -34,11 +41,11 @@ class EvenClips:
         """Of index.json, which holds the sha256 of every shard, the split and the windows."""
         data = self._data
         index = sha256_of_file(data.folder / "index.json")
-        window = (data.resolution, data.frames, data.stride, self._per_video)
+        window = (data.resolution, data.frames, data.stride, self._per_video, len(self))
         return f"{index} {data.split} {window}"
 
     def _clip(self, number: int) -> Any:
-        video, part = divmod(number, self._per_video)
+        video, part = divmod(number * self._total // self._count, self._per_video)
         starts = int(self._data.lengths[video]) - self._data.span + 1
         begin = (2 * part + 1) * starts // (2 * self._per_video)
         clip = self._data.read(video, begin, *map(int, self._margins[video]))

@@ -1,0 +1,67 @@
+"""Features of many sets of clips by one network, shared by the processes of a launcher."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dvdgan.evaluation.device import device
+from dvdgan.evaluation.feature_cache import FeatureCache, Source
+from dvdgan.evaluation.features import ClipFeatures
+from dvdgan.evaluation.networks.feature_network import FeatureNetwork
+
+
+@dataclass(frozen=True)
+class Process:
+    """This process's place among those that a launcher (torchrun, accelerate) started."""
+
+    rank: int
+    world: int
+    device: str
+
+    @classmethod
+    def current(cls) -> "Process":
+        """From RANK, WORLD_SIZE and LOCAL_RANK, which torch's launchers set."""
+        rank, world, local = (
+            int(os.environ.get(name, alone))
+            for name, alone in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
+        )
+        where = device()
+        if where == "cuda":
+            where = f"cuda:{local % torch.cuda.device_count()}"
+        return cls(rank, world, where)
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+
+class Extraction:
+    """Extracts by ``network``; what is done is kept below ``root`` until `remove`."""
+
+    def __init__(self, network: FeatureNetwork, root: Path, process: Process, label: str) -> None:
+        self.network, self._root, self._process, self._label = network, root, process, label
+        self._caches: list[FeatureCache] = []
+
+    def features(self, sets: Mapping[str, Source]) -> dict[str, ClipFeatures]:
+        """Features of all clips of each of ``sets``, by the name it has on the progress line.
+
+        Every process calls it for the same sets; only the main one gets an answer, the others none.
+        Raises UserError for a clip that cannot be read.
+        """
+        found = {}
+        for what, clips in sets.items():
+            cache = FeatureCache(self.network, clips, self._root)
+            self._caches.append(cache)
+            label = f"{self._label}: {what}"
+            cache.extract(label, self._process.rank, self._process.world)
+            if self._process.is_main:
+                found[what] = cache.complete(label)[0]
+        return found
+
+    def remove(self) -> None:
+        """Delete what was kept: its results are safe."""
+        for cache in self._caches:
+            cache.remove()

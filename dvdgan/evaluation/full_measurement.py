@@ -1,0 +1,124 @@
+"""All that can be said of one set of clips: the protocol's metrics and others, with intervals."""
+
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dvdgan.evaluation.confidence import Interval, clips_needed, half_sampling
+from dvdgan.evaluation.extrapolation import PARTS, extrapolated
+from dvdgan.evaluation.features import ClipFeatures
+from dvdgan.evaluation.kernel_distance import kernel_distance_interval
+from dvdgan.evaluation.manifold import manifold_scores
+from dvdgan.evaluation.measurement import (
+    NOT_DRAWN,
+    Drawn,
+    Measurement,
+    Metric,
+    conditions,
+    measure,
+    metric_values,
+)
+from dvdgan.evaluation.per_class import class_accuracy, class_frechet_distance, diversity
+from dvdgan.evaluation.reference import RealReference
+from dvdgan.protocols import MINIMUM_CLIPS, PROTOCOLS
+
+# Every split of an extrapolation is ten distances; fewer splits widen its interval by 4%.
+FEWER_SPLITS = 20
+WANTED_WIDTH = 0.02
+
+
+@dataclass(frozen=True)
+class FullMeasurement:
+    """Metrics with intervals, and what is told of each class."""
+
+    measurement: Measurement
+    details: dict[str, Any]
+    """per_class, diversity, clips_for_2_percent: as metrics.json holds them."""
+
+
+def measure_with_intervals(
+    clips: ClipFeatures, reference: RealReference, drawn: Drawn = NOT_DRAWN
+) -> Measurement:
+    """As `measure`, every number with a 95% interval (confidence.half_sampling).
+
+    It tells how far the number would move with other clips of the same number, the real ones held
+    fixed.
+    """
+    measured = measure(clips, reference, drawn)
+    found = half_sampling(
+        lambda chosen: metric_values(clips.rows(chosen), reference), torch.arange(len(clips))
+    )
+    metrics = {
+        name: replace(each, interval=(found[name].low, found[name].high))
+        for name, each in measured.metrics.items()
+    }
+    return replace(measured, metrics=metrics)
+
+
+def measure_fully(
+    clips: ClipFeatures,
+    reference: RealReference,
+    drawn: Drawn = NOT_DRAWN,
+    fewest_clips: int = MINIMUM_CLIPS,
+) -> FullMeasurement:
+    """As `measure_with_intervals`, and more: KVD, precision, recall, density, coverage, and Frechet
+    distances extrapolated to infinitely many clips where clips are enough for that.
+
+    The additions are of the protocol's chief layer; all but the last compare with the kept real
+    clips.
+    """
+    if len(clips) < fewest_clips:
+        measure(clips, reference, drawn, fewest_clips)  # raises
+    protocol = PROTOCOLS[reference.description.protocol]
+    measured = measure_with_intervals(clips, reference, drawn)
+    layer, everyone = protocol.best_layer, torch.arange(len(clips))
+    own, real = getattr(clips, layer), getattr(reference.kept, layer)
+    more = half_sampling(lambda chosen: asdict(manifold_scores(own[chosen], real)), everyone)
+    more["KVD"] = kernel_distance_interval(own, real)
+    dimensions = max(
+        (getattr(clips, protocol.layers[name]).shape[1] for name in protocol.distances), default=0
+    )
+    if protocol.distances and len(clips) // (2 * PARTS) > dimensions:
+
+        def distances(chosen: Tensor) -> dict[str, float]:
+            found = metric_values(clips.rows(chosen), reference, protocol.distances)
+            return {f"{name}_infinity": value for name, value in found.items()}
+
+        more |= half_sampling(partial(extrapolated, distances), everyone, splits=FEWER_SPLITS)
+
+    def metric(name: str, each: Interval) -> Metric:
+        of = protocol.layers.get(name.removesuffix("_infinity"), layer)
+        told = conditions(len(clips), reference, drawn, name, of)
+        return Metric(name, each.value, told, (each.low, each.high))
+
+    metrics = measured.metrics | {name: metric(name, each) for name, each in more.items()}
+    details = _details(clips, reference, layer)
+    details["clips_for_2_percent"] = {
+        name: clips_needed(Interval(each.value, 0.0, *each.interval), len(clips), WANTED_WIDTH)
+        for name, each in measured.metrics.items()
+        if name in protocol.distances and each.interval is not None
+    }
+    return FullMeasurement(replace(measured, metrics=metrics), details)
+
+
+def _details(clips: ClipFeatures, reference: RealReference, layer: str) -> dict[str, Any]:
+    own, real = getattr(clips, layer), reference.kept
+    frechet = class_frechet_distance(own, clips.labels, getattr(real, layer), real.labels)
+    variety, real_variety = (diversity(getattr(each, layer), each.labels) for each in (clips, real))
+    right = class_accuracy(clips.logits, clips.labels)
+    return {
+        "per_class": {
+            str(label): {
+                "accuracy": share.value,
+                "accuracy_interval": [share.low, share.high],
+                "frechet_distance": frechet.get(label),
+                "diversity": variety.within.get(label),
+                "real_diversity": real_variety.within.get(label),
+            }
+            for label, share in right.items()
+        },
+        "diversity_across": {"generated": variety.across, "real": real_variety.across},
+    }

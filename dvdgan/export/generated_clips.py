@@ -1,0 +1,85 @@
+"""What a generator is asked for to be measured, and the clips it answers with, by number."""
+
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dvdgan import models
+from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.random_clips import ConditioningFrames
+from dvdgan.data.sources.clip_source import Clips
+from dvdgan.evaluation.measurement import Drawn
+from dvdgan.export import sampler as sampler_module
+from dvdgan.export.sampler import Sampler
+from dvdgan.models.latent import Truncation
+from dvdgan.storage.local import sha256_of_file, sha256_of_tree
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What clips are made from: one row a clip."""
+
+    labels: Tensor
+    """(N,) int64; in prediction, of the clips that are continued."""
+    seed: int
+    conditioning: ConditioningFrames | None
+
+    @classmethod
+    def of(cls, dataset: ClipDataset, count: int, seed: int, given: int) -> "Asked":
+        """Classes at the data's frequencies, or (``given`` > 0) frames of the data to continue."""
+        if not given:
+            return cls(class_labels(dataset, count), seed, None)
+        source = ConditioningFrames(dataset, seed, given)
+        return cls(source.labels(slice(0, count)), seed, source)
+
+    def another(self, number: int) -> "Asked":
+        """The same with other latents, set ``number`` of several; 0: this one."""
+        return replace(self, seed=self.seed + number)
+
+    @property
+    def drawn(self) -> Drawn:
+        return Drawn(self.seed, 0 if self.conditioning is None else self.conditioning.frames)
+
+    def fingerprint(self) -> str:
+        given = "" if self.conditioning is None else self.conditioning.fingerprint()
+        return f"{sha256(self.labels.numpy().tobytes()).hexdigest()} {self.seed} {given}"
+
+
+@dataclass(frozen=True)
+class GeneratedClips:
+    """Clip n is video n of the seed, whoever reads it and in whatever batch, bit for bit."""
+
+    sampler: Sampler
+    asked: Asked
+    truncation: Truncation | None = None
+
+    def __len__(self) -> int:
+        return len(self.asked.labels)
+
+    def read(self, start: int, stop: int) -> Clips:
+        labels = self.asked.labels[start:stop]
+        given = None
+        if self.asked.conditioning is not None:
+            given = self.asked.conditioning[slice(start, start + len(labels))]
+        clips = self.sampler.sample(labels, self.asked.seed, start, given, self.truncation)
+        return Clips(clips, labels, [])
+
+    def fingerprint(self) -> str:
+        """Of the weights, the code that runs them, and what is asked for."""
+        digest = sha256()
+        for name, tensor in sorted(self.sampler.generator.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.cpu().contiguous().numpy())
+        code = sha256_of_tree(Path(models.__path__[0]), "*.py")
+        code += sha256_of_file(Path(sampler_module.__file__))
+        return f"{digest.hexdigest()} {code} {self.asked.fingerprint()} {self.truncation}"
+
+
+def class_labels(dataset: ClipDataset, count: int) -> Tensor:
+    """``count`` labels at the split's own frequencies, the same for the same data."""
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))
+    own = torch.tensor(dataset.labels)[order]
+    return own[torch.arange(count) % len(own)]

@@ -1,0 +1,138 @@
+"""Everything that is told of a bundle: its metrics, those of the controls, curves."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from dvdgan.evaluation.confidence import Interval, half_sampling
+from dvdgan.evaluation.extraction import Extraction
+from dvdgan.evaluation.features import ClipFeatures
+from dvdgan.evaluation.frechet import frechet_distance
+from dvdgan.evaluation.full_measurement import measure_fully, measure_with_intervals
+from dvdgan.evaluation.measurement import Measurement, Metric, conditions, measure
+from dvdgan.evaluation.moments import Moments
+from dvdgan.evaluation.reference import RealReference
+from dvdgan.export import subjects
+from dvdgan.export.subjects import GENERATED, Material
+from dvdgan.protocols import Protocol
+
+Metrics = dict[str, Metric]
+
+
+@dataclass
+class Results:
+    """What metrics.json holds."""
+
+    generated: Metrics = field(default_factory=dict)
+    controls: dict[str, Metrics] = field(default_factory=dict)
+    truncation: list[dict[str, Any]] = field(default_factory=list)
+    """FID and IS at each level, the untruncated 1 last (paper 4.4)."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """By protocol: scores of each class, diversity, clips needed for a narrow interval."""
+    memorisation: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def add_control(self, who: str, measured: Measurement) -> None:
+        self.controls.setdefault(who, {}).update(measured.metrics)
+
+    def to_json(self) -> dict[str, Any]:
+        told = {name: _json(metrics) for name, metrics in self.controls.items()}
+        return {
+            "generated": _json(self.generated),
+            "controls": told,
+            "truncation": self.truncation,
+            "details": self.details,
+            "memorisation": self.memorisation,
+            "warnings": self.warnings,
+        }
+
+
+def measure_subjects(
+    results: Results,
+    material: Material,
+    protocol: Protocol,
+    extraction: Extraction,
+    references: dict[str, RealReference],
+) -> ClipFeatures | None:
+    """Measure all that ``protocol`` measures of ``material``, and add it to ``results``.
+
+    ``references``: the protocol's real statistics by split. Features of the generated clips; None
+    in processes that only help to extract.
+    """
+    seeds = {f"{GENERATED}, set {each + 1}": each for each in range(protocol.sets)}
+    levels = material.truncations if {"FID", "IS"} <= protocol.layers.keys() else []
+    frozen = subjects.frozen_sets(material) if protocol.distances else {}
+    controls = subjects.controls(material) if protocol.distances else {}
+    made = extraction.features(
+        {who: subjects.generated(material, number).clips for who, number in seeds.items()}
+    )
+    cut = extraction.features(
+        {f"truncated {level:g}": subjects.truncated(material, level).clips for level in levels}
+    )
+    told = extraction.features({who: each.clips for who, each in (frozen | controls).items()})
+    if not made:
+        return None
+    first, *_ = made.values()
+    reference, drawn = references["train"], material.asked.drawn
+    full = measure_fully(first, reference, drawn, protocol.fewest_clips)
+    results.generated.update(full.measurement.metrics)
+    results.warnings += full.measurement.warnings
+    results.details[reference.description.protocol] = full.details
+    if protocol.sets > 1:
+        _average(results, [measure(each, reference, drawn).metrics for each in made.values()])
+    for who, subject in controls.items():
+        against = references[subject.split]
+        results.add_control(who, measure_with_intervals(told[who], against, subject.drawn))
+    if frozen:
+        frames = _frames_metric(told, reference, material, protocol)
+        results.generated[frames.metric] = frames
+        still = measure_with_intervals(told[subjects.REAL_FROZEN], reference)
+        results.add_control(subjects.REAL_FROZEN, still)
+    if protocol.distances and "test" in references:
+        floor = measure_fully(references["test"].kept, reference)
+        results.add_control("real test clips", floor.measurement)
+    for level, features in zip([*levels, 1.0], [*cut.values(), first], strict=True):
+        if levels:
+            point = measure_with_intervals(features, reference, drawn).metrics
+            results.truncation.append(
+                {"level": level, "FID": point["FID"].to_json(), "IS": point["IS"].to_json()}
+            )
+    return first
+
+
+def _average(results: Results, sets: list[Metrics]) -> None:
+    """In place of the metrics of one set, their mean over ``sets``; deviation: divisor N."""
+    for name, first in sets[0].items():
+        values = torch.tensor([each[name].value for each in sets], dtype=torch.float64)
+        mean, deviation = float(values.mean()), float(values.std(correction=0))
+        results.generated[name] = replace(first, value=mean)
+        results.details[first.conditions.protocol][f"{name}_of_sets"] = {
+            "values": values.tolist(),
+            "deviation": deviation,
+        }
+
+
+def _frames_metric(
+    still: dict[str, ClipFeatures],
+    reference: RealReference,
+    material: Material,
+    protocol: Protocol,
+) -> Metric:
+    """The Frechet distance of clips without motion: of frames, measured as clips are."""
+    layer, [name, *_] = protocol.best_layer, protocol.distances
+    real = getattr(still[subjects.REAL_FROZEN], layer)
+    made = getattr(still[subjects.GENERATED_FROZEN], layer)
+    moments = Moments.of(real)
+
+    def distance(chosen: torch.Tensor) -> dict[str, float]:
+        return {name: frechet_distance(Moments.of(made[chosen]), moments)}
+
+    found: Interval = half_sampling(distance, torch.arange(len(made)))[name]
+    told = conditions(len(made), reference, material.asked.drawn, name, layer)
+    told = replace(told, real_split=material.real.split, real_clips=len(real))
+    return Metric(f"{name}_frames", found.value, told, (found.low, found.high))
+
+
+def _json(metrics: Metrics) -> dict[str, Any]:
+    return {name: metric.to_json() for name, metric in metrics.items()}

@@ -1,0 +1,125 @@
+"""How metrics are measured, by name: each name fixes all that moves the numbers under it.
+
+Public FVD scripts disagree on network, resize, frames, split and number of clips, and so do their
+numbers. Here one is chosen by its name, and two numbers compare only under one name.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+# A covariance of fewer clips than this says nothing.
+MINIMUM_CLIPS = 32
+
+POOLED, LOGITS = "pooled", "logits"
+
+# The one network that is trained here; the others come as weights.
+SMALL_I3D = "small_i3d"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is fixed whatever is measured; see docs/stages/evaluate.md."""
+
+    network: str
+    """The feature network, one of evaluation.networks."""
+    resize: str
+    """Rule that brings frames to the network's size, one of networks.resize."""
+    layers: dict[str, str]
+    """Metric -> the layer it is taken of: pooled (I3D's average pool) or logits."""
+    source: str
+    """Who measures so."""
+    frames: int | None = None
+    """Length of a clip, given frames included; None: any, but numbers compare at one length only.
+    """
+    fewest_clips: int = MINIMUM_CLIPS
+    """Generated clips; a smaller sample is refused."""
+    sets: int = 1
+    """Sets of generated clips, each of another seed; the value is their mean."""
+    conditioning: bool | None = None
+    """Whether clips begin with given frames: they must (True), must not (False), may (None)."""
+
+    @property
+    def distances(self) -> list[str]:
+        """Its Frechet distances, the first one the chief: FVD, FID."""
+        return [name for name in ("FVD", "FID") if name in self.layers]
+
+    @property
+    def best_layer(self) -> str:
+        """The layer for distances other than the protocol's own metrics (KVD, precision ...)."""
+        return self.layers[self.distances[0]] if self.distances else LOGITS
+
+
+ProtocolName = Literal[
+    "self_trained", "dvdgan_fid_is", "unterthiner_fvd", "prediction_fvd", "tgan_is"
+]
+
+PROTOCOLS: dict[str, Protocol] = {
+    "self_trained": Protocol(
+        network=SMALL_I3D,
+        resize="none",
+        layers={"FVD": LOGITS, "FID": POOLED, "IS": LOGITS, "accuracy": LOGITS},
+        source="a small network trained on the data set's own classes: needs no download, and its "
+        "numbers compare within one data set",
+    ),
+    "dvdgan_fid_is": Protocol(
+        network="i3d_k600",
+        resize="bilinear",
+        layers={"FID": POOLED, "IS": LOGITS},
+        source="DVD-GAN 4.1: I3D of Kinetics-600, statistics of the whole training split",
+        fewest_clips=2048,
+        conditioning=False,
+    ),
+    "unterthiner_fvd": Protocol(
+        network="i3d_k400",
+        resize="bilinear_legacy",
+        layers={"FVD": LOGITS},
+        source="Unterthiner et al. 2018: logits of I3D of Kinetics-400",
+        fewest_clips=256,
+        conditioning=False,
+    ),
+    "prediction_fvd": Protocol(
+        network="i3d_k400",
+        resize="bilinear_legacy",
+        layers={"FVD": LOGITS},
+        source="DVD-GAN Table 3: FVD over 16 frames, the given ones included, of both splits",
+        frames=16,
+        fewest_clips=256,
+        conditioning=True,
+    ),
+    "tgan_is": Protocol(
+        network="c3d_ucf101",
+        resize="bicubic",
+        layers={"IS": LOGITS},
+        source="TGAN (Saito et al. 2017): C3D tuned on UCF-101, four sets of 9,984 clips",
+        frames=16,
+        fewest_clips=9984,
+        sets=4,
+        conditioning=False,
+    ),
+}
+
+
+def misfits(names: Sequence[str], frames: int, conditioning_frames: int, samples: int) -> list[str]:
+    """Why the protocols ``names`` cannot measure a run, in sentences; empty when they can.
+
+    Clips have so many ``frames``, ``conditioning_frames`` of them given; ``samples`` are measured.
+    """
+    found = []
+    told = Counter(metric for name in names for metric in PROTOCOLS[name].layers)
+    found += [f"{metric} is told by two of them" for metric, times in told.items() if times > 1]
+    if "FVD" not in PROTOCOLS[names[0]].layers:
+        found.append(f"the first one judges checkpoints by FVD, which {names[0]} does not tell")
+    for name in names:
+        protocol = PROTOCOLS[name]
+        if protocol.frames not in (None, frames):
+            found.append(f"{name} measures clips of {protocol.frames} frames, not {frames}")
+        if protocol.conditioning is not None and protocol.conditioning != bool(conditioning_frames):
+            kind = "continue given frames" if protocol.conditioning else "continue no given frames"
+            found.append(f"{name} measures models that {kind}")
+        if samples < protocol.fewest_clips:
+            found.append(
+                f"{name} needs at least {protocol.fewest_clips:,} generated clips, not {samples:,}"
+            )
+    return found
