@@ -42,12 +42,12 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=400)
     parser.add_argument("--clips", type=int, default=200, help="clips of every set")
     parser.add_argument("--splits", type=int, default=50)
-    parser.add_argument("--case", help="measure this case only")
+    parser.add_argument("--cases", nargs="+", help="measure these cases only")
     parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     cases = _cases(asked.clips, asked.splits)
-    chosen = {asked.case: cases[asked.case]} if asked.case else cases
+    chosen = {name: cases[name] for name in asked.cases or cases}
     print(f"{'case':44}{'truth':>10}{'coverage':>10}{'error/true':>12}")
     rows = [_row(name, *case, asked.repetitions) for name, case in chosen.items()]
     if asked.write is not None:

@@ -8,10 +8,10 @@ from torch.nn import functional
 def inception_score(logits: Tensor) -> float:
     """exp of the mean over clips of KL(p(y|x) || p(y)), in float64; 1..classes.
 
-    logits: (N, classes). All clips make one split: splitting only lowers the score, since p(y) is
-    then estimated from fewer clips, and gives a spread that is not that of the score. TGAN (Saito et
-    al. 2017), which the paper's UCF-101 scores follow, takes one split, too; its spread is that of
-    four sets of clips. Its log(p + 1e-7) differs from the exact one here by 1e-5 at a score of 101.
+    logits: (N, classes). All clips make one split: splitting lowers the score, as p(y) is then
+    estimated from fewer clips. TGAN (Saito et al. 2017), which the paper's UCF-101 scores follow,
+    takes one split, too; its spread is that over four sets of clips. Its log(p + 1e-7) is off by
+    1e-5 at a score of 101, where log-softmax is exact.
     """
     log_conditional = functional.log_softmax(logits.to(torch.float64), dim=1)
     log_marginal = torch.logsumexp(log_conditional, dim=0) - torch.log(

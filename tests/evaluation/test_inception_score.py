@@ -36,3 +36,12 @@ def test_clips_in_class_order_score_as_shuffled_ones():
     logits = torch.eye(4).repeat_interleave(10, 0) * 6
     shuffled = logits[torch.randperm(40, generator=torch.Generator().manual_seed(0))]
     assert inception_score(logits) == pytest.approx(inception_score(shuffled), rel=1e-12)
+
+
+@pytest.mark.parametrize("confidence", [3, 30])
+def test_tgans_rounding_of_probabilities_differs_by_less_than_a_hundred_thousandth(confidence):
+    labels = torch.arange(101).repeat(4)
+    logits = confidence * torch.nn.functional.one_hot(labels, 101).to(torch.float64)
+    p = logits.softmax(1)
+    divergence = (p * ((p + 1e-7).log() - (p.mean(0) + 1e-7).log())).sum(1)
+    assert inception_score(logits) == pytest.approx(float(divergence.mean().exp()), rel=2e-5)
