@@ -86,6 +86,12 @@ def test_a_generator_that_repeats_its_training_clips_is_found():
     assert found.near_share > 0.95
 
 
+def test_a_sure_but_small_difference_is_no_copying():
+    found = copying(normal(20_000, 1, 6)[:, 0] - 0.2, normal(20_000, 1, 7)[:, 0])
+    assert found.z < -10
+    assert not found.memorising
+
+
 def test_a_bad_generator_is_far_away_and_no_copier():
     found = against_training(3 * normal(300, 16, 4))
     assert not found.memorising

@@ -17,6 +17,7 @@ from dvdgan.evaluation import controls
 from dvdgan.evaluation.frechet import frechet_distance
 from dvdgan.evaluation.inception_score import inception_score
 from dvdgan.evaluation.moments import Moments
+from dvdgan.evaluation.neighbours import copying, nearest
 from dvdgan.evaluation.networks.classifier import train_small_i3d
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
 from dvdgan.video.decode import frames
@@ -30,7 +31,7 @@ CLIPS_PER_VIDEO = 4
 
 @pytest.fixture(scope="module")
 def videos():
-    """(frames (N, 3, SIDE, SIDE) uint8, label) of every video."""
+    """(frames (N, 3, SIDE, SIDE) uint8, label, person) of every video."""
     if not (WEIZMANN / "index.csv").is_file():
         pytest.skip(f"{WEIZMANN} is not here")
     with (WEIZMANN / "index.csv").open(encoding="utf-8") as file:
@@ -40,7 +41,7 @@ def videos():
     for row in rows:
         shown = [resize_short_side(frame, SIDE) for frame in frames(WEIZMANN / row["file"])]
         pixels = torch.from_numpy(np.stack(shown)).permute(0, 3, 1, 2)
-        found.append((pixels, classes.index(row["class"])))
+        found.append((pixels, classes.index(row["class"]), int(row["subject"])))
     return found
 
 
@@ -56,14 +57,14 @@ def training(videos):
 
     while True:
         chosen = [videos[below(len(videos))] for _ in range(16)]
-        clips = [window(pixels, below(len(pixels) - SPAN + 1)) for pixels, _ in chosen]
-        yield torch.stack(clips), torch.tensor([label for _, label in chosen])
+        clips = [window(pixels, below(len(pixels) - SPAN + 1)) for pixels, *_ in chosen]
+        yield torch.stack(clips), torch.tensor([label for _, label, _ in chosen])
 
 
 def spread(videos, odd):
     """CLIPS_PER_VIDEO clips of every video at even times; ``odd``: at the times between."""
     clips, labels = [], []
-    for pixels, label in videos:
+    for pixels, label, _ in videos:
         for place in range(CLIPS_PER_VIDEO):
             share = (2 * place + odd) / (2 * CLIPS_PER_VIDEO - 1)
             clips.append(window(pixels, round((len(pixels) - SPAN) * share)))
@@ -72,17 +73,23 @@ def spread(videos, odd):
 
 
 @pytest.fixture(scope="module")
-def score(videos):
-    """clips -> (FID, FVD, IS) against the clips at even times."""
+def features(videos):
+    """clips -> [pooled features, logits]."""
     torch.manual_seed(0)
     network = SmallI3D(4, width=8)
     train_small_i3d(training(videos), network, steps=60, learning_rate=3e-3)
 
-    def features(clips):
+    def found(clips):
         with torch.inference_mode():
-            found = [network(some.float()) for some in clips.split(32)]
-        return [torch.cat(parts) for parts in zip(*found, strict=True)]
+            parts = [network(some.float()) for some in clips.split(32)]
+        return [torch.cat(each) for each in zip(*parts, strict=True)]
 
+    return found
+
+
+@pytest.fixture(scope="module")
+def score(videos, features):
+    """clips -> (FID, FVD, IS) against the clips at even times."""
     real = [Moments.of(each) for each in features(spread(videos, odd=0)[0])]
 
     def measured(clips):
@@ -175,3 +182,23 @@ def test_time_reversed_goes_unseen(score, real):
     """
     clips, _ = real
     assert score(controls.backwards(clips))[0] < 0.02 * score(controls.frozen(clips))[0]
+
+
+def test_noisy_copies_of_training_clips_are_found_and_blurred_ones_are_not(videos, features):
+    def people(*those):
+        return spread([each for each in videos if each[2] in those], odd=0)[0]
+
+    train, test = people(0, 1, 2, 3, 4), people(5, 6)
+    bank = features(train)[0]
+
+    def against_training(clips):
+        distances = [nearest(features(each)[0], bank).distances[:, 0] for each in (clips, test)]
+        return copying(*distances)
+
+    copies, unseen = against_training(noisy(train, 5)), against_training(people(7, 8))
+    assert copies.memorising
+    # Two people are not two others: also the unseen differ, which z alone takes for copying.
+    assert copies.nearer > unseen.nearer > 0.5
+    assert copies.near_share > unseen.near_share
+    # A blurred clip is far from its original as this network sees it. The eye knows better.
+    assert not against_training(blurred(train, 1)).memorising
