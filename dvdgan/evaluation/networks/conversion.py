@@ -1,13 +1,11 @@
 """Turns published weights into a feature network's folder, after checking every name and shape."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from dvdgan.errors import UserError
 from dvdgan.evaluation.networks import golden
@@ -22,7 +20,14 @@ from dvdgan.evaluation.networks.catalogue import (
 from dvdgan.evaluation.networks.clip_network import ClipNetwork
 from dvdgan.evaluation.networks.feature_network import save_feature_network
 from dvdgan.evaluation.networks.i3d import I3D
-from dvdgan.evaluation.networks.i3d_layouts import HASSONY, PIERGIAJ, TENSORFLOW, Array, Shapes
+from dvdgan.evaluation.networks.i3d_layouts import HASSONY, PIERGIAJ, TENSORFLOW
+from dvdgan.evaluation.networks.tensor_files import (
+    check_names,
+    file_facts,
+    must_exist,
+    read_npz,
+    read_state_dict,
+)
 from dvdgan.evaluation.networks.tensorflow_checkpoint import (
     DATA,
     checkpoint_prefix,
@@ -38,7 +43,6 @@ OPTIMISER_SLOT = "/Momentum"
 PUBLISHED = {RGB_IMAGENET: "rgb_imagenet", RGB_SCRATCH_KIN600: "rgb_scratch_kin600"}
 # The mean clip of UCF-101 and Sports-1M, 171 px wide; TGAN takes its middle 128 columns.
 MEAN_SHAPE, MEAN_COLUMNS = (3, FRAMES, 128, 171), slice(21, 149)
-MOST_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -90,46 +94,26 @@ def convert(
     return told + (answers or ["no answer of this network is known to check it by"])
 
 
-def check_names(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, Shapes]) -> None:
-    """Raise a UserError that lists every missing, unexpected and mis-shaped tensor."""
-    problems = [f"missing: {name}" for name in sorted(expected.keys() - found.keys())]
-    problems += [f"unexpected: {name}" for name in sorted(found.keys() - expected.keys())]
-    problems += [
-        f"{name}: shape {found[name]} instead of {expected[name][0]}"
-        for name in sorted(found.keys() & expected.keys())
-        if found[name] not in expected[name]
-    ]
-    if problems:
-        more = len(problems) - MOST_SHOWN
-        shown = problems[:MOST_SHOWN] + ([f"... and {more} more"] if more > 0 else [])
-        raise UserError(
-            f"these are not the weights that were asked for: {len(problems)} tensors differ",
-            where="\n         ".join(shown),
-            todo="look at the list that `dvdgan convert` shows",
-        )
-
-
 def _i3d(known: KnownNetwork, source: Path, epsilon: float | None) -> Converted:
     if source.suffix in (".pt", ".pth"):
-        tensors = _state_dict(source)
+        tensors = read_state_dict(source)
         layout = HASSONY if HASSONY.logits_bias in tensors else PIERGIAJ
+        shapes = {name: array.shape for name, array in tensors.items()}
+        check_names(shapes, layout.expected(known.classes))
         chosen = _epsilon(known, source) if epsilon is None else epsilon
-        facts = _file_facts(source)
+        facts = file_facts(source)
     else:
         prefix = checkpoint_prefix(source)
         index = read_index(prefix)
         variables = [each for name, each in index.items() if not name.endswith(OPTIMISER_SLOT)]
-        layout, chosen = TENSORFLOW, KINETICS_EPSILON
+        layout = TENSORFLOW
         shapes = {each.name.removeprefix(TENSORFLOW_SCOPE): each.shape for each in variables}
         check_names(shapes, layout.expected(known.classes))
-        tensors = {
-            name.removeprefix(TENSORFLOW_SCOPE): array
-            for name, array in read_tensors(prefix, variables).items()
-        }
+        arrays = read_tensors(prefix, variables)
+        tensors = {name.removeprefix(TENSORFLOW_SCOPE): array for name, array in arrays.items()}
+        chosen = KINETICS_EPSILON if epsilon is None else epsilon
         published = PUBLISHED.get(identity(variables), "not a file that DeepMind published")
-        facts = _file_facts(Path(f"{prefix}{DATA}")) | {"published": published}
-    found = {name: array.shape for name, array in tensors.items()}
-    check_names(found, layout.expected(known.classes))
+        facts = file_facts(Path(f"{prefix}{DATA}")) | {"published": published}
     network = I3D(known.classes)
     network.load_state_dict(layout.folded(tensors, chosen))
     return Converted(network, facts | {"layout": layout.title, "epsilon": chosen})
@@ -147,27 +131,9 @@ def _epsilon(known: KnownNetwork, source: Path) -> float:
     )
 
 
-def _state_dict(path: Path) -> dict[str, Array]:
-    _present(path)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever torch meets in a file that is no state dict
-        raise UserError(
-            f"{path.name} is not a plain file of tensors: {str(error).splitlines()[0]}",
-            where=str(path),
-        ) from error
-    if not isinstance(state, Mapping) or not all(isinstance(x, Tensor) for x in state.values()):
-        raise UserError(f"{path.name} is not a state dict: tensors by name", where=str(path))
-    return {
-        name: tensor.float().numpy()
-        for name, tensor in state.items()
-        if not name.endswith("num_batches_tracked")
-    }
-
-
 def _torchscript(known: KnownNetwork, source: Path) -> Converted:
-    _present(source)
-    facts = _file_facts(source)
+    must_exist(source)
+    facts = file_facts(source)
     [published] = (each.identity for each in known.sources)
     if facts["sha256"] != published:
         raise UserError(
@@ -181,7 +147,7 @@ def _torchscript(known: KnownNetwork, source: Path) -> Converted:
 def _c3d(known: KnownNetwork, source: Path, mean: Path | None) -> Converted:
     if mean is None:
         raise UserError("C3D subtracts a mean clip", todo="name its file: --mean mean2.npz")
-    tensors = _npz(source)
+    tensors = read_npz(source)
     with torch.device("meta"):
         shapes = {
             name: tuple(tensor.shape) for name, tensor in C3D(known.classes).state_dict().items()
@@ -191,7 +157,7 @@ def _c3d(known: KnownNetwork, source: Path, mean: Path | None) -> Converted:
         {name: array.shape for name, array in tensors.items()},
         {name: (shapes[ours],) for name, ours in names.items()},
     )
-    clip = _npz(mean).get("mean")
+    clip = read_npz(mean).get("mean")
     if clip is None or clip.size != np.prod(MEAN_SHAPE):
         raise UserError(f"{mean.name} holds no mean clip {MEAN_SHAPE}", where=str(mean))
     cropped = clip.reshape(MEAN_SHAPE)[..., MEAN_COLUMNS][..., CROP, CROP]
@@ -199,7 +165,7 @@ def _c3d(known: KnownNetwork, source: Path, mean: Path | None) -> Converted:
     state["mean"] = torch.from_numpy(np.ascontiguousarray(cropped))
     network = C3D(known.classes)
     network.load_state_dict(state)
-    return Converted(network, _file_facts(source) | {"mean_sha256": sha256_of_file(mean)})
+    return Converted(network, file_facts(source) | {"mean_sha256": sha256_of_file(mean)})
 
 
 def _chainer_name(name: str) -> str:
@@ -208,21 +174,10 @@ def _chainer_name(name: str) -> str:
     return f"{layer}/{'W' if leaf == 'weight' else 'b'}"
 
 
-def _npz(path: Path) -> dict[str, Array]:
-    _present(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: np.asarray(file[name], np.float32) for name in file.files}
-    except Exception as error:  # whatever numpy meets in a file that is no archive of arrays
-        raise UserError(
-            f"{path.name} is no whole .npz of arrays: {error}", where=str(path)
-        ) from error
-
-
 def _class_names(known: KnownNetwork, labels: Path | None) -> list[str]:
     if labels is None:
         return [str(number) for number in range(known.classes)]
-    _present(labels)
+    must_exist(labels)
     names = labels.read_text(encoding="utf-8").splitlines()
     if len(names) != known.classes:
         raise UserError(
@@ -230,12 +185,3 @@ def _class_names(known: KnownNetwork, labels: Path | None) -> list[str]:
             where=str(labels),
         )
     return names
-
-
-def _present(path: Path) -> None:
-    if not path.is_file():
-        raise UserError("there is no such file", where=str(path))
-
-
-def _file_facts(path: Path) -> dict[str, Any]:
-    return {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256_of_file(path)}

@@ -107,7 +107,8 @@ class FeatureNetwork:
             network.load_state_dict(load_file(weights))
         return cls(
             name=config["network"],
-            network=network.eval().to(device),
+            # Channels last: the same sums, on a CPU in down to half the time.
+            network=network.eval().to(device, memory_format=torch.channels_last_3d),
             classes=config["classes"],
             weights_sha256=config["sha256"],
             test_accuracy=config["test_accuracy"],

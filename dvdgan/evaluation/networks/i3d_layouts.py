@@ -8,10 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dvdgan.evaluation.networks.i3d import FEATURES, I3D, WIDTHS, ConvUnit
-
-Array = NDArray[np.float32]
-# A tensor's shapes that are taken, the usual one first.
-Shapes = tuple[tuple[int, ...], ...]
+from dvdgan.evaluation.networks.tensor_files import Array, Shapes
 
 
 @dataclass(frozen=True)

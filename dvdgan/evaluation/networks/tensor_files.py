@@ -1,0 +1,78 @@
+"""Reads files of named tensors as data alone, never running what a stranger could have put in."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dvdgan.errors import UserError
+from dvdgan.storage.local import sha256_of_file
+
+Array = NDArray[np.float32]
+# A tensor's shapes that are taken, the usual one first.
+Shapes = tuple[tuple[int, ...], ...]
+MOST_SHOWN = 20
+
+
+def check_names(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, Shapes]) -> None:
+    """Raise a UserError that lists every missing, unexpected and mis-shaped tensor."""
+    problems = [f"missing: {name}" for name in sorted(expected.keys() - found.keys())]
+    problems += [f"unexpected: {name}" for name in sorted(found.keys() - expected.keys())]
+    problems += [
+        f"{name}: shape {found[name]} instead of {expected[name][0]}"
+        for name in sorted(found.keys() & expected.keys())
+        if found[name] not in expected[name]
+    ]
+    if problems:
+        more = len(problems) - MOST_SHOWN
+        shown = problems[:MOST_SHOWN] + ([f"... and {more} more"] if more > 0 else [])
+        raise UserError(
+            f"these are not the weights that were asked for: {len(problems)} tensors differ",
+            where="\n         ".join(shown),
+            todo="look at the list that `dvdgan convert` shows",
+        )
+
+
+def read_state_dict(path: Path) -> dict[str, Array]:
+    """A PyTorch file's tensors as float32 arrays by name, without the steps batch norm counts."""
+    must_exist(path)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever torch meets in a file that is no state dict
+        raise UserError(
+            f"{path.name} is not a plain file of tensors ({type(error).__name__})", where=str(path)
+        ) from error
+    if not isinstance(state, Mapping) or not all(isinstance(x, Tensor) for x in state.values()):
+        raise UserError(f"{path.name} is not a state dict: tensors by name", where=str(path))
+    return {
+        name: tensor.float().numpy()
+        for name, tensor in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+
+
+def read_npz(path: Path) -> dict[str, Array]:
+    """The arrays of a .npz as float32, by name."""
+    must_exist(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: np.asarray(file[name], np.float32) for name in file.files}
+    except Exception as error:  # whatever numpy meets in a file that is no archive of arrays
+        raise UserError(
+            f"{path.name} is no whole .npz of arrays: {error}", where=str(path)
+        ) from error
+
+
+def must_exist(path: Path) -> None:
+    """Raise a UserError when there is no such file."""
+    if not path.is_file():
+        raise UserError("there is no such file", where=str(path))
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    """Name, size and sha256 of a file, as config.json keeps them."""
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256_of_file(path)}
