@@ -39,14 +39,6 @@ def shuffled(clips: Tensor, seed: int, first: int = 0) -> Tensor:
     return torch.stack([clip[order] for clip, order in zip(clips, orders, strict=True)])
 
 
-def backwards(clips: Tensor) -> Tensor:
-    """The last frame first: a smooth motion, but not the one that was filmed.
-
-    clips: (B, T, 3, H, W) -> the same shape, a copy.
-    """
-    return clips.flip(1)
-
-
 def _disorder(frames: int, seed: int, number: int) -> Tensor:
     """A permutation of 0 .. frames - 1 that is not the identity."""
     if frames < 2:

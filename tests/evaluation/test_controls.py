@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dvdgan.evaluation.controls import backwards, frozen, shuffled
+from dvdgan.evaluation.controls import frozen, held, shuffled
 
 
 def clips(count, frames, seed=0):
@@ -16,6 +16,13 @@ def test_a_frozen_clip_is_its_middle_frame():
     real = clips(2, 5)
     for clip, still in zip(real, frozen(real), strict=True):
         assert all(frame.equal(clip[2]) for frame in still)
+
+
+def test_a_held_clip_stops_at_its_last_given_frame():
+    real = clips(2, 5)
+    stopped = held(real, 2)
+    assert stopped[:, :2].equal(real[:, :2])
+    assert all(stopped[:, frame].equal(real[:, 1]) for frame in (2, 3, 4))
 
 
 def test_a_shuffled_clip_has_its_own_frames_in_another_order():
@@ -39,12 +46,6 @@ def test_the_order_belongs_to_the_clip_not_to_its_batch():
     assert not whole.equal(shuffled(real, seed=5))
 
 
-def test_backwards_is_the_reverse():
-    real = clips(2, 4)
-    assert backwards(real)[:, 0].equal(real[:, 3])
-    assert backwards(backwards(real)).equal(real)
-
-
 def test_one_frame_has_no_order():
     with pytest.raises(ValueError, match="no order to lose"):
         shuffled(clips(1, 1), seed=0)
@@ -53,6 +54,6 @@ def test_one_frame_has_no_order():
 def test_nothing_is_changed_in_place():
     real = clips(2, 4)
     kept = real.clone()
-    for control in (frozen(real), shuffled(real, 0), backwards(real)):
+    for control in (frozen(real), held(real, 2), shuffled(real, 0)):
         control.zero_()
         assert real.equal(kept)
