@@ -11,7 +11,7 @@ from dvdgan.reporting.curves import INK, svg
 def truncation_chart(points: Sequence[Mapping[str, float]]) -> Markup:
     """One SVG element: IS to the right, FID upwards, as BigGAN draws it; lower right is better.
 
-    points: level, FID and IS of each, as metrics.json holds them; marked with their levels.
+    points: level, FID and IS of each; marked with their levels.
     """
 
     def draw(figure: Figure) -> None:
