@@ -182,10 +182,11 @@ def _document(
     asked: Asked, measured: FullMeasurement, classless: bool, refused: dict[str, list[str]]
 ) -> dict[str, Any]:
     """What metrics.json holds; without accuracy where clips have none of the network's classes."""
-    metrics, details = measured.to_json(), dict(measured.details)
+    metrics = measured.measurement.to_json()
+    details = measured.details | {"per_class": measured.per_class}
     if classless:
         metrics.pop("accuracy", None)
-        details.pop("per_class", None)
+        del details["per_class"]
     return {
         "generated": metrics,
         "details": details,

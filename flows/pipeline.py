@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
@@ -62,9 +63,18 @@ def _show_metrics(path: Path) -> None:
             f"| clips | {' | '.join(names)} |",
             "|---" * (len(names) + 1) + "|",
             *(
-                "| ".join(["", label, *(f"{metrics[name]['value']:.4g}" for name in names), ""])
+                "| ".join(["", label, *(_told(metrics.get(name)) for name in names), ""])
                 for label, metrics in rows
             ),
         ]
     )
     create_markdown_artifact(table, key="metrics", description="The bundle and its controls")
+
+
+def _told(metric: dict[str, Any] | None) -> str:
+    """The value, with its 95% interval where there is one; "-" for what was not measured."""
+    if metric is None:
+        return "-"
+    low, high = metric.get("interval") or (None, None)
+    told = f"{metric['value']:.4g}"
+    return told if low is None else f"{told} ({low:.4g} to {high:.4g})"

@@ -236,7 +236,7 @@ def header(name: str) -> str:
     if preset.base is None:
         lines.append("The base of the paper's other presets: after a change run presets/make.py.")
     else:
-        told = ", ".join(f"{key} {written(value)}" for key, value in preset.changes.items())
+        told = "; ".join(f"{key} {written(value)}" for key, value in preset.changes.items())
         lines.append(f"Differs from {preset.base} in: {told}.")
         lines.append("Written by presets/make.py; change it there.")
     return "".join(comment(line) for line in [*lines, PAGE])

@@ -21,7 +21,12 @@ from dvdgan.evaluation.measurement import (
     measure,
     metric_values,
 )
-from dvdgan.evaluation.per_class import class_accuracy, class_frechet_distance, diversity
+from dvdgan.evaluation.per_class import (
+    Diversity,
+    class_accuracy,
+    class_frechet_distance,
+    diversity,
+)
 from dvdgan.evaluation.reference import RealReference
 from dvdgan.protocols import MINIMUM_CLIPS, PROTOCOLS
 
@@ -35,8 +40,10 @@ class FullMeasurement:
     """Metrics with intervals, and what is told of each class."""
 
     measurement: Measurement
+    per_class: dict[int, dict[str, Any]]
+    """By label: accuracy with its interval, Frechet distance, diversity of generated and real."""
     details: dict[str, Any]
-    """per_class, diversity, clips_for_2_percent: as metrics.json holds them."""
+    """diversity_across, clips_for_2_percent: as metrics.json holds them."""
 
 
 def measure_with_intervals(
@@ -95,30 +102,38 @@ def measure_fully(
         return Metric(name, each.value, told, (each.low, each.high))
 
     metrics = measured.metrics | {name: metric(name, each) for name, each in more.items()}
-    details = _details(clips, reference, layer)
-    details["clips_for_2_percent"] = {
+    variety, real_variety = (
+        diversity(getattr(each, layer), each.labels) for each in (clips, reference.kept)
+    )
+    clips_for_2_percent = {
         name: clips_needed(Interval(each.value, 0.0, *each.interval), len(clips), WANTED_WIDTH)
         for name, each in measured.metrics.items()
         if name in protocol.distances and each.interval is not None
     }
-    return FullMeasurement(replace(measured, metrics=metrics), details)
+    details = {
+        "diversity_across": {"generated": variety.across, "real": real_variety.across},
+        "clips_for_2_percent": clips_for_2_percent,
+    }
+    per_class = _per_class(clips, reference, layer, variety, real_variety)
+    return FullMeasurement(replace(measured, metrics=metrics), per_class, details)
 
 
-def _details(clips: ClipFeatures, reference: RealReference, layer: str) -> dict[str, Any]:
+def _per_class(
+    clips: ClipFeatures,
+    reference: RealReference,
+    layer: str,
+    variety: Diversity,
+    real_variety: Diversity,
+) -> dict[int, dict[str, Any]]:
     own, real = getattr(clips, layer), reference.kept
     frechet = class_frechet_distance(own, clips.labels, getattr(real, layer), real.labels)
-    variety, real_variety = (diversity(getattr(each, layer), each.labels) for each in (clips, real))
-    right = class_accuracy(clips.logits, clips.labels)
     return {
-        "per_class": {
-            str(label): {
-                "accuracy": share.value,
-                "accuracy_interval": [share.low, share.high],
-                "frechet_distance": frechet.get(label),
-                "diversity": variety.within.get(label),
-                "real_diversity": real_variety.within.get(label),
-            }
-            for label, share in right.items()
-        },
-        "diversity_across": {"generated": variety.across, "real": real_variety.across},
+        label: {
+            "accuracy": share.value,
+            "accuracy_interval": [share.low, share.high],
+            "frechet_distance": frechet.get(label),
+            "diversity": variety.within.get(label),
+            "real_diversity": real_variety.within.get(label),
+        }
+        for label, share in class_accuracy(clips.logits, clips.labels).items()
     }

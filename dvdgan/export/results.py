@@ -78,7 +78,9 @@ def measure_subjects(
     full = measure_fully(first, reference, drawn, protocol.fewest_clips)
     results.generated.update(full.measurement.metrics)
     results.warnings += full.measurement.warnings
-    results.details[reference.description.protocol] = full.details
+    classes = material.sampler.classes
+    per_class = {classes[label]: row for label, row in full.per_class.items()}
+    results.details[reference.description.protocol] = {**full.details, "per_class": per_class}
     if protocol.sets > 1:
         _average(results, [measure(each, reference, drawn).metrics for each in made.values()])
     for who, subject in controls.items():

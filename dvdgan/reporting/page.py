@@ -11,7 +11,8 @@ from markupsafe import Markup
 from dvdgan.reporting.curves import metric_curves, training_curves
 from dvdgan.reporting.media import Footage
 from dvdgan.reporting.records import Record
-from dvdgan.reporting.scores import cards, headline, shown
+from dvdgan.reporting.scores import cards, headline, metric_names, shown
+from dvdgan.reporting.truncation_plot import truncation_chart
 
 # Rows of the refused table and of the ledger; the files themselves hold all.
 MOST_ROWS = 200
@@ -44,7 +45,9 @@ class Content:
     """Frames of every clip that were given to the model; 0 in synthesis."""
     previews: list[Preview]
     measured: dict[str, Any]
-    """metrics.json: generated, controls, warnings."""
+    """metrics.json: generated, controls, truncation, details, memorisation, warnings."""
+    sheets: dict[str, str]
+    """Nearest training clips and interpolations: title -> PNG data URI."""
     telemetry: list[Record]
     ledger: list[Record]
     drift: dict[str, Any]
@@ -74,11 +77,24 @@ def render(content: Content) -> str:
         style=Markup(style),
         headline=headline(content.measured),
         cards=cards(content.measured),
+        metrics=metric_names(content.measured),
+        truncation=_truncation(content.measured.get("truncation", [])),
         metric_curves=metric_curves(content.ledger),
         training_curves=training_curves(content.telemetry),
         ledger=[_ledger_row(record) for record in content.ledger[:MOST_ROWS]],
         reasons=Counter(row["reason"] for row in content.refused).most_common(),
         most_rows=MOST_ROWS,
+    )
+
+
+def _truncation(points: list[dict[str, Any]]) -> Markup | None:
+    if not points:
+        return None
+    return truncation_chart(
+        [
+            {"level": each["level"], "FID": each["FID"]["value"], "IS": each["IS"]["value"]}
+            for each in points
+        ]
     )
 
 

@@ -45,6 +45,13 @@ def cards(measured: dict[str, Any]) -> list[Card]:
     return [_card(name, measured) for name in order]
 
 
+def metric_names(measured: dict[str, Any]) -> list[str]:
+    """Every metric of the generated clips, those with a card first."""
+    generated = measured[GENERATED]
+    known = [name for name in QUESTIONS if name in generated]
+    return known + sorted(generated.keys() - QUESTIONS.keys())
+
+
 def headline(measured: dict[str, Any]) -> str:
     """One sentence: how generated clips fare against the controls that are not real."""
     value = measured[GENERATED]["FVD"]["value"]

@@ -12,9 +12,6 @@ EVALUATE = Path("artifacts/evaluate")
 MONITOR = Path("artifacts/monitor")
 REPORT = Path("artifacts/report")
 
-# Networks that users convert, a folder each: docs/weights.md.
-WEIGHTS = Path("weights")
-
 # Working folders that DVC does not own: an interrupted stage resumes here.
 RUNS = Path(".runs")
 FEATURE_CACHE = RUNS / "features"

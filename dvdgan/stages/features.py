@@ -7,11 +7,12 @@ from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import reference_clips, training_batches
 from dvdgan.data.random_clips import RandomClips
 from dvdgan.errors import UserError
+from dvdgan.evaluation.networks.catalogue import WEIGHTS
 from dvdgan.evaluation.networks.classifier import accuracy, train_small_i3d
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork, save_feature_network
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
 from dvdgan.protocols import PROTOCOLS, SMALL_I3D
-from dvdgan.stages.artefacts import FEATURES, SHARDS, WEIGHTS
+from dvdgan.stages.artefacts import FEATURES, SHARDS
 from dvdgan.storage.local import atomic_directory, publish, read_json
 
 

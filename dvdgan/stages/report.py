@@ -33,6 +33,7 @@ def run(config: Config, params: Path) -> None:
         conditioning_frames=config.model.conditioning_frames,
         previews=_previews(TRAIN / "samples"),
         measured=measured,
+        sheets={title: picture(path) for title, path in _sheets().items() if path.is_file()},
         telemetry=read_records(TRAIN / "metrics.jsonl"),
         ledger=read_records(TRAIN / "ledger.jsonl"),
         drift=read_json(MONITOR / "summary.json"),
@@ -95,6 +96,15 @@ def _real_clips(config: Config, names: list[str], count: int) -> dict[str, list[
         if all(len(chosen) == count for chosen in found.values()):
             break
     return found
+
+
+def _sheets() -> dict[str, Path]:
+    titles = {
+        "nearest_training_clips": "generated, then the nearest training clips",
+        "interpolation_latents": "from one latent to another",
+        "interpolation_classes": "from one class to another",
+    }
+    return {title: EVALUATE / "sheets" / name / "samples.png" for name, title in titles.items()}
 
 
 def _channels_first(clips: list[NDArray[np.uint8]]) -> torch.Tensor:

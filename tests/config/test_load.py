@@ -97,7 +97,7 @@ def test_a_missing_section_is_named(raw: dict[str, Any]) -> None:
         ("index", "root", 3, "valid string"),
         ("index", "root", "", "at least 1 character"),
         ("index", "max_refused", 1.01, "less than or equal to 1"),
-        ("features", "network", "i3d", "'small_i3d'"),
+        ("features", "protocols", "i3d", "valid list"),
         ("evaluate", "samples", 31, "greater than or equal to 32"),
     ],
 )

@@ -1,90 +1,60 @@
-"""Protocols: full names, refusals, and metrics against numbers computed here."""
+"""Protocols: what they fix, and which runs they cannot measure."""
 
-from dataclasses import replace
+from typing import get_args
 
-import numpy as np
 import pytest
-import torch
-from scipy.linalg import sqrtm
 
-from dvdgan.config import schema
-from dvdgan.errors import UserError
-from dvdgan.evaluation import protocols
-from dvdgan.evaluation.features import ClipFeatures
-from dvdgan.evaluation.moments import Moments
-from dvdgan.evaluation.protocols import compare, measure
-from dvdgan.evaluation.reference import Description, RealReference
+from dvdgan.evaluation.networks.catalogue import CATALOGUE
+from dvdgan.evaluation.networks.feature_network import BUILD
+from dvdgan.evaluation.networks.resize import RULES
+from dvdgan.protocols import LOGITS, POOLED, PROTOCOLS, SMALL_I3D, ProtocolName, misfits
 
 
-def features(count, seed, shift=0.0):
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(0, 3, (count,), generator=generator)
-    logits = torch.randn(count, 3, generator=generator) + shift
-    flat = torch.zeros(count)
-    return ClipFeatures(
-        torch.randn(count, 6, generator=generator) + shift, logits, labels, flat, flat, flat
-    )
+def test_each_has_a_network_a_rule_and_layers_that_exist():
+    assert set(get_args(ProtocolName)) == PROTOCOLS.keys()
+    for protocol in PROTOCOLS.values():
+        assert protocol.network in BUILD
+        assert protocol.network in CATALOGUE.keys() | {SMALL_I3D}
+        assert protocol.resize in RULES
+        assert set(protocol.layers.values()) <= {POOLED, LOGITS}
+        assert protocol.source
 
 
-def reference_of(real):
-    description = Description("small_i3d", "1a2b3c4d5e6f" + "0" * 52, 32, 12, 1, 4)
-    return RealReference(description, "train", Moments.of(real.pooled), Moments.of(real.logits))
+def test_the_papers_are_as_the_papers_have_them():
+    """DVD-GAN 2.5 and 4.1: FID of average-pool features of I3D on Kinetics-600, IS of its logits;
+    FVD of logits of I3D on Kinetics-400; UCF-101 by TGAN's C3D over four sets."""
+    paper, fvd, tgan = (PROTOCOLS[name] for name in ("dvdgan_fid_is", "unterthiner_fvd", "tgan_is"))
+    assert (paper.network, paper.layers) == ("i3d_k600", {"FID": POOLED, "IS": LOGITS})
+    assert (fvd.network, fvd.resize, fvd.layers) == ("i3d_k400", "bilinear_legacy", {"FVD": LOGITS})
+    assert (tgan.network, tgan.frames, tgan.fewest_clips, tgan.sets) == ("c3d_ucf101", 16, 9984, 4)
+    assert PROTOCOLS["prediction_fvd"].frames == 16
 
 
-REAL = features(480, seed=0)
-
-
-def frechet_by_scipy(one, other):
-    gap = one.mean(0) - other.mean(0)
-    a, b = np.cov(one.T), np.cov(other.T)
-    return gap @ gap + np.trace(a + b - 2 * sqrtm(a @ b).real)
-
-
-def test_values_are_those_computed_by_scipy():
-    fake = features(256, seed=1, shift=0.5)
-    metrics = measure(fake, reference_of(REAL), seed=0).metrics
-    assert set(metrics) == {"FID", "FVD", "IS", "accuracy"}
-    for name, layer in (("FID", "pooled"), ("FVD", "logits")):
-        sides = [getattr(side, layer).double().numpy() for side in (fake, REAL)]
-        assert metrics[name].value == pytest.approx(frechet_by_scipy(*sides), rel=1e-6)
-    right = sum(int(row.argmax() == y) for row, y in zip(fake.logits, fake.labels, strict=True))
-    assert metrics["accuracy"].value == pytest.approx(right / 256)
-
-
-def test_names_say_everything_a_reader_needs():
-    metrics = measure(features(256, seed=1), reference_of(REAL), seed=7).metrics
-    assert metrics["FVD"].name == (
-        "FVD[small_i3d@1a2b3c4d logits, 12x32x32 stride 1, 256 clips vs 480 train, seed 7]"
-    )
-    assert metrics["IS"].name == (
-        "IS[small_i3d@1a2b3c4d logits, 12x32x32 stride 1, 256 clips, seed 7]"
-    )
-    written = metrics["FID"].to_json()
-    assert written["protocol"]["layer"] == "pooled"
-    assert written["protocol"]["weights_sha256"].startswith("1a2b3c4d5e6f")
-
-
-def test_equal_protocols_compare_and_unequal_ones_are_named():
-    one = measure(features(64, seed=1), reference_of(REAL), seed=0).metrics["FVD"]
-    other = measure(features(64, seed=2), reference_of(REAL), seed=0).metrics["FVD"]
-    assert compare(one, other) == pytest.approx(other.value - one.value)
-    longer = replace(other, protocol=replace(other.protocol, frames=48, clips=128))
-    with pytest.raises(UserError, match="do not compare") as caught:
-        compare(one, longer)
-    assert caught.value.where == "frames: 12 and 48; clips: 64 and 128"
-    with pytest.raises(UserError, match="FVD and IS are different"):
-        compare(one, measure(features(64, seed=1), reference_of(REAL), 0).metrics["IS"])
-
-
-def test_too_few_clips_are_refused():
-    with pytest.raises(UserError, match="31 clips are too few"):
-        measure(features(31, seed=1), reference_of(REAL), seed=0)
-    assert protocols.MINIMUM_CLIPS == schema.MINIMUM_CLIPS
-
-
-def test_fewer_clips_than_dimensions_come_with_a_warning():
-    wide = replace(features(40, seed=1), pooled=torch.randn(40, 64))
-    real = replace(REAL, pooled=torch.randn(480, 64))
-    [warning] = measure(wide, reference_of(real), seed=0).warnings
-    assert warning.startswith("FID: 40 measured clips for 64 feature dimensions")
-    assert measure(features(64, 1), reference_of(REAL), seed=0).warnings == []
+@pytest.mark.parametrize(
+    ("names", "frames", "given", "samples", "reasons"),
+    [
+        (["self_trained"], 8, 0, 64, []),
+        (["self_trained"], 8, 2, 64, []),
+        (["unterthiner_fvd", "dvdgan_fid_is"], 12, 0, 10_000, []),
+        (["unterthiner_fvd", "tgan_is"], 16, 0, 9984, []),
+        (["prediction_fvd"], 16, 5, 2048, []),
+        (["self_trained", "unterthiner_fvd"], 16, 0, 999, ["FVD is told by two of them"]),
+        (["dvdgan_fid_is"], 12, 0, 9999, ["by FVD, which dvdgan_fid_is does not tell"]),
+        (["prediction_fvd"], 12, 5, 999, ["measures clips of 16 frames, not 12"]),
+        (["prediction_fvd"], 16, 0, 999, ["measures models that continue given frames"]),
+        (["unterthiner_fvd"], 16, 5, 999, ["measures models that continue no given frames"]),
+        (["unterthiner_fvd"], 16, 0, 255, ["needs at least 256 generated clips, not 255"]),
+        (
+            ["unterthiner_fvd", "tgan_is"],
+            12,
+            0,
+            100,
+            ["not 12", "needs at least 256 generated", "tgan_is needs at least 9,984"],
+        ),
+    ],
+)
+def test_what_they_cannot_measure_is_said(names, frames, given, samples, reasons):
+    found = misfits(names, frames, given, samples)
+    for reason in reasons:
+        assert any(reason in line for line in found), found
+    assert bool(found) == bool(reasons)

@@ -39,12 +39,16 @@ def imported(module: Path) -> set[Path]:
 
 
 def closure(module: Path) -> set[str]:
-    """Everything ``module`` imports, directly or not, and itself; paths relative to the project."""
+    """Everything ``module`` imports, directly or not, and itself; paths relative to the project.
+
+    What has no influence has none by what it imports either.
+    """
     seen, waiting = {module}, [module]
     while waiting:
         for path in imported(waiting.pop()) - seen:
             seen.add(path)
-            waiting.append(path)
+            if not path.relative_to(PROJECT).as_posix().startswith(NO_INFLUENCE):
+                waiting.append(path)
     return {path.relative_to(PROJECT).as_posix() for path in seen}
 
 

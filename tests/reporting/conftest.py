@@ -18,6 +18,7 @@ def _metrics(fid, fvd, score, right, clips):
             "value": value,
             "name": f"{name}[small_i3d@1a2b3c4d logits, 12x32x32 stride 1, {clips} clips vs 480]",
             "protocol": {},
+            "interval": [value * 0.9, value * 1.1],
         }
         for name, value in values.items()
     }
@@ -31,6 +32,26 @@ def measured():
             "real test clips": _metrics(0.31, 4.2, 3.62, 0.98, 40),
             "untrained generator": _metrics(19.3, 1873.0, 1.04, 0.25, 256),
             "mean clip": _metrics(14.8, 412.0, 1.0, 0.25, 256),
+        },
+        "truncation": [
+            {"level": level, "FID": {"value": fid}, "IS": {"value": score}}
+            for level, fid, score in ((0.44, 9.1, 2.9), (1.0, 2.84, 2.51))
+        ],
+        "details": {
+            "self_trained": {
+                "per_class": {
+                    HOSTILE: {
+                        "accuracy": 0.625,
+                        "frechet_distance": None,
+                        "diversity": 3.21,
+                        "real_diversity": 4.32,
+                    }
+                }
+            }
+        },
+        "memorisation": {
+            "nearest": {"nearer": 0.417, "near_share": 0.031, "memorising": False},
+            "interpolation_latents": {"score": 1.61, "videos": 8},
         },
         "warnings": ["FID: 40 measured clips for 64 feature dimensions"],
     }
@@ -80,6 +101,7 @@ def content(measured):
         ],
         previews=[Preview(f"after {step} steps", footages[0].strip) for step in (40, 80, 120)],
         measured=measured,
+        sheets={"from one latent to another": footages[0].strip},
         telemetry=telemetry,
         ledger=ledger,
         drift={

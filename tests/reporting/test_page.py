@@ -59,6 +59,9 @@ def test_every_number_stands_under_its_full_name(page, measured):
     for metrics in (measured["generated"], *measured["controls"].values()):
         for metric in metrics.values():
             assert metric["name"] in text
+    assert "37.5 to 45.9" in text  # of the FVD
+    for told in ("0.625", "3.21", "4.32"):  # of a class
+        assert told in text
     assert measured["warnings"][0] in text
     for words in ("clip:\n  resolution: 32", "rolled back", "FVD 3.4 times the best", "x86_64"):
         assert words in text
@@ -78,11 +81,22 @@ def test_videos_are_real_mp4_that_loop_muted(page, content):
 
 def test_a_run_that_has_little_to_show_has_a_page_too(content):
     alone = {"generated": content.measured["generated"]}
-    bare = replace(content, measured=alone, previews=[], telemetry=[], ledger=[], refused=[])
+    bare = replace(
+        content, measured=alone, sheets={}, previews=[], telemetry=[], ledger=[], refused=[]
+    )
     bare = replace(bare, samples=[replace(bare.samples[0], real=None)])
     text = Elements(render(bare)).text
     assert "Generated videos are at FVD 41.7 from real ones." in text
     assert "0 files refused" in text
+
+
+def test_memorising_is_told_in_words_and_figures(content, page):
+    text = " ".join(Elements(page).text.split())
+    assert "nearer to the training set than a real test clip does in 41.7% of all pairs" in text
+    assert "3.1% lie nearer than the nearest 5% of test clips: no sign of it" in text
+    assert "between latents 1.61 of at most 7." in text
+    content.measured["memorisation"]["nearest"]["memorising"] = True
+    assert "it repeats its training clips" in render(content)
 
 
 def test_long_tables_are_cut_and_say_so(content):
