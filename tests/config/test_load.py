@@ -132,6 +132,22 @@ def test_impossible_combinations_are_refused(
 
 
 @pytest.mark.parametrize(
+    ("protocols", "words"),
+    [
+        (["self_trained", "unterthiner_fvd"], "FVD is told by two of them"),
+        (["tgan_is"], "the first one judges checkpoints by FVD, which tgan_is does not tell"),
+        (["prediction_fvd"], "measures models that continue given frames"),
+    ],
+)
+def test_protocols_that_cannot_measure_the_run_are_refused(
+    raw: dict[str, Any], protocols: list[str], words: str
+) -> None:
+    raw["features"]["protocols"] = protocols
+    lines = problems(refusal(raw))
+    assert any(words in line and str(protocols) in line for line in lines)
+
+
+@pytest.mark.parametrize(
     ("dotted", "limit"),
     [("model.spatial_frames", 12), ("train.checkpoint_every", 120)],
 )
