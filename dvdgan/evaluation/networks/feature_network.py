@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from dvdgan.errors import UserError
 from dvdgan.evaluation.networks.c3d import C3D
@@ -101,14 +101,13 @@ class FeatureNetwork:
             )
         network: ClipNetwork
         if config["network"] == TORCHSCRIPT:
-            network = TorchScriptI3D.load(weights)
+            network = TorchScriptI3D.load(weights, CATALOGUE[TORCHSCRIPT].sources[0].identity)
         else:
             network = BUILD[config["network"]](config)
             network.load_state_dict(load_file(weights))
         return cls(
             name=config["network"],
-            # Channels last: the same sums, on a CPU in down to half the time.
-            network=network.eval().to(device, memory_format=torch.channels_last_3d),
+            network=_channels_last(network.eval().to(device)),
             classes=config["classes"],
             weights_sha256=config["sha256"],
             test_accuracy=config["test_accuracy"],
@@ -142,6 +141,14 @@ def save_feature_network(
             "test_accuracy": test_accuracy,
         }
         write_json(aside / CONFIG_FILE, config)
+
+
+def _channels_last(network: ClipNetwork) -> ClipNetwork:
+    """``network`` with its convolutions in the layout in which a CPU computes them fastest."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d):
+            module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    return network
 
 
 def _weights_file(name: str) -> str:

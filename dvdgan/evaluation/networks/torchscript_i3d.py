@@ -1,7 +1,7 @@
 """The I3D in TorchScript that StyleGAN-V's FVD runs: the file as it is, behind our interface.
 
 A TorchScript file is a program. It can only compute with tensors, but PyTorch gives no guarantee
-for hostile ones; so it is loaded only when its sha256 is the one that was converted.
+for hostile ones; so only the published file is loaded, known by its sha256.
 """
 
 from pathlib import Path
@@ -10,7 +10,9 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from dvdgan.errors import UserError
 from dvdgan.evaluation.networks.clip_network import Activations, ClipNetwork
+from dvdgan.storage.local import sha256_of_file
 
 
 class TorchScriptI3D(ClipNetwork):
@@ -30,8 +32,15 @@ class TorchScriptI3D(ClipNetwork):
         self.file = file
 
     @classmethod
-    def load(cls, file: Path) -> Self:
-        """Raises RuntimeError for what is no TorchScript."""
+    def load(cls, file: Path, published: str) -> Self:
+        """Load the program whose sha256 is ``published``; UserError, and no loading, for others."""
+        found = sha256_of_file(file)
+        if found != published:
+            raise UserError(
+                f"{file.name} is not the published TorchScript, and an unknown program is not run",
+                where=f"sha256 of {file} is {found}; published: {published}",
+                todo="get the one that `dvdgan convert` lists",
+            )
         return cls(torch.jit.load(str(file), map_location="cpu"), file)
 
     def forward(self, clips: Tensor) -> Activations:
