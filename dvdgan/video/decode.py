@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Interpolation
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 Frame = NDArray[np.uint8]
@@ -63,8 +63,9 @@ def frames(path: Path) -> Iterator[Frame]:
     woven; HDR is not tone-mapped; pixels keep their stored shape (see resize_short_side). Raises
     VideoError.
     """
+    convert = _Conversion()
     for frame in _decoded(path, max_pixels=None):
-        yield _upright(frame)
+        yield convert(frame)
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,12 @@ def window(path: Path, start: int, count: int, stride: int) -> Window:
     with _opened(path) as container:
         stream = _video_stream(container)
         aspect = float(stream.sample_aspect_ratio or 1)
+        convert = _Conversion()
         found: list[Frame] = []
         for frame in islice(_frames_of(container, stream, None), start, stop, stride):
             if not found and _quarter_turns(frame) % 2:
                 aspect = 1 / aspect
-            found.append(_upright(frame))
+            found.append(convert(frame))
     return Window(found, aspect)
 
 
@@ -194,9 +196,17 @@ def _check_pixels(size: tuple[int, int], max_pixels: int | None) -> None:
         )
 
 
-def _upright(frame: "av.VideoFrame") -> Frame:
-    rgb = frame.reformat(format="rgb24", dst_color_range=ColorRange.JPEG, interpolation=CONVERSION)
-    return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), k=_quarter_turns(frame)))
+class _Conversion:
+    """Raw frames of one video -> upright RGB; sets its tables up once, not for every frame."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: "av.VideoFrame") -> Frame:
+        rgb = self._reformatter.reformat(
+            frame, format="rgb24", dst_color_range=ColorRange.JPEG, interpolation=CONVERSION
+        )
+        return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), k=_quarter_turns(frame)))
 
 
 def _quarter_turns(frame: "av.VideoFrame") -> int:

@@ -66,8 +66,9 @@ def test_random_windows_differ_between_videos_and_not_between_reads(tmp_path):
 
 def test_only_the_frames_of_the_window_are_decoded(folder, monkeypatch):
     converted = []
-    upright = decode._upright
-    monkeypatch.setattr(decode, "_upright", lambda frame: converted.append(1) or upright(frame))
+    convert = decode._Conversion.__call__
+    counted = lambda self, frame: converted.append(1) or convert(self, frame)  # noqa: E731
+    monkeypatch.setattr(decode._Conversion, "__call__", counted)
     VideoFolder(folder, Windowing(3, 2), resolution=16).read(0, 1)
     assert len(converted) == 3
 
