@@ -33,6 +33,8 @@ class Protocol:
     frames: int | None = None
     """Length of a clip, given frames included; None: any, but numbers compare at one length only.
     """
+    fewest_frames: int = 2
+    """The network takes no shorter clips."""
     fewest_clips: int = MINIMUM_CLIPS
     """Generated clips; a smaller sample is refused."""
     sets: int = 1
@@ -65,6 +67,7 @@ PROTOCOLS: dict[str, Protocol] = {
     ),
     "dvdgan_fid_is": Protocol(
         network="i3d_k600",
+        fewest_frames=9,
         resize="bilinear",
         layers={"FID": POOLED, "IS": LOGITS},
         source="DVD-GAN 4.1: I3D of Kinetics-600, statistics of the whole training split",
@@ -73,6 +76,7 @@ PROTOCOLS: dict[str, Protocol] = {
     ),
     "unterthiner_fvd": Protocol(
         network="i3d_k400",
+        fewest_frames=9,
         resize="bilinear_legacy",
         layers={"FVD": LOGITS},
         source="Unterthiner et al. 2018: logits of I3D of Kinetics-400",
@@ -115,6 +119,8 @@ def misfits(names: Sequence[str], frames: int, conditioning_frames: int, samples
         protocol = PROTOCOLS[name]
         if protocol.frames not in (None, frames):
             found.append(f"{name} measures clips of {protocol.frames} frames, not {frames}")
+        if frames < protocol.fewest_frames:
+            found.append(f"{name} measures clips of {protocol.fewest_frames} frames or more")
         if protocol.conditioning is not None and protocol.conditioning != bool(conditioning_frames):
             kind = "continue given frames" if protocol.conditioning else "continue no given frames"
             found.append(f"{name} measures models that {kind}")

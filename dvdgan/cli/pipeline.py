@@ -171,7 +171,8 @@ def evaluate(
     if generated is not None or real is not None:
         from dvdgan import comparison
         from dvdgan.data.sources.opening import Reading
-        from dvdgan.stages.artefacts import FEATURE_CACHE, FEATURES, WEIGHTS
+        from dvdgan.evaluation.networks.catalogue import WEIGHTS
+        from dvdgan.stages.artefacts import FEATURE_CACHE, FEATURES
 
         if generated is None or real is None or checkpoint is not None:
             raise UserError("give --generated and --real together, and no --checkpoint")

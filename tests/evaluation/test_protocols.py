@@ -6,6 +6,7 @@ import pytest
 
 from dvdgan.evaluation.networks.catalogue import CATALOGUE
 from dvdgan.evaluation.networks.feature_network import BUILD
+from dvdgan.evaluation.networks.i3d import I3D
 from dvdgan.evaluation.networks.resize import RULES
 from dvdgan.protocols import LOGITS, POOLED, PROTOCOLS, SMALL_I3D, ProtocolName, misfits
 
@@ -18,6 +19,8 @@ def test_each_has_a_network_a_rule_and_layers_that_exist():
         assert protocol.resize in RULES
         assert set(protocol.layers.values()) <= {POOLED, LOGITS}
         assert protocol.source
+    for name in ("dvdgan_fid_is", "unterthiner_fvd"):
+        assert PROTOCOLS[name].fewest_frames == I3D.fewest_frames
 
 
 def test_the_papers_are_as_the_papers_have_them():
@@ -40,6 +43,7 @@ def test_the_papers_are_as_the_papers_have_them():
         (["prediction_fvd"], 16, 5, 2048, []),
         (["self_trained", "unterthiner_fvd"], 16, 0, 999, ["FVD is told by two of them"]),
         (["dvdgan_fid_is"], 12, 0, 9999, ["by FVD, which dvdgan_fid_is does not tell"]),
+        (["unterthiner_fvd"], 8, 0, 999, ["measures clips of 9 frames or more"]),
         (["prediction_fvd"], 12, 5, 999, ["measures clips of 16 frames, not 12"]),
         (["prediction_fvd"], 16, 0, 999, ["measures models that continue given frames"]),
         (["unterthiner_fvd"], 16, 5, 999, ["measures models that continue no given frames"]),

@@ -1,69 +1,30 @@
 """Frame prediction is a params change: the same stages train, export, measure and show it."""
 
-import contextlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_pipeline import T, run_stages, tiny
 
-from dvdgan.config import Config, load_config, parse_config
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.random_clips import ConditioningFrames
 from dvdgan.export.sampler import Sampler
-from dvdgan.stages import (
-    evaluate,
-    export,
-    features,
-    index,
-    monitor,
-    reference,
-    report,
-    shard,
-    train,
-)
 from dvdgan.stages.artefacts import EVALUATE, MODEL, REPORT, SHARDS, TRAIN
-from dvdgan.storage.local import read_json, write_json
+from dvdgan.storage.local import read_json
 from dvdgan.video.grid import GIVEN
 
-PROJECT = Path(__file__).resolve().parents[2]
-C, T = 2, 5
-
-
-def tiny(videos: Path) -> dict[str, Any]:
-    """The demo with every size cut down, as prediction, judged by D_S and D_T."""
-    params = load_config(PROJECT / "presets" / "demo.yaml").model_dump()
-    params["clip"] |= {"frames": T, "stride": 1}
-    params["index"] |= {"root": str(videos), "test_fraction": 0.34}
-    params["features"] |= {"width": 4, "steps": 3, "batch_size": 4}
-    params["reference"]["clips_per_video"] = 8
-    params["model"] |= {"generator_channels": 1, "discriminator_channels": 1, "spatial_frames": 2}
-    params["model"] |= {"conditioning_frames": C, "recurrent_channels": 6}
-    params["train"] |= {"steps": 4, "batch_size": 4, "checkpoint_every": 4, "preview_every": 4}
-    params["train"]["guard"] |= {"samples": 32, "worse_ratio": 1e9}
-    params["evaluate"]["samples"] = 32
-    params["export"] |= {"standing_batches": 2, "standing_batch_size": 4}
-    params["monitor"]["components"] = 4
-    params["report"]["samples_per_class"] = 2
-    return params
+C = 2
 
 
 @pytest.fixture(scope="module")
 def finished(synthetic_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which every stage has run."""
+    """A folder in which every stage has run, judged by D_S and D_T."""
     folder = tmp_path_factory.mktemp("prediction")
-    write_json(folder / "params.yaml", tiny(synthetic_videos))  # JSON is YAML
-    config: Config = parse_config(tiny(synthetic_videos))
-    with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.delenv("PREFECT_API_URL", raising=False)
-        index.run(config, workers=1)
-        shard.run(config, workers=1)
-        for stage in (features, reference, train, export, evaluate, monitor):
-            stage.run(config)  # type: ignore[attr-defined]
-        report.run(config, Path("params.yaml"))
+    params = tiny(synthetic_videos)
+    params["model"] |= {"conditioning_frames": C, "recurrent_channels": 6}
+    run_stages(params, folder)
     return folder
 
 

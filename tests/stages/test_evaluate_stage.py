@@ -1,0 +1,164 @@
+"""Several protocols in one run, what metrics.json then holds, and the same by many processes."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_pipeline import ALL, PROJECT, run_stages, tiny
+
+from dvdgan import protocols
+from dvdgan.config import parse_config
+from dvdgan.errors import UserError
+from dvdgan.evaluation.features import ClipFeatures
+from dvdgan.evaluation.frechet import frechet_distance
+from dvdgan.evaluation.inception_score import inception_score
+from dvdgan.evaluation.moments import Moments, load_moments
+from dvdgan.evaluation.networks import feature_network
+from dvdgan.evaluation.networks.feature_network import save_feature_network
+from dvdgan.evaluation.networks.small_i3d import SmallI3D
+from dvdgan.stages import evaluate, features, monitor, reference
+from dvdgan.stages.artefacts import EVALUATE, FEATURES, REFERENCE, REPORT
+from dvdgan.storage.local import read_json, sha256_of_file
+
+PUBLISHED = {"i3d_k400": 5, "i3d_k600": 7}  # networks, and classes of their stand-ins
+
+
+@pytest.fixture(scope="module")
+def published() -> Iterator[None]:
+    """Small networks in the place of the published ones, and protocols content with few clips."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, classes in PUBLISHED.items():
+            patch.setitem(
+                feature_network.BUILD, name, lambda config, n=classes: SmallI3D(n, width=4)
+            )
+        for name in ("unterthiner_fvd", "dvdgan_fid_is"):
+            fewer = replace(protocols.PROTOCOLS[name], fewest_clips=32, fewest_frames=2)
+            patch.setitem(protocols.PROTOCOLS, name, fewer)
+        yield
+
+
+@pytest.fixture(scope="module")
+def several(
+    published: None, synthetic_videos: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder whose bundle was measured under the paper's two protocols."""
+    folder = tmp_path_factory.mktemp("several")
+    for seed, (name, classes) in enumerate(PUBLISHED.items()):
+        torch.manual_seed(seed)
+        weights, names = SmallI3D(classes, width=4), [f"class {each}" for each in range(classes)]
+        save_feature_network(folder / "weights" / name, name, weights, names)
+    params = tiny(synthetic_videos)
+    # Checkpoints are measured in processes of their own, where the published networks are real.
+    before = ALL[: ALL.index(evaluate)]
+    run_stages(params, folder, before)
+    params["features"]["protocols"] = ["unterthiner_fvd", "dvdgan_fid_is"]
+    run_stages(params, folder, (features, reference, *ALL[len(before) :]))
+    return folder
+
+
+def test_each_number_is_of_its_protocol_s_network_and_right(several: Path) -> None:
+    document = read_json(several / EVALUATE / "metrics.json")
+    told = document["generated"]
+    for name, protocol, network, layer in [
+        ("FVD", "unterthiner_fvd", "i3d_k400", "logits"),
+        ("FID", "dvdgan_fid_is", "i3d_k600", "pooled"),
+        ("IS", "dvdgan_fid_is", "i3d_k600", "logits"),
+    ]:
+        weights = sha256_of_file(several / FEATURES / network / "network.safetensors")
+        conditions = told[name]["protocol"]
+        assert conditions["protocol"] == protocol and conditions["network"] == network
+        assert conditions["weights_sha256"] == weights and conditions["layer"] == layer
+        made = ClipFeatures.load(several / EVALUATE / "features" / f"{protocol}.safetensors")
+        real = load_moments(several / REFERENCE / protocol / "train.safetensors")
+        value = (
+            inception_score(made.logits)
+            if name == "IS"
+            else frechet_distance(Moments.of(getattr(made, layer)), real[layer])
+        )
+        assert told[name]["value"] == pytest.approx(value, rel=1e-9)
+        low, high = told[name]["interval"]
+        assert low <= value <= high
+    assert "accuracy" not in told
+    assert told["KVD"]["protocol"]["protocol"] == "unterthiner_fvd"
+
+
+def test_controls_truncation_and_memorising_are_there(several: Path) -> None:
+    document = read_json(several / EVALUATE / "metrics.json")
+    assert document["controls"].keys() == {
+        "mean clip",
+        "real clips, frozen",
+        "real clips, shuffled",
+        "real test clips",
+        "untrained generator",
+    }
+    for metrics in document["controls"].values():
+        assert {"FVD", "FID", "IS"} <= metrics.keys()
+        assert all("interval" in each for each in metrics.values())
+    assert [point["level"] for point in document["truncation"]] == [0.44, 1.0]
+    whole = document["truncation"][-1]
+    assert whole["FID"]["value"] == document["generated"]["FID"]["value"]
+    assert document["memorisation"]["interpolation_latents"]["lines"] == 2
+    assert 0 <= document["memorisation"]["nearest"]["nearer"] <= 1
+    for name in ("nearest_training_clips", "interpolation_latents", "interpolation_classes"):
+        assert (several / EVALUATE / "sheets" / name / "samples.mp4").is_file()
+    page = (several / REPORT / "index.html").read_text(encoding="utf-8")
+    assert "Is it memorising?" in page and "FVD[unterthiner_fvd: i3d_k400@" in page
+
+
+def test_nothing_of_the_work_in_progress_is_left(several: Path) -> None:
+    assert list((several / ".runs" / "features").glob("*")) == []
+
+
+@pytest.fixture
+def alone(synthetic_videos: Path, tmp_path: Path) -> Path:
+    """A folder whose bundle was measured by one process."""
+    folder = tmp_path / "alone"
+    folder.mkdir()
+    run_stages(tiny(synthetic_videos), folder, ALL[: ALL.index(monitor)])
+    return folder
+
+
+def test_two_processes_measure_what_one_does(alone: Path) -> None:
+    """Bit for bit: features do not depend on who extracts them."""
+    once = (alone / EVALUATE / "metrics.json").read_bytes()
+    features_once = load_file(alone / EVALUATE / "features" / "self_trained.safetensors")
+    shutil.rmtree(alone / EVALUATE)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*launcher, "--nproc-per-node", "2", "-m", "dvdgan", "evaluate"],
+        cwd=alone,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (alone / EVALUATE / "metrics.json").read_bytes() == once
+    together = load_file(alone / EVALUATE / "features" / "self_trained.safetensors")
+    for name, tensor in features_once.items():
+        assert torch.equal(together[name], tensor), name
+    assert done.stdout.count("evaluate: FVD") == 1
+
+
+def test_missing_weights_are_named_with_where_to_get_them(
+    synthetic_videos: Path, tmp_path: Path
+) -> None:
+    params = tiny(synthetic_videos)
+    params["features"]["protocols"] = ["unterthiner_fvd"]
+    params["evaluate"]["samples"] = 256
+    params["clip"]["frames"] = 9
+    config = parse_config(params)
+    with contextlib.chdir(tmp_path), pytest.raises(UserError) as refused:
+        features.run(config)
+    told = str(refused.value)
+    assert "dvdgan convert i3d_k400" in told
+    assert "get i3d_pretrained_400.pt" in told and "github.com" in told
+    assert not (tmp_path / FEATURES).exists()
