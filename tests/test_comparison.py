@@ -99,7 +99,7 @@ def stage_numbers(work):
     labels = torch.arange(FAKES) % 3
     features = extract(network, sampler().stream(labels, 0), FAKES, "generated")
     reference = RealReference.load(work / "artifacts" / "reference" / "self_trained", "train")
-    return measure_fully(features, reference, Drawn(seed=0), 32).to_json()
+    return measure_fully(features, reference, Drawn(seed=0), 32).measurement.to_json()
 
 
 def test_saved_samples_get_the_numbers_of_the_pipeline(work, monkeypatch, capsys):
