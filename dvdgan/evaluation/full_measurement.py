@@ -1,5 +1,6 @@
 """All that can be said of one set of clips: the protocol's metrics and others, with intervals."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dvdgan.evaluation.confidence import Interval, clips_needed, half_sampling
+from dvdgan.evaluation.confidence import SPLITS, Interval, clips_needed, half_sampling
 from dvdgan.evaluation.extrapolation import PARTS, extrapolated
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.kernel_distance import kernel_distance_interval
@@ -28,9 +29,10 @@ from dvdgan.evaluation.per_class import (
     diversity,
 )
 from dvdgan.evaluation.reference import RealReference
+from dvdgan.progress import Progress
 from dvdgan.protocols import MINIMUM_CLIPS, PROTOCOLS
 
-# Every split of an extrapolation is ten distances; fewer splits widen its interval by 4%.
+# Where a split is costly: ten distances, or all pairs of clips. An interval then wavers more.
 FEWER_SPLITS = 20
 WANTED_WIDTH = 0.02
 
@@ -55,8 +57,8 @@ def measure_with_intervals(
     fixed.
     """
     measured = measure(clips, reference, drawn)
-    found = half_sampling(
-        lambda chosen: metric_values(clips.rows(chosen), reference), torch.arange(len(clips))
+    found = _intervals(
+        lambda chosen: metric_values(clips.rows(chosen), reference), len(clips), "intervals"
     )
     metrics = {
         name: replace(each, interval=(found[name].low, found[name].high))
@@ -81,9 +83,14 @@ def measure_fully(
         measure(clips, reference, drawn, fewest_clips)  # raises
     protocol = PROTOCOLS[reference.description.protocol]
     measured = measure_with_intervals(clips, reference, drawn)
-    layer, everyone = protocol.best_layer, torch.arange(len(clips))
+    layer = protocol.best_layer
     own, real = getattr(clips, layer), getattr(reference.kept, layer)
-    more = half_sampling(lambda chosen: asdict(manifold_scores(own[chosen], real)), everyone)
+    more = _intervals(
+        lambda chosen: asdict(manifold_scores(own[chosen], real)),
+        len(clips),
+        "intervals of precision, recall, density, coverage",
+        FEWER_SPLITS,
+    )
     more["KVD"] = kernel_distance_interval(own, real)
     dimensions = max(
         (getattr(clips, protocol.layers[name]).shape[1] for name in protocol.distances), default=0
@@ -94,7 +101,9 @@ def measure_fully(
             found = metric_values(clips.rows(chosen), reference, protocol.distances)
             return {f"{name}_infinity": value for name, value in found.items()}
 
-        more |= half_sampling(partial(extrapolated, distances), everyone, splits=FEWER_SPLITS)
+        more |= _intervals(
+            partial(extrapolated, distances), len(clips), "extrapolation", FEWER_SPLITS
+        )
 
     def metric(name: str, each: Interval) -> Metric:
         of = protocol.layers.get(name.removesuffix("_infinity"), layer)
@@ -116,6 +125,23 @@ def measure_fully(
     }
     per_class = _per_class(clips, reference, layer, variety, real_variety)
     return FullMeasurement(replace(measured, metrics=metrics), per_class, details)
+
+
+def _intervals(
+    statistic: Callable[[Tensor], Mapping[str, float]],
+    clips: int,
+    label: str,
+    splits: int = SPLITS,
+) -> dict[str, Interval]:
+    """half_sampling over places of clips, with a progress line: it may take minutes."""
+    with Progress(label, 2 * splits + 1, "samples") as progress:
+
+        def counted(chosen: Tensor) -> Mapping[str, float]:
+            values = statistic(chosen)
+            progress.advance()
+            return values
+
+        return half_sampling(counted, torch.arange(clips), splits=splits)
 
 
 def _per_class(

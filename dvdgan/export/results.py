@@ -34,7 +34,7 @@ class Results:
     warnings: list[str] = field(default_factory=list)
 
     def add_control(self, who: str, measured: Measurement) -> None:
-        self.controls.setdefault(who, {}).update(measured.metrics)
+        self.controls[who] = measured.metrics | self.controls.get(who, {})
 
     def to_json(self) -> dict[str, Any]:
         told = {name: _json(metrics) for name, metrics in self.controls.items()}
@@ -76,7 +76,8 @@ def measure_subjects(
     first, *_ = made.values()
     reference, drawn = references["train"], material.asked.drawn
     full = measure_fully(first, reference, drawn, protocol.fewest_clips)
-    results.generated.update(full.measurement.metrics)
+    # What every protocol can tell (KVD, precision ...) is told by the first.
+    results.generated = full.measurement.metrics | results.generated
     results.warnings += full.measurement.warnings
     classes = material.sampler.classes
     per_class = {classes[label]: row for label, row in full.per_class.items()}
