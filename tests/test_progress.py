@@ -42,15 +42,6 @@ def test_a_line_every_few_seconds_and_one_at_the_end(
     ]
 
 
-def test_a_resumed_count_does_not_inflate_the_rate(
-    clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with Progress("train", 100, "steps", start=90) as bar:
-        clock.now += 5
-        bar.advance(5, note="D 1.0")
-    assert capsys.readouterr().err == "train: 95/100 steps, 1/s, 5 s left, D 1.0\n"
-
-
 def test_the_time_left_follows_the_recent_rate_and_forgets_a_pause(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -72,15 +63,31 @@ def test_the_time_left_follows_the_recent_rate_and_forgets_a_pause(
     assert last == "train: 810/100,000 steps, 2/s, 13 h 47 min left"
 
 
-def test_work_slower_than_the_window_has_a_rate_too(
-    clock: Clock, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("total", "start", "units", "seconds", "rate", "last"),
+    [
+        # A resumed count does not inflate the rate.
+        (100, 90, [5], 5, 1, "train: 95/100 steps, 1/s, 5 s left"),
+        # Work slower than the window has a rate, too.
+        (10, 0, [1] * 4, 1800, 1 / 1800, "train: 4/10 steps, 0.000556/s, 3 h 0 min left"),
+    ],
+)
+def test_the_rate_is_that_of_this_run(
+    total: int,
+    start: int,
+    units: list[int],
+    seconds: int,
+    rate: float,
+    last: str,
+    clock: Clock,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with Progress("train", 10, "steps") as bar:
-        for _ in range(4):
-            clock.now += 1800
-            bar.advance()
-        assert bar.rate == pytest.approx(1 / 1800)
-    assert capsys.readouterr().err.splitlines()[-1].endswith(", 0.000556/s, 3 h 0 min left")
+    with Progress("train", total, "steps", start) as bar:
+        for count in units:
+            clock.now += seconds
+            bar.advance(count, note="D 1.0")
+        assert bar.rate == pytest.approx(rate)
+    assert capsys.readouterr().err.splitlines()[-1] == f"{last}, D 1.0"
 
 
 def test_a_clock_set_back_or_forward_changes_no_rate(clock: Clock) -> None:

@@ -112,10 +112,10 @@ def _fetch_checkpoint(folder: Path, store: Store, manifest_sha256: str) -> None:
 
 
 def _fetch_small_files(run: RunFolder, store: Store, keys: list[str], over: bool) -> None:
-    """Metrics, timing, previews, evaluations; ``over``: also in place of those that are here."""
+    """Telemetry, previews, evaluations; ``over``: also in place of those that are here."""
     for key in keys:
         target = run.root / key
-        if target in (run.metrics, run.timing):
+        if target in run.telemetry:
             missing = over or len(whole_lines(target)) < store.size(key)
         else:
             missing = bool(SMALL_FILES.fullmatch(key)) and (over or not target.exists())

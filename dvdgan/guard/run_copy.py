@@ -146,13 +146,13 @@ def say(line: str) -> None:
 
 
 def _look(run: RunFolder) -> tuple[bytes, list[int], dict[str, bytes]]:
-    """Ledger, saved steps, metrics and timing of one moment, between two events of the ledger.
+    """Ledger, saved steps and telemetry of one moment, between two events of the ledger.
 
-    Metrics are read after the steps, so that they reach at least as far.
+    Telemetry is read after the steps, so that it reaches at least as far.
     """
     while True:
         ledger, steps = whole_lines(run.ledger), run.saved_steps()
-        lines = {path.name: whole_lines(path) for path in (run.metrics, run.timing)}
+        lines = {path.name: whole_lines(path) for path in run.telemetry}
         if whole_lines(run.ledger) == ledger:
             return ledger, steps, {name: content for name, content in lines.items() if content}
 

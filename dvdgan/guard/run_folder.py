@@ -58,6 +58,11 @@ class RunFolder:
         return self.root / "spectra.jsonl"
 
     @property
+    def telemetry(self) -> tuple[Path, Path, Path]:
+        """The files of JSON lines that grow with the run."""
+        return self.metrics, self.timing, self.spectra
+
+    @property
     def samples(self) -> Path:
         """Sample sheets of fixed latents, step-XXXXXXXX.png."""
         return self.root / "samples"

@@ -1,5 +1,6 @@
 """Files and folders on a local disk: written whole or not at all, hashed, published."""
 
+import errno
 import hashlib
 import json
 import os
@@ -10,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 CHUNK_BYTES = 1 << 20
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a write failed for want of room, on the disk or in the user's quota."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def sha256_of_file(path: Path) -> str:

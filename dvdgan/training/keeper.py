@@ -46,19 +46,30 @@ class Keeper:
         stopping, blocked = self._runtime.any(self._stop.requested, bool(self._writer.blocked))
         last = state.step == self._train.steps
         if blocked:
-            self._finish_writing()
+            self.finish_writing()
         if last or state.step % self._train.preview_every == 0:
             self._preview(state, telemetry)
         if last or stopping or state.step % self._train.checkpoint_every == 0:
-            self._finish_writing()
+            self.finish_writing()
             self._save(state)
         if last or stopping:
-            self._finish_writing()
+            self.finish_writing()
         return stopping
 
-    def close(self) -> None:
-        """Wait for what is being written; a run that cannot go on is judged by it."""
-        self._finish_writing()
+    def finish_writing(self) -> None:
+        """Wait, all processes together, until nothing is left to write."""
+        while True:
+            done = self._writer.wait(POLL_SECONDS)
+            writing, stopping, blocked = self._runtime.any(
+                not done, self._stop.requested, bool(self._writer.blocked)
+            )
+            if not writing:
+                return
+            if blocked and stopping:
+                self._writer.give_up()
+                raise InterruptedRunError(
+                    "stopped while the disk is full; the last checkpoint is whole"
+                )
 
     def _preview(self, state: TrainState, telemetry: Telemetry | None) -> None:
         if telemetry is None:  # not the main process
@@ -81,18 +92,3 @@ class Keeper:
             )
             folder = self._run.checkpoint(state.step)
             self._writer.submit(folder.name, partial(self._snapshot.write, folder))
-
-    def _finish_writing(self) -> None:
-        """Wait, all processes together, until nothing is left to write."""
-        while True:
-            done = self._writer.wait(POLL_SECONDS)
-            writing, stopping, blocked = self._runtime.any(
-                not done, self._stop.requested, bool(self._writer.blocked)
-            )
-            if not writing:
-                return
-            if blocked and stopping:
-                self._writer.give_up()
-                raise InterruptedRunError(
-                    "stopped while the disk is full; the last checkpoint is whole"
-                )

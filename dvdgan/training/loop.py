@@ -78,7 +78,7 @@ def train(job: Job) -> None:
             try:
                 _refuse_non_finite(job, state.step, values)
             except NonFiniteError:
-                keeper.close()
+                keeper.finish_writing()
                 raise
             if telemetry is not None:
                 seconds = time.perf_counter() - began

@@ -1,6 +1,5 @@
 """What a run tells of itself: JSON lines, one a step, and a live line for whoever watches."""
 
-import errno
 import json
 import math
 import os
@@ -11,10 +10,9 @@ from typing import Any
 import torch
 
 from dvdgan.progress import Progress, number
+from dvdgan.storage.local import is_full
 from dvdgan.training.spectrum import Spectra
 from dvdgan.training.trackers import Trackers
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 # The live line shows speeds averaged over about ten steps.
 SMOOTHING = 0.9
@@ -66,7 +64,7 @@ class LineLog:
                 done += self._file.write(content[done:])
         except OSError as error:
             self._file.truncate(self._whole)
-            if error.errno not in FULL:
+            if not is_full(error):
                 raise
             return error.strerror
         self._whole += done

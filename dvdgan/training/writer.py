@@ -1,14 +1,13 @@
 """Writes files beside training, so that no step waits for a disk; waits where the disk is full."""
 
-import errno
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 
 from dvdgan.errors import UserError
+from dvdgan.storage.local import is_full
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
 RETRY_SECONDS = 5.0
 
 Job = tuple[str, Callable[[], None]]
@@ -83,7 +82,7 @@ class BackgroundWriter:
             try:
                 write()
             except OSError as error:
-                if error.errno not in FULL:
+                if not is_full(error):
                     raise
                 if self.blocked is None:
                     _say(

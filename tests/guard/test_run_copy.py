@@ -71,7 +71,8 @@ class Life:
         begun = run.metrics.read_text().splitlines() if run.metrics.exists() else []
         steps = [*range(len(begun) + 1, step + 1)]
         lines = [*begun, *(json.dumps({"attempt": attempt, "step": each}) for each in steps)]
-        run.metrics.write_text("".join(f"{line}\n" for line in lines))
+        for path in run.telemetry:
+            path.write_text("".join(f"{line}\n" for line in lines))
         run.samples.mkdir(exist_ok=True)
         for suffix in ("png", "mp4"):
             (run.samples / f"step-{step:08d}.{suffix}").write_text(f"attempt {attempt}")
@@ -177,11 +178,12 @@ def test_a_copy_equals_what_is_kept_and_is_not_sent_twice(tmp_path: Path) -> Non
         kept_here = [f"step-{step:08d}" for step in life.run.saved_steps()]
         assert sorted(path.name for path in (store.root / "checkpoints").iterdir()) == kept_here
         assert sorted(store_contents(store)["checkpoints"]) == kept_here
-    for name in ("ledger.jsonl", "metrics.jsonl", "samples/step-00000030.png"):
+    told = sorted(path.name for path in life.run.telemetry)
+    for name in ("ledger.jsonl", *told, "samples/step-00000030.png"):
         assert (store.root / name).read_bytes() == (life.run.root / name).read_bytes()
     store.changes.clear()
     copy.update()
-    assert store.changes == ["write metrics.jsonl"]
+    assert sorted(store.changes) == [f"write {name}" for name in told]
 
 
 def test_a_new_machine_goes_on_and_the_copy_keeps_what_it_did_not_fetch(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from work_tree import environment, run
 
 Copy = Callable[[Path, str], Path]
 
+pytestmark = pytest.mark.timeout(1500)  # the first test makes the work trees
+
 
 @dataclass
 class Local:

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 from work_tree import edit, run
 
 Copy = Callable[[Path, str], Path]
+
+pytestmark = pytest.mark.timeout(1500)  # the first test makes the work trees
 
 
 def stages_run(output: str) -> list[str]:

@@ -3,14 +3,22 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
-from work_tree import environment, run
+import pytest
+from ruamel.yaml import YAML
+from work_tree import PROJECT, environment, run
 
 Copy = Callable[[Path, str], Path]
+pytestmark = pytest.mark.timeout(1500)  # the first test makes the work trees
+COMMAND = ("dvc", "repro", "train")
+# It waits for the stop, however fast the machine and however long dvc takes to pass the stop on.
+HOLDING = f"{sys.executable} {PROJECT / 'tests/training/holding_trainer.py'}"
 
 
 def steps(tree: Path) -> int:
@@ -18,24 +26,23 @@ def steps(tree: Path) -> int:
     return sum(path.read_bytes().count(b"\n") for path in tree.glob(".runs/train/*/metrics.jsonl"))
 
 
-def start_until_training(tree: Path, least: int) -> "subprocess.Popen[str]":
-    """Start `dvc repro` in a session of its own and wait for ``least`` steps of training."""
+def start_until_held(tree: Path, step: int) -> "subprocess.Popen[str]":
+    """Start the command in a session of its own and wait until its trainer holds after ``step``."""
     process = subprocess.Popen(
-        ["dvc", "repro"],
+        COMMAND,
         cwd=tree,
-        env=environment(),
+        env=environment() | {"DVDGAN_LAUNCHER": HOLDING, "HOLD_AT": str(step)},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
-        if steps(tree) >= least:
-            return process
+    deadline = time.monotonic() + 240
+    while steps(tree) < step:
         assert process.poll() is None, process.stdout and process.stdout.read()
+        assert time.monotonic() < deadline, "training did not start"
         time.sleep(0.05)
-    raise AssertionError("training did not start")
+    return process
 
 
 def wait_until_quiet(tree: Path) -> None:
@@ -48,26 +55,34 @@ def wait_until_quiet(tree: Path) -> None:
     raise AssertionError("something is still running")
 
 
+def locked(tree: Path) -> dict[str, Any]:
+    """What dvc.lock says of train: its params, and the hashes of what it read and made."""
+    stages: dict[str, dict[str, Any]] = YAML(typ="safe").load(tree / "dvc.lock")["stages"]
+    return stages["train"]
+
+
 def test_stopped_three_times_the_same_command_ends_where_an_unbroken_run_ends(
     untrained: Path, finished: Path, copied: Copy
 ) -> None:
-    """Ctrl-C at the terminal, kill -TERM and kill -9 of dvc alone."""
+    """Ctrl-C at the terminal, kill -TERM and kill -9 of dvc alone.
+
+    The second and third after the first scheduled checkpoint, of step 12, which is then evaluated.
+    """
     tree = copied(untrained, "interrupted")
-    reached = 0
-    for number, stop in [
-        (signal.SIGINT, lambda process: os.killpg(process.pid, signal.SIGINT)),
-        (signal.SIGTERM, subprocess.Popen.terminate),
-        (signal.SIGKILL, subprocess.Popen.kill),
+    for step, stop in [
+        (2, lambda process: os.killpg(process.pid, signal.SIGINT)),
+        (13, subprocess.Popen.terminate),
+        (14, subprocess.Popen.kill),
     ]:
-        process = start_until_training(tree, reached + 2)
+        process = start_until_held(tree, step)
         stop(process)
         output, _ = process.communicate(timeout=120)
-        assert process.returncode != 0, number
+        assert process.returncode != 0, output
         wait_until_quiet(tree)
         saved = sorted(path.name for path in tree.glob(".runs/train/*/checkpoints/step-*"))
-        assert saved and steps(tree) > reached, output
-        reached = steps(tree)
-    again = run(tree, "dvc", "repro")
+        assert saved and saved[-1] == f"step-{step:08d}", output
+        assert steps(tree) == step
+    again = run(tree, *COMMAND)
     assert again.returncode == 0, again.stdout
     assert f"resumed from {saved[-1]}" in again.stdout
-    assert (tree / "dvc.lock").read_bytes() == (finished / "dvc.lock").read_bytes()
+    assert locked(tree) == locked(finished)

@@ -1,4 +1,4 @@
-"""`dvdgan train` for real, on a tiny experiment: stopped and resumed, and after a collapse."""
+"""`dvdgan train` for real, on a tiny experiment: stopped, lost with its machine, collapsed."""
 
 import contextlib
 import os
@@ -71,15 +71,20 @@ def tree(artefacts: Path, tmp_path: Path) -> Tree:
     return make
 
 
-def start(folder: Path, *command: str) -> "subprocess.Popen[bytes]":
+def start(folder: Path, *command: str, **variables: str) -> "subprocess.Popen[bytes]":
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT")}
-    clean |= {"OMP_NUM_THREADS": "1"}
+    clean |= {"OMP_NUM_THREADS": "1"} | variables
     return subprocess.Popen([sys.executable, "-m", *command], cwd=folder, env=clean)
 
 
 def run_folder(folder: Path) -> RunFolder:
     with contextlib.chdir(folder):
         return RunFolder(folder / prepare(load_config(Path("params.yaml"))).root)
+
+
+def finished(run: RunFolder) -> int:
+    """Steps in the metrics."""
+    return run.metrics.read_bytes().count(b"\n") if run.metrics.exists() else 0
 
 
 def processes_in(folder: Path) -> list[int]:
@@ -92,31 +97,64 @@ def processes_in(folder: Path) -> list[int]:
     return found
 
 
-@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="looks for processes in /proc")
-def test_terminated_in_mid_run_the_same_command_ends_as_if_nothing_had_been(tree: Tree) -> None:
-    unbroken, broken = tree("unbroken"), tree("broken")
-    assert start(unbroken, "dvdgan", "train").wait(300) == 0
+def holding(step: int) -> dict[str, str]:
+    """Variables with which the trainer waits after ``step`` until it is stopped."""
+    script = PROJECT / "tests/training/holding_trainer.py"
+    return {"DVDGAN_LAUNCHER": f"{sys.executable} {script}", "HOLD_AT": str(step)}
 
-    process = start(broken, "dvdgan", "train")
-    run = run_folder(broken)
+
+def stop_when(
+    reached: Callable[[], bool], process: "subprocess.Popen[bytes]", number: signal.Signals
+) -> int:
+    """Send ``process`` a signal when it has come so far; its exit code."""
+    deadline = time.monotonic() + 240
     try:
-        while not (run.metrics.exists() and run.metrics.read_bytes().count(b"\n") >= 3):
-            assert process.poll() is None
+        while not reached():
+            assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(120) == EXIT_INTERRUPTED
+        process.send_signal(number)
+        return process.wait(120)
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="looks for processes in /proc")
+def test_terminated_then_lost_with_its_machine_a_run_ends_as_if_nothing_had_been(
+    tree: Tree, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """After SIGTERM the same command goes on, after the loss a new machine does from the mirror."""
+    unbroken, broken = tree("unbroken"), tree("broken")
+    assert start(unbroken, "dvdgan", "train").wait(300) == 0
+
+    run = run_folder(broken)
+    process = start(broken, "dvdgan", "train", **holding(3))
+    code = stop_when(lambda: finished(run) == 3, process, signal.SIGTERM)
+    assert code == EXIT_INTERRUPTED
     assert processes_in(broken) == []
     assert not (broken / TRAIN).exists()
-    assert run.saved_steps()
-    assert start(broken, "dvdgan", "train").wait(300) == 0
+    assert run.saved_steps() == [3]
+
+    mirror = {"DVDGAN_MIRROR": str(tmp_path / "store")}
+    copied = RunFolder(tmp_path / "store" / run.root.name)
+    process = start(broken, "dvdgan", "train", **mirror, **holding(EVERY + 4))
+    stop_when(
+        lambda: EVERY in copied.saved_steps() and copied.ledger.exists(), process, signal.SIGKILL
+    )
+    while processes_in(broken):  # the trainer was told, and saves once more
+        time.sleep(0.05)
+    shutil.rmtree(broken / ".runs")
+    assert start(broken, "dvdgan", "train", **mirror).wait(300) == 0
+    told = capfd.readouterr()
+    assert "resumed from step-00000003" in told.out
+    assert "mirror: restored step" in told.err
 
     names = sorted(path.relative_to(unbroken / TRAIN) for path in (unbroken / TRAIN).rglob("*"))
     assert Path("checkpoint/average.safetensors") in names
     assert Path("ledger.jsonl") in names
     assert sha256_of_tree(broken / TRAIN, "*.*") == sha256_of_tree(unbroken / TRAIN, "*.*")
+    assert copied.ledger.read_bytes() == run.ledger.read_bytes()
+    assert copied.saved_steps() == run.saved_steps()
     assert processes_in(unbroken) == processes_in(broken) == []
 
 

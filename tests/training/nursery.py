@@ -18,7 +18,9 @@ from dvdgan.guard.run_folder import RunFolder
 from dvdgan.storage.local import remove_abandoned
 from dvdgan.training import __main__ as trainer
 from dvdgan.training.checkpoint import Snapshot
-from dvdgan.training.state import initial_state
+from dvdgan.training.keeper import Keeper
+from dvdgan.training.state import TrainState, initial_state
+from dvdgan.training.telemetry import Telemetry
 
 STATE = initial_state(CLIP, MODEL, TRAIN, 4, torch.device("cpu"))
 
@@ -27,6 +29,20 @@ def train(run: RunFolder) -> int:
     """A trainer as a launcher starts it."""
     sys.argv = ["dvdgan.training", str(run.root)]
     return trainer.main()
+
+
+def train_until_held(run: RunFolder) -> int:
+    """A trainer that waits for ever after the step that the file hold_at names."""
+    keep, last = Keeper.keep, int((run.root / "hold_at").read_text())
+
+    def keep_or_hold(keeper: Keeper, state: TrainState, telemetry: Telemetry | None) -> bool:
+        stopping = keep(keeper, state, telemetry)
+        while state.step >= last:
+            time.sleep(60)
+        return stopping
+
+    Keeper.keep = keep_or_hold
+    return train(run)
 
 
 def train_by_a_jumping_clock(run: RunFolder) -> int:
@@ -61,6 +77,7 @@ def write_without_end(run: RunFolder) -> int:
 
 KINDS = {
     "trainer": train,
+    "held": train_until_held,
     "jumpy": train_by_a_jumping_clock,
     "slow": train_with_a_slow_disk,
     "writer": write_without_end,

@@ -14,12 +14,19 @@ from dvdgan.errors import EXIT_INTERRUPTED
 from dvdgan.guard.run_folder import RunFolder, damage, newest_whole
 
 NewRun = Callable[..., RunFolder]
-STEPS, KILLS, WRITER_KILLS = 40, 30, 100
+STEPS, KILLS, AWAITED, WRITER_KILLS = 40, 30, 9, 100
 
 
 def kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+def await_checkpoint(run: RunFolder, step: int) -> None:
+    deadline = time.monotonic() + 60
+    while step not in run.saved_steps():
+        assert time.monotonic() < deadline, (run.root / "output.log").read_text()
+        time.sleep(0.002)
 
 
 def assert_same(run: RunFolder, other: RunFolder) -> None:
@@ -44,22 +51,29 @@ def unbroken(new_run: NewRun, nursery: Nursery) -> RunFolder:
 def test_thirty_random_kills_change_no_bit(
     new_run: NewRun, nursery: Nursery, unbroken: RunFolder
 ) -> None:
-    """Nor does another number of loader workers each time."""
+    """Nor does another number of loader workers each time.
+
+    Every start is held at most two steps on: KILLS + AWAITED < STEPS, so none ends the run, however
+    fast.
+    """
     run = new_run("killed", steps=STEPS, checkpoint_every=1, preview_every=10)
     rng = random.Random(0)
-    for left in range(KILLS, 0, -1):
-        before = finished(run)
-        pid = nursery.begin("trainer", run, workers=rng.choice([0, 0, 1, 2]))
-        # Two steps at most, so that the run is not over before the last kill.
-        wanted = rng.choice([0, 1, 2]) if STEPS - before > left + 3 else 0
-        await_steps(run, min(before, len(run.saved_steps())) + wanted)
-        time.sleep(rng.uniform(0, 0.3) if wanted else rng.uniform(0, 0.1))
+    sure = 0  # starts that had a checkpoint and went on to the next
+    for awaited in rng.sample([1] * AWAITED + [0] * (KILLS - AWAITED), KILLS):
+        before = max(run.saved_steps(), default=0)
+        (run.root / "hold_at").write_text(str(before + 1 + awaited))
+        pid = nursery.begin("held", run, workers=rng.choice([0, 0, 1, 2]))
+        if awaited:
+            await_checkpoint(run, before + 1)
+            sure += before > 0
+        time.sleep(rng.uniform(0, 0.3) if awaited else rng.uniform(0, 0.1))
         kill(pid)
         assert nursery.ended() == -signal.SIGKILL
-    assert 5 < finished(run) < STEPS
+    assert AWAITED <= max(run.saved_steps()) < STEPS
     nursery.begin("trainer", run)
     assert nursery.ended() == 0
-    assert (run.root / "output.log").read_text().count("resumed from") >= 5
+    assert sure >= AWAITED - 1
+    assert (run.root / "output.log").read_text().count("resumed from") >= sure + 1
     assert_same(run, unbroken)
 
 

@@ -1,0 +1,26 @@
+"""A trainer that holds after step $HOLD_AT until it is asked to stop: none is stopped too late.
+
+Started as a launcher starts it: SCRIPT dvdgan.training RUN_FOLDER.
+"""
+
+import os
+import sys
+import time
+
+from dvdgan.training import __main__ as trainer
+from dvdgan.training.keeper import Keeper
+from dvdgan.training.state import TrainState
+from dvdgan.training.telemetry import Telemetry
+
+keep = Keeper.keep
+
+
+def hold_and_keep(keeper: Keeper, state: TrainState, telemetry: Telemetry | None) -> bool:
+    while state.step == int(os.environ["HOLD_AT"]) and not keeper._stop.requested:
+        time.sleep(0.01)
+    return keep(keeper, state, telemetry)
+
+
+Keeper.keep = hold_and_keep
+del sys.argv[1]
+sys.exit(trainer.main())
