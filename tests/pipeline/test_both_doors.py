@@ -97,7 +97,7 @@ def test_a_deployment_run_gives_what_dvc_repro_gives(local: Local, finished: Pat
     assert done.returncode == 0, done.stdout + done.stderr + local.log.read_text()[-4000:]
 
     assert (local.tree / "dvc.lock").read_bytes() == (finished / "dvc.lock").read_bytes()
-    for pattern in ("artifacts/shards/*", "artifacts/reference/*"):
+    for pattern in ("artifacts/shards/*", "artifacts/reference/*/*"):
         theirs = sorted(finished.glob(pattern))
         assert theirs
         for path in theirs:

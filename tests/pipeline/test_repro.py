@@ -22,9 +22,13 @@ def stages_run(output: str) -> list[str]:
 
 def test_everything_is_made(finished: Path) -> None:
     metrics = json.loads((finished / "artifacts/evaluate/metrics.json").read_text())
-    assert set(metrics["generated"]) == {"FID", "FVD", "IS", "accuracy"}
+    assert metrics["generated"].keys() == {
+        *("FID", "FVD", "IS", "accuracy"),
+        *("FVD_frames", "KVD", "precision", "recall", "density", "coverage"),
+    }
     for metric in metrics["generated"].values():
         assert metric["protocol"]["weights_sha256"][:8] in metric["name"]
+        assert metric["interval"][0] <= metric["value"] <= metric["interval"][1]
     page = (finished / "artifacts/report/index.html").read_text()
     assert "клас 日本 é" in page
     assert "<video" in page and 'src="http' not in page

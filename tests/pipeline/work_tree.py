@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-PARTS = ("dvdgan", "flows", "infra", ".dvc/config", ".dvcignore", "dvc.yaml", "prefect.yaml")
+PARTS = (
+    *("dvdgan", "flows", "infra", "weights"),
+    *(".dvc/config", ".dvcignore", "dvc.yaml", "prefect.yaml"),
+)
 
 # The demo's params with every size cut down: seconds instead of minutes, the same code.
 TINY = {
@@ -26,6 +29,8 @@ TINY = {
     "samples": 32,
     "standing_batches": 2,
     "standing_batch_size": 8,
+    "interpolation_lines": 2,
+    "interpolation_videos": 3,
     "components": 4,
     "samples_per_class": 2,
 }

@@ -197,5 +197,5 @@ def test_a_missing_artefact_is_named(tree: Tree) -> None:
         [sys.executable, "-m", "dvdgan", "train"], cwd=folder, capture_output=True, text=True
     )
     assert process.returncode == 2
-    assert "artifacts/reference/reference.json is missing" in process.stderr
+    assert "artifacts/reference/self_trained/reference.json is missing" in process.stderr
     assert "Traceback" not in process.stderr
