@@ -12,12 +12,16 @@ from dvdgan.errors import UserError
 from dvdgan.evaluation.extraction import Process
 from dvdgan.evaluation.feature_cache import FeatureCache
 from dvdgan.evaluation.features import ClipFeatures
-from dvdgan.evaluation.full_measurement import FullMeasurement, measure_fully
-from dvdgan.evaluation.measurement import Drawn
+from dvdgan.evaluation.full_measurement import (
+    FullMeasurement,
+    measure_fully,
+    measure_with_intervals,
+)
+from dvdgan.evaluation.measurement import Drawn, Measurement
 from dvdgan.evaluation.moments import Moments
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import DESCRIPTION_FILE, Description, RealReference
-from dvdgan.protocols import MINIMUM_CLIPS, PROTOCOLS, ProtocolName, misfits
+from dvdgan.protocols import MINIMUM_CLIPS, PROTOCOLS, ProtocolName, unfit
 from dvdgan.storage.local import write_json
 
 # Real clips that KVD, precision and recall compare with, evenly spread over all of them.
@@ -81,7 +85,7 @@ def run(asked: Asked, cache: Path, write: Path | None = None) -> None:
     measured = measure_fully(clips, reference, drawn, protocol.fewest_clips)
     classless = bool(clips.labels.min() < 0)
     refused = {str(path): lines for (path, _), (_, lines) in zip(places, found, strict=True)}
-    document = _document(asked, measured, classless, refused)
+    document = _document(asked, measured, _floor(reference), classless, refused)
     print(_table(document))
     if write is not None:
         write_json(write, document)
@@ -122,7 +126,7 @@ def _check(asked: Asked, sources: list[ClipSource], real: Description) -> None:
             f"{real.resolution}x{real.resolution}",
             todo="bring videos to one size with --resolution",
         )
-    wrong = misfits([asked.protocol], frames, asked.given_frames, len(generated))
+    wrong = unfit(asked.protocol, frames, asked.given_frames, len(generated))
     if wrong:
         raise UserError("; ".join(wrong), where=str(asked.generated))
     if len(sources[-1]) < MINIMUM_CLIPS:
@@ -178,17 +182,37 @@ def _with_labels_of(
     return replace(clips, labels=labels)
 
 
+def _floor(reference: RealReference) -> Measurement | None:
+    """Half of the kept real clips against the other half: what two sets of real clips differ by.
+
+    None for too few of them.
+    """
+    kept = reference.kept
+    one, other = (kept.rows(torch.arange(start, len(kept), 2)) for start in (0, 1))
+    if len(other) < MINIMUM_CLIPS:
+        return None
+    side = f"{reference.split}, the other half"
+    return measure_with_intervals(one, _reference(other, reference.description, side))
+
+
 def _document(
-    asked: Asked, measured: FullMeasurement, classless: bool, refused: dict[str, list[str]]
+    asked: Asked,
+    measured: FullMeasurement,
+    floor: Measurement | None,
+    classless: bool,
+    refused: dict[str, list[str]],
 ) -> dict[str, Any]:
     """What metrics.json holds; without accuracy where clips have none of the network's classes."""
     metrics = measured.measurement.to_json()
+    controls = {} if floor is None else {"half of the real clips": floor.to_json()}
     details = measured.details | {"per_class": measured.per_class}
     if classless:
-        metrics.pop("accuracy", None)
+        for each in (metrics, *controls.values()):
+            each.pop("accuracy", None)
         del details["per_class"]
     return {
         "generated": metrics,
+        "controls": controls,
         "details": details,
         "warnings": measured.measurement.warnings,
         "sources": {
@@ -204,10 +228,13 @@ def _document(
 def _table(document: dict[str, Any]) -> str:
     """A line per metric: value, 95% interval, full name; then what to keep in mind."""
     lines = []
-    for metric in document["generated"].values():
-        low, high = metric.get("interval", (None, None))
-        interval = "" if low is None else f"{low:.4g} .. {high:.4g}"
-        lines.append(f"{metric['value']:>12.5g}  {interval:24}{metric['name']}")
+    for who, metrics in [("", document["generated"]), *document["controls"].items()]:
+        if who:
+            lines.append(f"{who}, against the others:")
+        for metric in metrics.values():
+            low, high = metric.get("interval", (None, None))
+            interval = "" if low is None else f"{low:.4g} .. {high:.4g}"
+            lines.append(f"{metric['value']:>12.5g}  {interval:24}{metric['name']}")
     lines += [f"warning: {each}" for each in document["warnings"]]
     for path, left_out in document["sources"]["refused"].items():
         if left_out:

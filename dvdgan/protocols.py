@@ -106,26 +106,31 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def misfits(names: Sequence[str], frames: int, conditioning_frames: int, samples: int) -> list[str]:
-    """Why the protocols ``names`` cannot measure a run, in sentences; empty when they can.
-
-    Clips have so many ``frames``, ``conditioning_frames`` of them given; ``samples`` are measured.
-    """
-    found = []
+    """Why the protocols ``names`` together cannot measure a run, in sentences; empty: they can."""
     told = Counter(metric for name in names for metric in PROTOCOLS[name].layers)
-    found += [f"{metric} is told by two of them" for metric, times in told.items() if times > 1]
+    found = [f"{metric} is told by two of them" for metric, times in told.items() if times > 1]
     if "FVD" not in PROTOCOLS[names[0]].layers:
         found.append(f"the first one judges checkpoints by FVD, which {names[0]} does not tell")
     for name in names:
-        protocol = PROTOCOLS[name]
-        if protocol.frames not in (None, frames):
-            found.append(f"{name} measures clips of {protocol.frames} frames, not {frames}")
-        if frames < protocol.fewest_frames:
-            found.append(f"{name} measures clips of {protocol.fewest_frames} frames or more")
-        if protocol.conditioning is not None and protocol.conditioning != bool(conditioning_frames):
-            kind = "continue given frames" if protocol.conditioning else "continue no given frames"
-            found.append(f"{name} measures models that {kind}")
-        if samples < protocol.fewest_clips:
-            found.append(
-                f"{name} needs at least {protocol.fewest_clips:,} generated clips, not {samples:,}"
-            )
+        found += unfit(name, frames, conditioning_frames, samples)
+    return found
+
+
+def unfit(name: str, frames: int, conditioning_frames: int, samples: int) -> list[str]:
+    """Why the protocol ``name`` cannot measure such clips, in sentences; empty when it can.
+
+    Clips have so many ``frames``, ``conditioning_frames`` of them given; ``samples`` are measured.
+    """
+    protocol, found = PROTOCOLS[name], []
+    if protocol.frames not in (None, frames):
+        found.append(f"{name} measures clips of {protocol.frames} frames, not {frames}")
+    if frames < protocol.fewest_frames:
+        found.append(f"{name} measures clips of {protocol.fewest_frames} frames or more")
+    if protocol.conditioning is not None and protocol.conditioning != bool(conditioning_frames):
+        kind = "continue given frames" if protocol.conditioning else "continue no given frames"
+        found.append(f"{name} measures models that {kind}")
+    if samples < protocol.fewest_clips:
+        found.append(
+            f"{name} needs at least {protocol.fewest_clips:,} generated clips, not {samples:,}"
+        )
     return found

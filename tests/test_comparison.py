@@ -30,7 +30,7 @@ from dvdgan.video.encode import encode_mp4
 
 PROJECT = Path(__file__).resolve().parents[1]
 CLASSES = ["bend", "jack", "wave"]
-T, SIZE, FAKES, REALS = 4, 32, 40, 48
+T, SIZE, FAKES, REALS = 4, 32, 40, 64
 
 
 def squares(count, seed):
@@ -116,6 +116,20 @@ def test_saved_samples_get_the_numbers_of_the_pipeline(work, monkeypatch, capsys
     unlabelled = read_json(work / "metrics.json")["generated"]
     assert set(measured) - set(unlabelled) == {"accuracy"}
     assert unlabelled["FVD"]["value"] == pytest.approx(expected["FVD"]["value"], rel=1e-9)
+
+
+def test_the_floor_is_half_of_the_real_clips_against_the_other_half(work, monkeypatch, capsys):
+    assert run(work, monkeypatch, "--generated=fakes.npy", "--real=artifacts/reference") == 0
+    floor = read_json(work / "metrics.json")["controls"]["half of the real clips"]
+    assert "half of the real clips, against the others:" in capsys.readouterr().out
+    kept = RealReference.load(work / "artifacts" / "reference" / "self_trained", "train").kept
+    halves = [kept.logits[start::2].double().numpy() for start in (0, 1)]
+    gap = halves[0].mean(0) - halves[1].mean(0)
+    covariances = [np.cov(half.T) for half in halves]
+    root = np.linalg.eigvals(covariances[0] @ covariances[1]).real.clip(min=0)
+    expected = gap @ gap + np.trace(sum(covariances)) - 2 * np.sqrt(root).sum()
+    assert floor["FVD"]["value"] == pytest.approx(expected, rel=1e-6)
+    assert floor["FVD"]["protocol"]["clips"] == REALS // 2
 
 
 def test_many_processes_write_one_result(work, monkeypatch, tmp_path):

@@ -8,7 +8,7 @@ from dvdgan.evaluation.networks.catalogue import CATALOGUE
 from dvdgan.evaluation.networks.feature_network import BUILD
 from dvdgan.evaluation.networks.i3d import I3D
 from dvdgan.evaluation.networks.resize import RULES
-from dvdgan.protocols import LOGITS, POOLED, PROTOCOLS, SMALL_I3D, ProtocolName, misfits
+from dvdgan.protocols import LOGITS, POOLED, PROTOCOLS, SMALL_I3D, ProtocolName, misfits, unfit
 
 
 def test_each_has_a_network_a_rule_and_layers_that_exist():
@@ -31,6 +31,13 @@ def test_the_papers_are_as_the_papers_have_them():
     assert (fvd.network, fvd.resize, fvd.layers) == ("i3d_k400", "bilinear_legacy", {"FVD": LOGITS})
     assert (tgan.network, tgan.frames, tgan.fewest_clips, tgan.sets) == ("c3d_ucf101", 16, 9984, 4)
     assert PROTOCOLS["prediction_fvd"].frames == 16
+
+
+def test_alone_each_needs_no_other():
+    assert unfit("dvdgan_fid_is", 12, 0, 10_000) == []
+    assert unfit("tgan_is", 16, 0, 9984) == []
+    [reason] = unfit("prediction_fvd", 16, 5, 255)
+    assert "needs at least 256 generated clips, not 255" in reason
 
 
 @pytest.mark.parametrize(
