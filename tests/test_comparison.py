@@ -150,7 +150,7 @@ def test_many_processes_write_one_result(work, monkeypatch, tmp_path):
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("FVD[") == 1
+    assert done.stdout.count("FVD[") == 2  # of the clips, and of the floor
     assert read_json(tmp_path / "together.json")["generated"] == alone
 
 
@@ -192,7 +192,7 @@ def test_broken_videos_are_told_and_beyond_the_budget_stop(work, monkeypatch, ca
     try:
         assert run(work, monkeypatch, *words) == 2
         told = capsys.readouterr().err
-        assert "1 of 49 videos give no clip so far; 0 may" in told
+        assert "1 of 65 videos give no clip so far; 0 may" in told
         assert "broken.mp4: not_a_video" in told
         assert run(work, monkeypatch, *words, "--max-refused=0.03") == 0
         assert "1 videos of real gave no clip" in capsys.readouterr().out
