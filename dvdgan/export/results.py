@@ -10,7 +10,13 @@ from dvdgan.evaluation.extraction import Extraction
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.frechet import frechet_distance
 from dvdgan.evaluation.full_measurement import measure_fully, measure_with_intervals
-from dvdgan.evaluation.measurement import Measurement, Metric, conditions, measure
+from dvdgan.evaluation.measurement import (
+    Drawn,
+    Measurement,
+    Metric,
+    conditions,
+    measure,
+)
 from dvdgan.evaluation.moments import Moments
 from dvdgan.evaluation.reference import RealReference
 from dvdgan.export import subjects
@@ -87,8 +93,8 @@ def measure_subjects(
     for who, subject in controls.items():
         against = references[subject.split]
         results.add_control(who, measure_with_intervals(told[who], against, subject.drawn))
-    if frozen:
-        frames = _frames_metric(told, reference, material, protocol)
+    if frozen and material.real is not None:
+        frames = _frames_metric(told, reference, material.real.split, drawn, protocol)
         results.generated[frames.metric] = frames
         still = measure_with_intervals(told[subjects.REAL_FROZEN], reference)
         results.add_control(subjects.REAL_FROZEN, still)
@@ -119,10 +125,14 @@ def _average(results: Results, sets: list[Metrics]) -> None:
 def _frames_metric(
     still: dict[str, ClipFeatures],
     reference: RealReference,
-    material: Material,
+    split: str,
+    drawn: Drawn,
     protocol: Protocol,
 ) -> Metric:
-    """The Frechet distance of clips without motion: of frames, measured as clips are."""
+    """The Frechet distance of clips without motion: of frames, measured as clips are.
+
+    ``split``: of the real clips.
+    """
     layer, [name, *_] = protocol.best_layer, protocol.distances
     real = getattr(still[subjects.REAL_FROZEN], layer)
     made = getattr(still[subjects.GENERATED_FROZEN], layer)
@@ -132,8 +142,8 @@ def _frames_metric(
         return {name: frechet_distance(Moments.of(made[chosen]), moments)}
 
     found: Interval = half_sampling(distance, torch.arange(len(made)))[name]
-    told = conditions(len(made), reference, material.asked.drawn, name, layer)
-    told = replace(told, real_split=material.real.split, real_clips=len(real))
+    told = conditions(len(made), reference, drawn, name, layer)
+    told = replace(told, real_split=split, real_clips=len(real))
     return Metric(f"{name}_frames", found.value, told, (found.low, found.high))
 
 

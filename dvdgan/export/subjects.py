@@ -35,8 +35,8 @@ class Material:
     unseen: Asked | None
     """In prediction, test clips to continue; None without a test split."""
     mean_clip: Tensor
-    real: EvenClips
-    """Real clips, of the test split where there is one."""
+    real: EvenClips | None
+    """Real clips, of the test split where it has enough; None for too few to be measured."""
     truncations: list[float] = field(default_factory=list)
 
 
@@ -52,6 +52,8 @@ def truncated(material: Material, level: float) -> Subject:
 
 def frozen_sets(material: Material) -> dict[str, Subject]:
     """Clips whose motion is gone, generated and real: to compare frames alone."""
+    if material.real is None:
+        return {}
     made = GeneratedClips(material.sampler, material.asked)
     return {
         GENERATED_FROZEN: Subject(_frozen(made), material.asked.drawn),
@@ -65,12 +67,13 @@ def controls(material: Material) -> dict[str, Subject]:
     found = {
         "untrained generator": _made(material.untrained, asked),
         "mean clip": Subject(RepeatedClip(material.mean_clip, asked.labels)),
-        "real clips, shuffled": Subject(
+    }
+    if material.real is not None:
+        found["real clips, shuffled"] = Subject(
             Altered(
                 material.real, lambda clips, first: shuffled(clips, seed, first), f"shuffled {seed}"
             )
-        ),
-    }
+        )
     if asked.conditioning is not None:
         given = asked.conditioning.frames
         found["last given frame repeated"] = Subject(

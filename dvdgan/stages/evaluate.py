@@ -37,10 +37,10 @@ def run(config: "Config") -> None:
     share the work.
     """
     process, names = Process.current(), config.features.protocols
-    material = _material(config, process.device)
+    references = {name: RealReference.load_all(REFERENCE / name, MINIMUM_CLIPS) for name in names}
+    material = _material(config, process.device, tested="test" in references[names[0]])
     results, generated = Results(), {}
     extractions = {name: _extraction(name, process) for name in names}
-    references = {name: RealReference.load_all(REFERENCE / name, MINIMUM_CLIPS) for name in names}
     for name, extraction in extractions.items():
         measured = measure_subjects(
             results, material, PROTOCOLS[name], extraction, references[name]
@@ -119,20 +119,21 @@ def _extraction(name: str, process: Process) -> Extraction:
     return Extraction(network, FEATURE_CACHE, process, f"evaluate, {name}")
 
 
-def _material(config: "Config", on: str) -> Material:
+def _material(config: "Config", on: str, tested: bool) -> Material:
+    """``tested``: whether there are test clips enough to measure."""
     settings, given = config.evaluate, config.model.conditioning_frames
     train = _dataset(config, "train")
-    tested = (REFERENCE / config.features.protocols[0] / "test.safetensors").is_file()
     unseen = None
     if given and tested:
         unseen = Asked.of(_dataset(config, "test"), settings.samples, settings.seed, given)
+    real = _real_clips(config, "test" if tested else "train")
     return Material(
         sampler=Sampler.load(MODEL, on),
         untrained=untrained_sampler(Origin.of(train, config.model, config.clip), Standing(), on),
         asked=Asked.of(train, settings.samples, settings.seed, given),
         unseen=unseen,
         mean_clip=load_mean_clip(REFERENCE / MEAN_CLIP_FILE),
-        real=_real_clips(config, "test" if tested else "train"),
+        real=real if len(real) >= MINIMUM_CLIPS else None,
         truncations=settings.truncations,
     )
 
