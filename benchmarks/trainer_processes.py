@@ -51,6 +51,7 @@ def new_run(folder: Path, config: Config, name: str, **changes: int) -> RunFolde
         shards=str(folder / "artifacts" / "shards"),
         features="",
         reference="",
+        protocol="self_trained",
         fingerprint="benchmark",
     )
     write_json(run.settings, settings.model_dump())

@@ -99,6 +99,12 @@ def test_memorising_is_told_in_words_and_figures(content, page):
     assert "it repeats its training clips" in render(content)
 
 
+def test_without_test_clips_memorising_is_left_to_the_eye(content):
+    del content.measured["memorisation"]["nearest"]
+    text = Elements(render(content)).text
+    assert "of all pairs" not in text and "Is it memorising?" in text
+
+
 def test_long_tables_are_cut_and_say_so(content):
     row = {"path": "p", "reason": "not_a_video", "detail": "cut me"}
     event = {"event": "promoted", "step": 1}

@@ -56,6 +56,7 @@ def new_run(
             shards=str(tiny_shards),
             features="not used by a trainer",
             reference="not used by a trainer",
+            protocol="self_trained",
             fingerprint="0123456789abcdef",
         )
         write_json(run.settings, settings.model_dump())
