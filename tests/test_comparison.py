@@ -132,17 +132,24 @@ def test_the_floor_is_half_of_the_real_clips_against_the_other_half(work, monkey
     assert floor["FVD"]["protocol"]["clips"] == REALS // 2
 
 
-def test_many_processes_write_one_result(work, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        ["torch.distributed.run", "--nproc-per-node=2"],
+        ["accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--main_process_port=0"],
+    ],
+    ids=["torchrun", "accelerate"],
+)
+def test_many_processes_write_one_result(work, monkeypatch, tmp_path, launcher):
     words = ["--generated=fakes.npy", "--real=real", f"--frames={T}"]
     assert run(work, monkeypatch, *words) == 0
     alone = read_json(work / "metrics.json")["generated"]
     for folder in (work / ".runs" / "features").iterdir():
         for part in folder.iterdir():
             part.unlink()
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", "-m"]
     written = f"--write={tmp_path / 'together.json'}"
     done = subprocess.run(
-        [sys.executable, *launcher, "dvdgan", "evaluate", *words, written],
+        [sys.executable, "-m", *launcher, "-m", "dvdgan", "evaluate", *words, written],
         cwd=work,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
