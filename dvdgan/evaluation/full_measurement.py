@@ -49,14 +49,17 @@ class FullMeasurement:
 
 
 def measure_with_intervals(
-    clips: ClipFeatures, reference: RealReference, drawn: Drawn = NOT_DRAWN
+    clips: ClipFeatures,
+    reference: RealReference,
+    drawn: Drawn = NOT_DRAWN,
+    fewest_clips: int = MINIMUM_CLIPS,
 ) -> Measurement:
     """As `measure`, every number with a 95% interval (confidence.half_sampling).
 
     It tells how far the number would move with other clips of the same number, the real ones held
     fixed.
     """
-    measured = measure(clips, reference, drawn)
+    measured = measure(clips, reference, drawn, fewest_clips)
     found = _intervals(
         lambda chosen: metric_values(clips.rows(chosen), reference), len(clips), "intervals"
     )
@@ -79,10 +82,8 @@ def measure_fully(
     The additions are of the protocol's chief layer; all but the last compare with the kept real
     clips.
     """
-    if len(clips) < fewest_clips:
-        measure(clips, reference, drawn, fewest_clips)  # raises
     protocol = PROTOCOLS[reference.description.protocol]
-    measured = measure_with_intervals(clips, reference, drawn)
+    measured = measure_with_intervals(clips, reference, drawn, fewest_clips)
     layer = protocol.best_layer
     own, real = getattr(clips, layer), getattr(reference.kept, layer)
     more = _intervals(

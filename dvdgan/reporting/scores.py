@@ -76,15 +76,31 @@ def _against(ratio: float) -> str:
 
 
 def numbers_table(measured: dict[str, Any]) -> str:
-    """The metrics as aligned text: a line for each set of clips, a column for each metric."""
-    rows = [(GENERATED, measured[GENERATED]), *measured.get("controls", {}).items()]
-    metrics = [name for name in QUESTIONS if name in measured[GENERATED]]
+    """The metrics as aligned text: a line for each set of clips, a column for each metric.
+
+    Below the generated clips' line stands how far their values may be off (95%).
+    """
+    generated = measured[GENERATED]
+    metrics = [name for name in QUESTIONS if name in generated]
+    rows = [
+        (who, [shown(found[name]["value"]) if name in found else "-" for name in metrics])
+        for who, found in [(GENERATED, generated), *measured.get("controls", {}).items()]
+    ]
+    reaches = [_reach(generated[name]) for name in metrics]
+    if any(reaches):
+        rows.insert(1, ("", [f"+-{reach}" if reach else "-" for reach in reaches]))
     width = max(len(who) for who, _ in rows)
     lines = [" " * width + "".join(f"{metric:>11}" for metric in metrics)]
-    for who, found in rows:
-        values = (shown(found[metric]["value"]) if metric in found else "-" for metric in metrics)
-        lines.append(f"{who:<{width}}" + "".join(f"{value:>11}" for value in values))
+    lines += [f"{who:<{width}}" + "".join(f"{text:>11}" for text in texts) for who, texts in rows]
     return "\n".join(lines)
+
+
+def _reach(metric: dict[str, Any]) -> str:
+    """Half the width of the metric's interval; empty without one."""
+    if not metric.get("interval"):
+        return ""
+    low, high = metric["interval"]
+    return shown((high - low) / 2)
 
 
 def shown(value: float) -> str:
