@@ -9,18 +9,20 @@ import hashlib
 import json
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Protocol
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+import dvdgan
 from dvdgan.errors import UserError
-from dvdgan.evaluation import networks
 from dvdgan.evaluation.features import BATCH_SIZE, ClipFeatures, clip_statistics
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.progress import Progress
@@ -28,6 +30,13 @@ from dvdgan.storage.local import atomic_file, sha256_of_tree, write_json
 
 # Places in a part: a whole number of batches, and the most that a killed process loses.
 PART = 16 * BATCH_SIZE
+
+# How long the first process waits for the others before it removes what they shared.
+LEAVING_SECONDS = 60.0
+
+# Code that can move a feature: it reads, changes, or measures clips.
+PACKAGE = Path(dvdgan.__file__).parent
+CODE = ("data", "evaluation", "video")
 
 
 class Read(Protocol):
@@ -104,7 +113,8 @@ class FeatureCache:
             "network": network.name,
             "weights_sha256": network.weights_sha256,
             "resize": network.resize,
-            "code": sha256_of_tree(Path(networks.__path__[0]), "*.py"),
+            "code": [sha256_of_tree(PACKAGE / part, "*.py") for part in CODE],
+            "torch": torch.__version__,
             "device": next(network.network.parameters()).device.type,
             "part": PART,
             "batch": BATCH_SIZE,
@@ -133,12 +143,7 @@ class FeatureCache:
         Takes over what other processes have not delivered yet, from the end since they come from
         the front, so that nothing waits for a dead one. Raises UserError where there is no clip.
         """
-        late = [part for part in reversed(self._parts) if self._load(part) is None]
-        if late:
-            with Progress(f"{label}: parts of other processes", len(late), "parts") as progress:
-                for part in late:
-                    self._make([part], None)
-                    progress.advance()
+        self._take_over(label)
         parts = [self._load(part) for part in self._parts]
         assert None not in parts, "a part has gone since it was extracted"
         found = [part.features for part in parts if part is not None and part.features is not None]
@@ -146,17 +151,41 @@ class FeatureCache:
             raise UserError("there is no clip to measure", where="; ".join(self._refusals[:3]))
         return ClipFeatures.join(found), self._refusals
 
-    def parts(self) -> Iterator[ClipFeatures]:
-        """Features a part at a time, in order, once one process has extracted them all."""
+    def parts(self, label: str) -> Iterator[ClipFeatures]:
+        """Features a part at a time, in order, for the first process; as `complete` otherwise."""
+        self._take_over(label)
         for part in self._parts:
             found = self._load(part)
             assert found is not None, f"part {part} has gone since it was extracted"
             if found.features is not None:
                 yield found.features
 
-    def remove(self) -> None:
-        """Delete the parts: what was made of them is kept elsewhere."""
+    def leave(self, rank: int) -> None:
+        """Say that process ``rank`` needs the folder no more."""
+        write_json(self.folder / f"left-{rank}.json", {})
+
+    def remove(self, world: int = 1, seconds: float = LEAVING_SECONDS) -> None:
+        """Delete the parts: what was made of them is kept elsewhere.
+
+        Waits for the other processes to `leave`; where one does not within ``seconds``, it may be
+        dead or at work, and the folder stays.
+        """
+        marks = [self.folder / f"left-{rank}.json" for rank in range(1, world)]
+        deadline = time.monotonic() + seconds
+        while not all(mark.exists() for mark in marks):
+            if time.monotonic() > deadline:
+                print(f"{self.folder} is left: another process has not ended", file=sys.stderr)
+                return
+            time.sleep(0.1)
         shutil.rmtree(self.folder)
+
+    def _take_over(self, label: str) -> None:
+        late = [part for part in reversed(self._parts) if self._load(part) is None]
+        if late:
+            with Progress(f"{label}: parts of other processes", len(late), "parts") as progress:
+                for part in late:
+                    self._make([part], None)
+                    progress.advance()
 
     def _make(self, parts: list[int], progress: Progress | None) -> None:
         """Extract ``parts``; without ``progress``, only until another process has done it."""
