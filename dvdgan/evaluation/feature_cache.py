@@ -137,13 +137,27 @@ class FeatureCache:
         with Progress(label, total, "clips", start=total - left) as progress:
             self._make(missing, progress)
 
+    def finish(self, label: str) -> list[str]:
+        """All refusals, once every part is there: for the first process.
+
+        Takes over what other processes have not delivered yet, from the end since they come from
+        the front, so that nothing waits for a dead one.
+        """
+        late = [part for part in reversed(self._parts) if self._load(part) is None]
+        if late:
+            with Progress(f"{label}: parts of other processes", len(late), "parts") as progress:
+                for part in late:
+                    self._make([part], None)
+                    self._load(part)  # notes what another process refused meanwhile
+                    progress.advance()
+        return self._refusals
+
     def complete(self, label: str) -> tuple[ClipFeatures, list[str]]:
         """Features of all clips in their order, and all refusals: for the first process.
 
-        Takes over what other processes have not delivered yet, from the end since they come from
-        the front, so that nothing waits for a dead one. Raises UserError where there is no clip.
+        Finishes first. Raises UserError where there is no clip.
         """
-        self._take_over(label)
+        self.finish(label)
         parts = [self._load(part) for part in self._parts]
         assert None not in parts, "a part has gone since it was extracted"
         found = [part.features for part in parts if part is not None and part.features is not None]
@@ -152,8 +166,8 @@ class FeatureCache:
         return ClipFeatures.join(found), self._refusals
 
     def parts(self, label: str) -> Iterator[ClipFeatures]:
-        """Features a part at a time, in order, for the first process; as `complete` otherwise."""
-        self._take_over(label)
+        """Features a part at a time, in order, for the first process; finishes first."""
+        self.finish(label)
         for part in self._parts:
             found = self._load(part)
             assert found is not None, f"part {part} has gone since it was extracted"
@@ -178,14 +192,6 @@ class FeatureCache:
                 return
             time.sleep(0.1)
         shutil.rmtree(self.folder)
-
-    def _take_over(self, label: str) -> None:
-        late = [part for part in reversed(self._parts) if self._load(part) is None]
-        if late:
-            with Progress(f"{label}: parts of other processes", len(late), "parts") as progress:
-                for part in late:
-                    self._make([part], None)
-                    progress.advance()
 
     def _make(self, parts: list[int], progress: Progress | None) -> None:
         """Extract ``parts``; without ``progress``, only until another process has done it."""
