@@ -39,9 +39,11 @@ def shard(params: Params = PARAMS, workers: Workers = None) -> None:
 
 @app.command()
 def features(params: Params = PARAMS) -> None:
-    """Train the network whose features FID, IS and FVD compare.
+    """Put the networks in place whose features the metrics compare.
 
-    A small I3D on the data set's own classes. Reads artifacts/shards, writes artifacts/features.
+    One for each of features.protocols: a small I3D is trained on the data set's own classes, the
+    published ones come from weights/NETWORK, where `dvdgan convert` has put them. Reads
+    artifacts/shards, weights. Writes artifacts/features/NETWORK.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import features as stage
@@ -96,6 +98,7 @@ def export(params: Params = PARAMS) -> None:
 
 @app.command()
 def evaluate(
+    context: typer.Context,
     params: Params = PARAMS,
     checkpoint: Annotated[
         Optional[Path],  # noqa: UP045
@@ -156,30 +159,37 @@ def evaluate(
 ) -> None:
     """Measure FID, FVD, IS and accuracy, beside their controls.
 
-    Reads artifacts/model, features, reference. Writes artifacts/evaluate: metrics.json with the
-    full protocol of every number, features of the generated clips.
+    Reads artifacts/model, features, reference, shards. Writes artifacts/evaluate: metrics.json with
+    every number under its protocol and the curves over truncation, features of the generated clips,
+    sheets of nearest training clips and interpolations.
 
     With --generated and --real it measures any clips and needs no params.yaml. Nothing about them
     is assumed: what is unclear is asked. Features are kept in .runs/features, and the same command
-    goes on from there; a launcher's processes share the work (docs/evaluate_any_model.md):
+    goes on from there; a launcher's processes share the work (docs/evaluate_any_model.md). The
+    first of these compares with a pipeline's own statistics; the others work in any folder, with
+    weights/i3d_k400 (docs/weights.md):
 
     \b
     dvdgan evaluate --generated samples.npy --real artifacts/reference
-    dvdgan evaluate --generated fakes/ --real videos/ --frames 16 --resolution 128
-    torchrun --nproc-per-node 8 -m dvdgan evaluate --generated fakes.pt --real artifacts/shards
+    dvdgan evaluate --generated fakes/ --real videos/ --frames 16 --resolution 128 \\
+      --protocol unterthiner_fvd
+    torchrun --nproc-per-node 8 -m dvdgan evaluate --generated fakes.pt --real videos/ \\
+      --protocol unterthiner_fvd
     """
+    _refuse_unheeded(context)
     if generated is not None or real is not None:
-        from dvdgan import comparison
+        from dvdgan.comparison import measuring
+        from dvdgan.comparison.asked import Asked
         from dvdgan.data.sources.opening import Reading
         from dvdgan.evaluation.networks.catalogue import WEIGHTS
         from dvdgan.stages.artefacts import FEATURE_CACHE, FEATURES
 
-        if generated is None or real is None or checkpoint is not None:
-            raise UserError("give --generated and --real together, and no --checkpoint")
+        if generated is None or real is None:
+            raise UserError("give --generated and --real together")
         name = PROTOCOLS[protocol].network
         if network is None:
             network = FEATURES / name if (FEATURES / name).is_dir() else WEIGHTS / name
-        asked = comparison.Asked(
+        asked = Asked(
             generated,
             real,
             protocol,
@@ -190,7 +200,7 @@ def evaluate(
             given_frames,
             max_refused,
         )
-        comparison.run(asked, FEATURE_CACHE, write)
+        measuring.run(asked, FEATURE_CACHE, write)
         return
     from dvdgan.stages import evaluate as stage
 
@@ -200,6 +210,28 @@ def evaluate(
     from dvdgan.config import load_config
 
     stage.run(load_config(params))
+
+
+def _refuse_unheeded(context: typer.Context) -> None:
+    """Raise UserError for options that say nothing about what `evaluate` measures with the rest."""
+    given = {}
+    for option in context.command.params:
+        source = context.get_parameter_source(str(option.name))
+        if source is not None and source.name == "COMMANDLINE":
+            given[option.name] = option.opts[0]
+    if {"generated", "real"} & given.keys():
+        what, unheeded = "--generated", given.keys() & {"params", "checkpoint"}
+    elif "checkpoint" in given:
+        what, unheeded = "--checkpoint", given.keys() - {"checkpoint", "write"}
+    else:
+        what, unheeded = "the pipeline's bundle", given.keys() - {"params"}
+    if unheeded:
+        told = ", ".join(spelt for name, spelt in given.items() if name in unheeded)
+        raise UserError(
+            f"what measures {what} heeds no {told}",
+            todo="--params belongs to the bundle, --write to --checkpoint or --generated, all the "
+            "others to --generated and --real",
+        )
 
 
 @app.command()

@@ -1,0 +1,1 @@
+"""Any clips against any others, whoever made them: `dvdgan evaluate --generated --real`."""

@@ -1,0 +1,121 @@
+"""Measure one set of clips against another, by the numbers of the pipeline."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from dvdgan.comparison.asked import Asked, check, check_count, network_of, saved_statistics
+from dvdgan.comparison.telling import cautions, details, floor, table, told
+from dvdgan.data.sources.clip_source import NO_CLASS, ClipSource
+from dvdgan.data.sources.opening import Reading, open_sources
+from dvdgan.errors import UserError
+from dvdgan.evaluation.extraction import Process
+from dvdgan.evaluation.feature_cache import FeatureCache
+from dvdgan.evaluation.features import ClipFeatures
+from dvdgan.evaluation.full_measurement import measure_fully
+from dvdgan.evaluation.measurement import Drawn
+from dvdgan.evaluation.networks.feature_network import FeatureNetwork
+from dvdgan.evaluation.reference import Description, RealStatistics, data_mark
+from dvdgan.protocols import PROTOCOLS, ProtocolName
+from dvdgan.storage.local import write_json
+
+# Real clips that KVD, precision and recall compare with, evenly spread over all of them.
+KEPT_CLIPS = 2048
+
+
+def run(asked: Asked, cache: Path, write: Path | None = None) -> None:
+    """Measure the generated clips against the real ones, or against statistics of them.
+
+    Features are kept below ``cache``: the same call goes on where it ended. The processes of a
+    launcher share the work; the first one prints the metrics and writes them to ``write``. Raises
+    UserError for sets that do not compare, and for sets too small to.
+    """
+    process = Process.current()
+    protocol = PROTOCOLS[asked.protocol]
+    network = network_of(asked, process.device)
+    saved, reading = saved_statistics(asked, network)
+    places = {"generated": (asked.generated, asked.generated_stride)}
+    if saved is None:
+        places["real"] = asked.real, asked.stride
+    sources = dict(zip(places, open_sources(list(places.values()), reading), strict=True))
+    check(asked, sources, saved)
+    caches = {
+        side: FeatureCache(network, source, cache, int(asked.max_refused * len(source)))
+        for side, source in sources.items()
+    }
+    labels = {side: f"evaluate: {path.name}" for side, (path, _) in places.items()}
+    for side, each in caches.items():
+        each.extract(labels[side], process.rank, process.world)
+    if not process.is_main:
+        return
+    refused = {side: each.finish(labels[side]) for side, each in caches.items()}
+    reference = saved
+    if reference is None:
+        clips = len(sources["real"]) - len(refused["real"])
+        check_count(asked.real, clips)
+        statistics = RealStatistics(clips, KEPT_CLIPS)
+        for part in caches["real"].parts(labels["real"]):
+            statistics.add(_of_classes(network, part, sources["real"], asked.real))
+        description = _description(asked.protocol, network, sources["real"])
+        reference = statistics.reference(description, _side(asked.real, reading))
+    found, _ = caches["generated"].complete(labels["generated"])
+    generated = _of_classes(network, found, sources["generated"], asked.generated)
+    drawn = Drawn(seed=None, conditioning_frames=asked.given_frames)
+    measured = measure_fully(generated, reference, drawn, protocol.fewest_clips)
+    document = {
+        "generated": told(measured.measurement, generated),
+        "controls": floor(reference),
+        "details": details(measured, generated, reference, saved is not None),
+        "warnings": measured.measurement.warnings + cautions(asked.protocol),
+        "sources": {
+            "generated": str(asked.generated),
+            "generated_stride": asked.generated_stride,
+            "real": str(asked.real),
+            "window": asked.reading.window,
+            "refused": refused,
+        },
+    }
+    print(table(document))
+    if write is not None:
+        write_json(write, document)
+
+
+def _description(
+    protocol: ProtocolName, network: FeatureNetwork, source: ClipSource
+) -> Description:
+    frames, resolution = source.shape
+    return Description(
+        protocol=protocol,
+        data=data_mark(source.fingerprint()),
+        network=network.name,
+        weights_sha256=network.weights_sha256,
+        value_range=network.network.value_range,
+        resize=network.resize,
+        resolution=resolution,
+        frames=frames,
+        stride=source.stride,
+        clips_per_video=1,
+    )
+
+
+def _side(path: Path, reading: Reading) -> str:
+    """What conditions call the real clips: the split of shards, the name of anything else."""
+    return reading.split if (path / "index.json").is_file() else path.resolve().name
+
+
+def _of_classes(
+    network: FeatureNetwork, clips: ClipFeatures, source: ClipSource, path: Path
+) -> ClipFeatures:
+    """``clips`` with labels of the network's classes; NO_CLASS for classes it does not know."""
+    labels = clips.labels
+    if source.classes is not None:
+        known = {name: label for label, name in enumerate(network.classes)}
+        labels = torch.tensor([known.get(name, NO_CLASS) for name in source.classes])[labels]
+    if labels.max() >= len(network.classes):
+        raise UserError(
+            f"label {int(labels.max())} is none of the network's {len(network.classes)} classes",
+            where=str(path),
+            todo="save labels 0..classes - 1, or no labels",
+        )
+    return replace(clips, labels=labels)
