@@ -54,7 +54,12 @@ class Protocol:
 
 
 ProtocolName = Literal[
-    "self_trained", "dvdgan_fid_is", "unterthiner_fvd", "prediction_fvd", "tgan_is"
+    "self_trained",
+    "dvdgan_fid_is",
+    "unterthiner_fvd",
+    "stylegan_v_fvd",
+    "prediction_fvd",
+    "tgan_is",
 ]
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -81,6 +86,15 @@ PROTOCOLS: dict[str, Protocol] = {
         layers={"FVD": LOGITS},
         source="Unterthiner et al. 2018: logits of I3D of Kinetics-400",
         fewest_clips=256,
+        conditioning=False,
+    ),
+    "stylegan_v_fvd": Protocol(
+        network="i3d_torchscript",
+        fewest_frames=9,
+        resize="none",
+        layers={"FVD": LOGITS},
+        source="StyleGAN-V (Skorokhodov et al. 2022): the TorchScript I3D, which resizes by itself",
+        fewest_clips=2048,
         conditioning=False,
     ),
     "prediction_fvd": Protocol(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dvdgan.config.schema import POOLED_PER_WIDTH
-from dvdgan.protocols import PROTOCOLS, misfits
+from dvdgan.protocols import PROTOCOLS, SMALL_I3D, misfits
 
 
 def contradictions(values: dict[str, Any]) -> list[str]:
@@ -31,7 +31,16 @@ def _unmeasurable(values: dict[str, Any]) -> list[str]:
     if not (isinstance(frames, int) and isinstance(given, int) and isinstance(samples, int)):
         return []
     found = misfits(names, frames, given, samples)
-    return [f"features.protocols is {names}, but {reason}" for reason in found]
+    found = [f"features.protocols is {names}, but {reason}" for reason in found]
+    components, width = values.get("monitor.components"), values.get("features.width")
+    if isinstance(components, int) and isinstance(width, int):
+        own = PROTOCOLS[names[0]].network == SMALL_I3D
+        if own and components > POOLED_PER_WIDTH * width:
+            found.append(
+                f"monitor.components is {components}, but the pooled feature has only 8 x "
+                f"features.width (8 x {width}) dimensions"
+            )
+    return found
 
 
 _Combination = tuple[tuple[str, ...], Callable[..., bool], str]
@@ -71,11 +80,5 @@ _COMBINATIONS: list[_Combination] = [
         lambda short_side, pixels: short_side**2 <= pixels,
         "index.min_short_side is {0}, but index.max_pixels = {1} is less than its square: every "
         "video would be refused",
-    ),
-    (
-        ("monitor.components", "features.width"),
-        lambda components, width: components <= POOLED_PER_WIDTH * width,
-        "monitor.components is {0}, but the pooled feature has only 8 x features.width (8 x {1}) "
-        "dimensions",
     ),
 ]

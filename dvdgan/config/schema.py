@@ -234,7 +234,8 @@ class Evaluate(Section):
     seed: Seed
     """Latents of the generated clips."""
     truncations: list[Annotated[float, Field(gt=0, lt=1)]]
-    """Standard deviations of z at which FID and IS are told, too (paper 4.4)."""
+    """Standard deviations of z at which FID and IS are told, too (paper 4.4), by a protocol that
+    has both."""
     interpolation_lines: Annotated[int, Field(ge=0)]
     """Lines of videos between two latents, and as many between two classes (paper Figs. 8, 9), to
     look at and to see whether the model jumps (paper B.2)."""

@@ -74,15 +74,19 @@ def proportion(right: int, count: int, level: float = 0.95) -> Interval:
     centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     reach = (share * (1 - share) / count + (z / (2 * count)) ** 2) ** 0.5 * z / (1 + z**2 / count)
     error = (share * (1 - share) / count) ** 0.5
-    return Interval(share, error, max(0.0, centre - reach), min(1.0, centre + reach))
+    low = 0.0 if right == 0 else max(0.0, centre - reach)
+    high = 1.0 if right == count else min(1.0, centre + reach)
+    return Interval(share, error, low, high)
 
 
-def clips_needed(measured: Interval, clips: int, share: float = 0.02) -> int:
+def clips_needed(measured: Interval, clips: int, share: float = 0.02) -> int | None:
     """How many clips bring the width of the interval down to ``share`` of the value.
 
     The width falls with 1 / sqrt(clips). Take the value extrapolated to infinite N where the bias
-    at ``clips`` is a good part of it.
+    at ``clips`` is a good part of it. None for a value of 0, of which every width is too large.
     """
+    if measured.value == 0:
+        return None
     width = measured.high - measured.low
     return -int(-clips * (width / (share * abs(measured.value))) ** 2 // 1)
 

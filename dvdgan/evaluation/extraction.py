@@ -39,7 +39,7 @@ class Process:
 
 
 class Extraction:
-    """Extracts by ``network``; what is done is kept below ``root`` until `remove`."""
+    """Extracts by ``network``; what is done is kept below ``root`` until `end`."""
 
     def __init__(self, network: FeatureNetwork, root: Path, process: Process, label: str) -> None:
         self.network, self._root, self._process, self._label = network, root, process, label
@@ -61,7 +61,10 @@ class Extraction:
                 found[what] = cache.complete(label)[0]
         return found
 
-    def remove(self) -> None:
-        """Delete what was kept: its results are safe."""
+    def end(self) -> None:
+        """Delete what was kept, in the main process: its results are safe. Others say they left."""
         for cache in self._caches:
-            cache.remove()
+            if self._process.is_main:
+                cache.remove(self._process.world)
+            else:
+                cache.leave(self._process.rank)

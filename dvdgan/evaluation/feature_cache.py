@@ -131,6 +131,9 @@ class FeatureCache:
         Damaged parts are made again. Raises UserError once more than ``most_refused`` places have
         given no clip.
         """
+        if rank == 0:
+            for mark in self.folder.glob("left-*.json"):  # of a run that was cut short
+                mark.unlink()
         mine = self._parts[rank::world]
         missing = [part for part in mine if self._load(part) is None]
         total, left = (sum(len(self._places(part)) for part in parts) for parts in (mine, missing))
@@ -198,8 +201,10 @@ class FeatureCache:
         rows: list[ClipFeatures] = []
         refused: list[str] = []
         for part, read, ends in self._batches(parts):
-            if progress is None and self._path(part).is_file():
-                return
+            if self._path(part).is_file():  # another process has made it meanwhile
+                if progress is None:
+                    return
+                continue
             if len(read.clips):
                 measured = *self.network(read.clips), read.labels, *clip_statistics(read.clips)
                 rows.append(ClipFeatures(*measured))

@@ -8,7 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dvdgan.evaluation.confidence import SPLITS, Interval, clips_needed, half_sampling
+from dvdgan.evaluation.confidence import (
+    SPLITS,
+    Interval,
+    clips_needed,
+    half_sampling,
+    proportion,
+)
 from dvdgan.evaluation.extrapolation import PARTS, extrapolated
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.kernel_distance import kernel_distance_interval
@@ -30,7 +36,7 @@ from dvdgan.evaluation.per_class import (
 )
 from dvdgan.evaluation.reference import RealReference
 from dvdgan.progress import Progress
-from dvdgan.protocols import MINIMUM_CLIPS, PROTOCOLS
+from dvdgan.protocols import MINIMUM_CLIPS, PROTOCOLS, Protocol
 
 # Where a split is costly: ten distances, or all pairs of clips. An interval then wavers more.
 FEWER_SPLITS = 20
@@ -63,6 +69,9 @@ def measure_with_intervals(
     found = _intervals(
         lambda chosen: metric_values(clips.rows(chosen), reference), len(clips), "intervals"
     )
+    if "accuracy" in found:
+        right = int((clips.logits.argmax(1) == clips.labels).sum())
+        found["accuracy"] = proportion(right, len(clips))
     metrics = {
         name: replace(each, interval=(found[name].low, found[name].high))
         for name, each in measured.metrics.items()
@@ -116,16 +125,22 @@ def measure_fully(
         diversity(getattr(each, layer), each.labels) for each in (clips, reference.kept)
     )
     clips_for_2_percent = {
-        name: clips_needed(Interval(each.value, 0.0, *each.interval), len(clips), WANTED_WIDTH)
-        for name, each in measured.metrics.items()
-        if name in protocol.distances and each.interval is not None
+        name: _clips_needed(metrics[name], metrics.get(f"{name}_infinity"), len(clips))
+        for name in protocol.distances
     }
     details = {
         "diversity_across": {"generated": variety.across, "real": real_variety.across},
         "clips_for_2_percent": clips_for_2_percent,
     }
-    per_class = _per_class(clips, reference, layer, variety, real_variety)
+    per_class = _per_class(clips, reference, protocol, variety, real_variety)
     return FullMeasurement(replace(measured, metrics=metrics), per_class, details)
+
+
+def _clips_needed(metric: Metric, unbiased: Metric | None, clips: int) -> int | None:
+    """For an interval of WANTED_WIDTH of the ``unbiased`` value, where that is known."""
+    assert metric.interval is not None
+    value = (unbiased or metric).value
+    return clips_needed(Interval(value, 0.0, *metric.interval), clips, WANTED_WIDTH)
 
 
 def _intervals(
@@ -148,16 +163,19 @@ def _intervals(
 def _per_class(
     clips: ClipFeatures,
     reference: RealReference,
-    layer: str,
+    protocol: Protocol,
     variety: Diversity,
     real_variety: Diversity,
 ) -> dict[int, dict[str, Any]]:
+    """Without accuracy where the network's classes are not the data's."""
+    layer = protocol.best_layer
     own, real = getattr(clips, layer), reference.kept
     frechet = class_frechet_distance(own, clips.labels, getattr(real, layer), real.labels)
+    told = "accuracy" in protocol.layers
     return {
         label: {
-            "accuracy": share.value,
-            "accuracy_interval": [share.low, share.high],
+            "accuracy": share.value if told else None,
+            "accuracy_interval": [share.low, share.high] if told else None,
             "frechet_distance": frechet.get(label),
             "diversity": variety.within.get(label),
             "real_diversity": real_variety.within.get(label),

@@ -22,6 +22,8 @@ class Conditions:
 
     protocol: str
     """One of dvdgan.protocols."""
+    data: str | None
+    """What tells the real clips from others; None where the metric needs no real clips."""
     network: str
     weights_sha256: str
     layer: str
@@ -49,7 +51,9 @@ class Conditions:
     @property
     def name(self) -> str:
         """One line that tells these conditions from others, as it is printed behind a metric."""
-        against = f" vs {self.real_clips} {self.real_split}" if self.real_split else ""
+        against = ""
+        if self.data is not None:
+            against = f" vs {self.real_clips} {self.real_split}@{self.data[:8]}"
         C, split = self.conditioning_frames, self.conditioning_split
         given = f", {C} {split} frames given" if C else ""
         seed = "" if self.seed is None else f", seed {self.seed}"
@@ -160,7 +164,7 @@ def conditions(
     real_clips = len(reference.kept) if metric in KEPT_METRICS else reference.clips
     given = drawn.conditioning_frames
     return Conditions(
-        **described,
+        **described | ({"data": None} if alone else {}),
         layer=layer,
         clips=clips,
         real_split=None if alone else reference.split,

@@ -9,9 +9,7 @@ from dvdgan.evaluation.confidence import Interval, proportion
 from dvdgan.evaluation.distances import squared_distances
 from dvdgan.evaluation.frechet import frechet_distance
 from dvdgan.evaluation.moments import Moments
-
-# A covariance of fewer clips than this says nothing.
-MINIMUM_CLIPS = 32
+from dvdgan.protocols import MINIMUM_CLIPS
 
 
 def class_accuracy(logits: Tensor, labels: Tensor) -> dict[int, Interval]:

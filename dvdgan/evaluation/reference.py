@@ -1,5 +1,6 @@
 """What generated clips are compared with: statistics of real ones, and how they were taken."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,12 +18,19 @@ from dvdgan.storage.local import atomic_file, read_json, write_json
 DESCRIPTION_FILE, MEAN_CLIP_FILE = "reference.json", "mean_clip.safetensors"
 
 
+def data_mark(fingerprint: str) -> str:
+    """16 hex digits that tell a source of real clips, by its ``fingerprint``, from others."""
+    return hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
+
+
 @dataclass(frozen=True)
 class Description:
     """How the real clips were taken; two sets of statistics compare only when these are equal."""
 
     protocol: str
     """One of dvdgan.protocols."""
+    data: str
+    """data_mark of the real clips."""
     network: str
     weights_sha256: str
     value_range: str
@@ -99,6 +107,13 @@ class RealStatistics:
             )
         save_moments(folder / f"{split}.safetensors", self._moments)
         ClipFeatures.join(self._kept).save(folder / f"{split}_clips.safetensors")
+
+    def reference(self, description: Description, split: str) -> RealReference:
+        """What was collected of one clip or more, without a detour through files."""
+        kept = ClipFeatures.join(self._kept)
+        return RealReference(
+            description, split, self._moments["pooled"], self._moments["logits"], kept
+        )
 
 
 def save_mean_clip(path: Path, batches: Iterable[tuple[Tensor, Tensor]]) -> None:

@@ -14,7 +14,7 @@ from dvdgan.data.sources.clip_source import Clips
 from dvdgan.evaluation.measurement import Drawn
 from dvdgan.export import sampler as sampler_module
 from dvdgan.export.sampler import Sampler
-from dvdgan.models.latent import Truncation
+from dvdgan.models.latent import Truncation, mixed_seed
 from dvdgan.storage.local import sha256_of_file, sha256_of_tree
 
 
@@ -37,7 +37,7 @@ class Asked:
 
     def another(self, number: int) -> "Asked":
         """The same with other latents, set ``number`` of several; 0: this one."""
-        return replace(self, seed=self.seed + number)
+        return replace(self, seed=mixed_seed(self.seed, "set", number)) if number else self
 
     @property
     def drawn(self) -> Drawn:

@@ -1,5 +1,6 @@
 """Everything that is told of a bundle: its metrics, those of the controls, curves."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -67,14 +68,14 @@ def measure_subjects(
     in processes that only help to extract.
     """
     seeds = {f"{GENERATED}, set {each + 1}": each for each in range(protocol.sets)}
-    levels = material.truncations if {"FID", "IS"} <= protocol.layers.keys() else []
+    levels = sorted(set(material.truncations)) if {"FID", "IS"} <= protocol.layers.keys() else []
     frozen = subjects.frozen_sets(material) if protocol.distances else {}
     controls = subjects.controls(material) if protocol.distances else {}
     made = extraction.features(
         {who: subjects.generated(material, number).clips for who, number in seeds.items()}
     )
     cut = extraction.features(
-        {f"truncated {level:g}": subjects.truncated(material, level).clips for level in levels}
+        {f"truncated {level}": subjects.truncated(material, level).clips for level in levels}
     )
     told = extraction.features({who: each.clips for who, each in (frozen | controls).items()})
     if not made:
@@ -101,21 +102,48 @@ def measure_subjects(
     if protocol.distances and "test" in references:
         floor = measure_fully(references["test"].kept, reference)
         results.add_control("real test clips", floor.measurement)
-    for level, features in zip([*levels, 1.0], [*cut.values(), first], strict=True):
-        if levels:
-            point = measure_with_intervals(features, reference, drawn).metrics
-            results.truncation.append(
-                {"level": level, "FID": point["FID"].to_json(), "IS": point["IS"].to_json()}
-            )
+    points = {
+        level: measure_with_intervals(features, reference, drawn).metrics
+        for level, features in zip(levels, cut.values(), strict=True)
+    }
+    if levels:
+        points[1.0] = full.measurement.metrics
+    results.truncation += [
+        {"level": level, "FID": point["FID"].to_json(), "IS": point["IS"].to_json()}
+        for level, point in points.items()
+    ]
+    results.warnings += _unequal_counts(results, len(first))
     return first
 
 
+def _unequal_counts(results: Results, clips: int) -> list[str]:
+    """A caution for each control that is of another number of clips than the generated ones."""
+    found = {
+        who: metrics[name].conditions.clips
+        for who, metrics in results.controls.items()
+        for name in ("FID", "FVD")
+        if name in metrics
+    }
+    told = [
+        f"{who}: {count} clips, beside {clips} generated ones; of fewer clips a Frechet distance "
+        "is larger"
+        for who, count in found.items()
+        if count != clips
+    ]
+    return [line for line in told if line not in results.warnings]
+
+
 def _average(results: Results, sets: list[Metrics]) -> None:
-    """In place of the metrics of one set, their mean over ``sets``; deviation: divisor N."""
+    """In place of the metrics of one set, their mean over ``sets``; deviation: divisor N.
+
+    The mean of n sets may be off by 1 / sqrt(n) of what one set may be.
+    """
     for name, first in sets[0].items():
         values = torch.tensor([each[name].value for each in sets], dtype=torch.float64)
         mean, deviation = float(values.mean()), float(values.std(correction=0))
-        results.generated[name] = replace(first, value=mean)
+        low, high = results.generated[name].interval or (mean, mean)
+        reach = (high - low) / 2 / math.sqrt(len(sets))
+        results.generated[name] = replace(first, value=mean, interval=(mean - reach, mean + reach))
         results.details[first.conditions.protocol][f"{name}_of_sets"] = {
             "values": values.tolist(),
             "deviation": deviation,

@@ -31,7 +31,9 @@ class TrainerProcess:
         lifeline = [sys.executable, "-m", "dvdgan.guard.lifeline"]
         launcher = RunEnvironment.from_environment().launcher
         command = [*lifeline, *launcher, "dvdgan.training", str(run.root)]
-        self._process = subprocess.Popen(command, start_new_session=True)
+        # A store shared by all of torchrun's restarts lets a process find addresses of dead ones.
+        alone = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"} | os.environ
+        self._process = subprocess.Popen(command, start_new_session=True, env=alone)
 
     @property
     def pid(self) -> int:

@@ -1,5 +1,6 @@
 """`dvdgan evaluate`: the bundle by every protocol, beside controls; or one checkpoint of a run."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ def run(config: "Config") -> None:
     """
     process, names = Process.current(), config.features.protocols
     references = {name: RealReference.load_all(REFERENCE / name, MINIMUM_CLIPS) for name in names}
+    _refuse_few(references.values())
     material = _material(config, process.device, tested="test" in references[names[0]])
     results, generated = Results(), {}
     extractions = {name: _extraction(name, process) for name in names}
@@ -48,6 +50,8 @@ def run(config: "Config") -> None:
         if measured is not None:
             generated[name] = measured
     if not process.is_main:
+        for extraction in extractions.values():
+            extraction.end()
         return
     main = names[0]
     memorisation = examine_memorisation(
@@ -66,7 +70,7 @@ def run(config: "Config") -> None:
     _write_sheets(memorisation, material)
     write_json(EVALUATE / "metrics.json", results.to_json())
     for extraction in extractions.values():
-        extraction.remove()
+        extraction.end()
     figures = ", ".join(f"{name} {each.value:.4g}" for name, each in results.generated.items())
     print(f"evaluate: {figures} ({config.evaluate.samples} clips) -> {EVALUATE}")
 
@@ -111,6 +115,18 @@ def run_checkpoint(checkpoint: Path, write: Path | None) -> None:
     if write is not None:
         write_json(write, metrics)
     print(f"evaluate: {checkpoint.name}: {metrics}")
+
+
+def _refuse_few(references: Iterable[dict[str, RealReference]]) -> None:
+    for splits in references:
+        kept = len(splits["train"].kept)
+        if kept < MINIMUM_CLIPS:
+            raise UserError(
+                f"{kept} training clips are too few to compare with",
+                where=str(REFERENCE),
+                todo=f"add videos, or take more clips of each, at least {MINIMUM_CLIPS} together: "
+                "reference.clips_per_video",
+            )
 
 
 def _extraction(name: str, process: Process) -> Extraction:

@@ -19,8 +19,7 @@ from dvdgan.storage.local import atomic_directory, publish, read_json
 def run(config: Config) -> None:
     """Train or fetch the network of each protocol; write artifacts/features/NETWORK.
 
-    Raises UserError for clips that a protocol does not measure, missing weights, and fewer than two
-    classes to train on.
+    Raises UserError for missing weights, and for fewer than two classes to train on.
     """
     networks = sorted({PROTOCOLS[name].network for name in config.features.protocols})
     with atomic_directory(FEATURES) as folder:

@@ -1,18 +1,17 @@
 """reference: statistics of the real clips that generated ones are compared with."""
 
-from pathlib import Path
-
 from dvdgan.config import Config
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import reference_clips
 from dvdgan.data.sources.even_clips import EvenClips
-from dvdgan.evaluation.device import device
+from dvdgan.evaluation.extraction import Process
 from dvdgan.evaluation.feature_cache import FeatureCache
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import (
     MEAN_CLIP_FILE,
     Description,
     RealStatistics,
+    data_mark,
     save_description,
     save_mean_clip,
 )
@@ -25,49 +24,63 @@ from dvdgan.storage.local import atomic_directory, read_json
 def run(config: Config) -> None:
     """Measure every video of every split by each protocol; write artifacts/reference/PROTOCOL.
 
-    Interrupted, it goes on with the clips it had not measured.
+    Interrupted, it goes on with the clips it had not measured. Started by a launcher, its processes
+    share the work.
     """
-    clip = config.clip
+    process, clip = Process.current(), config.clip
     shards = read_json(SHARDS / "index.json")["shards"]
     splits = {
         split: ClipDataset(SHARDS, split, clip.resolution, clip.frames, clip.stride)
         for split in sorted({shard["split"] for shard in shards})
     }
+    clips = {
+        split: EvenClips(dataset, config.reference.clips_per_video)
+        for split, dataset in splits.items()
+    }
     caches = []
+    for name in config.features.protocols:
+        protocol = PROTOCOLS[name]
+        network = FeatureNetwork.load(FEATURES / protocol.network, process.device, protocol.resize)
+        caches.append(
+            {split: FeatureCache(network, clips[split], FEATURE_CACHE) for split in clips}
+        )
+        for split, cache in caches[-1].items():
+            cache.extract(f"real {split} clips, {name}", process.rank, process.world)
+    every = [cache for of_protocol in caches for cache in of_protocol.values()]
+    if not process.is_main:
+        for cache in every:
+            cache.leave(process.rank)
+        return
     with atomic_directory(REFERENCE) as folder:
-        for name in config.features.protocols:
-            protocol = PROTOCOLS[name]
-            network = FeatureNetwork.load(FEATURES / protocol.network, device(), protocol.resize)
-            counts = {}
-            for split, dataset in splits.items():
-                clips = EvenClips(dataset, config.reference.clips_per_video)
-                caches.append(FeatureCache(network, clips, FEATURE_CACHE))
-                counts[split] = len(clips)
-                _measure(caches[-1], f"real {split} clips, {name}", config, folder / name, split)
-            description = Description(
-                protocol=name,
-                network=network.name,
-                weights_sha256=network.weights_sha256,
-                value_range=network.network.value_range,
-                resize=protocol.resize,
-                resolution=clip.resolution,
-                frames=clip.frames,
-                stride=clip.stride,
-                clips_per_video=config.reference.clips_per_video,
-            )
-            save_description(folder / name, description, counts)
+        for name, of_protocol in zip(config.features.protocols, caches, strict=True):
+            for split, cache in of_protocol.items():
+                statistics = RealStatistics(len(clips[split]), config.reference.kept_clips)
+                for features in cache.parts(f"real {split} clips, {name}"):
+                    statistics.add(features)
+                statistics.save(folder / name, split)
+            described = _description(config, name, of_protocol["train"])
+            counts = {split: len(each) for split, each in clips.items()}
+            save_description(folder / name, described, counts)
             told = ", ".join(f"{count} {split}" for split, count in counts.items())
             print(f"reference: {name}: statistics of {told} clips -> {REFERENCE / name}")
         batches = reference_clips(splits["train"], 1)
         shown = track(batches, "mean clip", -(-len(splits["train"]) // 16), "batches")
         save_mean_clip(folder / MEAN_CLIP_FILE, shown)
-    for cache in caches:
-        cache.remove()
+    for cache in every:
+        cache.remove(process.world)
 
 
-def _measure(cache: FeatureCache, label: str, config: Config, folder: Path, split: str) -> None:
-    statistics = RealStatistics(len(cache.source), config.reference.kept_clips)
-    cache.extract(label)
-    for features in cache.parts():
-        statistics.add(features)
-    statistics.save(folder, split)
+def _description(config: Config, name: str, train: FeatureCache) -> Description:
+    network, clip = train.network, config.clip
+    return Description(
+        protocol=name,
+        data=data_mark(train.source.fingerprint()),
+        network=network.name,
+        weights_sha256=network.weights_sha256,
+        value_range=network.network.value_range,
+        resize=network.resize,
+        resolution=clip.resolution,
+        frames=clip.frames,
+        stride=clip.stride,
+        clips_per_video=config.reference.clips_per_video,
+    )

@@ -68,7 +68,7 @@ def test_one_process_gives_what_extract_gives(tmp_path, network, expected):
     cache = FeatureCache(network, NoiseClips(COUNT), tmp_path)
     cache.extract("noise")
     assert same(cache.complete("noise")[0], expected)
-    assert same(ClipFeatures.join(list(cache.parts())), expected)
+    assert same(ClipFeatures.join(list(cache.parts("parts"))), expected)
 
 
 @pytest.mark.parametrize("world", [2, 3])
@@ -151,3 +151,15 @@ def test_parts_without_clips_are_parts_and_no_clips_at_all_an_error(tmp_path, ne
     cache.extract("noise")
     with pytest.raises(UserError, match="no clip to measure"):
         cache.complete("noise")
+
+
+def test_the_folder_goes_when_all_have_left_and_stays_when_one_has_not(tmp_path, network, capsys):
+    cache = FeatureCache(network, NoiseClips(40), tmp_path)
+    cache.extract("clips", 0, 2)
+    cache.complete("clips")
+    cache.remove(world=2, seconds=0.2)
+    assert cache.folder.is_dir()
+    assert "another process has not ended" in capsys.readouterr().err
+    cache.leave(1)
+    cache.remove(world=2, seconds=0.2)
+    assert not cache.folder.exists()

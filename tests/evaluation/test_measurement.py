@@ -12,7 +12,7 @@ from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.full_measurement import measure_fully, measure_with_intervals
 from dvdgan.evaluation.measurement import Drawn, compare, measure
 from dvdgan.evaluation.moments import Moments
-from dvdgan.evaluation.reference import Description, RealReference
+from dvdgan.evaluation.reference import Description, RealReference, data_mark
 
 
 def features(count, seed, shift=0.0):
@@ -27,7 +27,16 @@ def features(count, seed, shift=0.0):
 
 def reference_of(real, protocol="self_trained", network="small_i3d"):
     described = Description(
-        protocol, network, "1a2b3c4d5e6f" + "0" * 52, "[-1, 1]", "none", 32, 12, 1, 4
+        protocol,
+        data_mark("some videos"),
+        network,
+        "1a2b3c4d5e6f" + "0" * 52,
+        "[-1, 1]",
+        "none",
+        32,
+        12,
+        1,
+        4,
     )
     moments = Moments.of(real.pooled), Moments.of(real.logits)
     return RealReference(described, "train", *moments, real)
@@ -61,8 +70,8 @@ def test_a_protocol_tells_its_own_metrics_alone():
 def test_names_say_everything_a_reader_needs():
     metrics = measure(features(256, seed=1), reference_of(REAL), Drawn(seed=7)).metrics
     assert metrics["FVD"].name == (
-        "FVD[self_trained: small_i3d@1a2b3c4d logits, 12x32x32 stride 1, 256 clips vs 480 train, "
-        "seed 7]"
+        "FVD[self_trained: small_i3d@1a2b3c4d logits, 12x32x32 stride 1, 256 clips vs 480 "
+        f"train@{data_mark('some videos')[:8]}, seed 7]"
     )
     assert metrics["IS"].name == (
         "IS[self_trained: small_i3d@1a2b3c4d logits, 12x32x32 stride 1, 256 clips, seed 7]"
@@ -136,3 +145,38 @@ def test_intervals_change_no_value():
         name: each.value for name, each in plain.items()
     }
     assert all(each.interval[0] <= each.value <= each.interval[1] for each in told.values())
+
+
+def test_numbers_against_other_real_clips_do_not_compare():
+    one, other = (
+        replace(reference_of(REAL), description=replace(reference_of(REAL).description, data=mark))
+        for mark in ("a" * 16, "b" * 16)
+    )
+    fake = features(64, seed=1)
+    with pytest.raises(UserError, match="do not compare") as caught:
+        compare(measure(fake, one).metrics["FVD"], measure(fake, other).metrics["FVD"])
+    assert caught.value.where == f"data: {'a' * 16} and {'b' * 16}"
+    scores = [measure(fake, each).metrics["IS"] for each in (one, other)]
+    assert compare(*scores) == 0  # it compares with no real clips
+
+
+def test_accuracy_is_told_where_the_network_knows_the_data_s_classes():
+    foreign = reference_of(REAL, "unterthiner_fvd", "i3d_k400")
+    full = measure_fully(features(64, 1), foreign)
+    assert "accuracy" not in full.measurement.metrics
+    assert {row["accuracy"] for row in full.per_class.values()} == {None}
+    own = measure_fully(features(64, 1), reference_of(REAL))
+    assert all(0 <= row["accuracy"] <= 1 for row in own.per_class.values())
+
+
+def test_a_perfect_accuracy_has_an_interval_below_one():
+    clips = features(64, 1)
+    sure = replace(clips, labels=clips.logits.argmax(1))
+    low, high = measure_with_intervals(sure, reference_of(REAL)).metrics["accuracy"].interval
+    assert 0.9 < low < high == 1
+
+
+def test_the_real_clips_themselves_are_at_distance_zero():
+    full = measure_fully(REAL, reference_of(REAL))
+    assert full.measurement.metrics["FVD"].value == pytest.approx(0, abs=1e-9)
+    assert "FVD" in full.details["clips_for_2_percent"]

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from dvdgan.evaluation.networks.catalogue import CATALOGUE
-from dvdgan.evaluation.networks.feature_network import BUILD
+from dvdgan.evaluation.networks.feature_network import BUILD, TORCHSCRIPT
 from dvdgan.evaluation.networks.i3d import I3D
 from dvdgan.evaluation.networks.resize import RULES
 from dvdgan.protocols import LOGITS, POOLED, PROTOCOLS, SMALL_I3D, ProtocolName, misfits, unfit
@@ -14,7 +14,7 @@ from dvdgan.protocols import LOGITS, POOLED, PROTOCOLS, SMALL_I3D, ProtocolName,
 def test_each_has_a_network_a_rule_and_layers_that_exist():
     assert set(get_args(ProtocolName)) == PROTOCOLS.keys()
     for protocol in PROTOCOLS.values():
-        assert protocol.network in BUILD
+        assert protocol.network in BUILD.keys() | {TORCHSCRIPT}
         assert protocol.network in CATALOGUE.keys() | {SMALL_I3D}
         assert protocol.resize in RULES
         assert set(protocol.layers.values()) <= {POOLED, LOGITS}

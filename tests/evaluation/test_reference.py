@@ -16,7 +16,7 @@ from dvdgan.evaluation.reference import (
 )
 
 DESCRIPTION = Description(
-    "self_trained", "small_i3d", "ab" * 32, "[-1, 1]", "none", 32, 12, 1, clips_per_video=4
+    "self_trained", "cd" * 8, "small_i3d", "ab" * 32, "[-1, 1]", "none", 32, 12, 1, 4
 )
 
 

@@ -83,7 +83,11 @@ def test_a_link_that_is_cut_and_mended_holds_the_run_up_and_changes_nothing(
     sizes = {"steps": STEPS, "batch_size": 2, "checkpoint_every": 4}
     alone, together = new_run("alone", **sizes), new_run("hosts", **sizes)
     clean = {key: value for key, value in os.environ.items() if not key.startswith("DVDGAN")}
-    environment = clean | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "eth0"}
+    environment = clean | {
+        "OMP_NUM_THREADS": "1",
+        "GLOO_SOCKET_IFNAME": "eth0",
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+    }
     first = hosts[0]
     logs = [(together.root / f"{host.name}.log").open("wb") for host in hosts]
     agents = [

@@ -62,7 +62,9 @@ class FeatureNetwork:
                 f"{self.name} needs clips of at least {network.fewest_frames} frames; "
                 f"these have {clips.shape[1]}"
             )
-        with torch.inference_mode():
+        # A GPU would otherwise round the factors of convolutions to ten bits.
+        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        with torch.inference_mode(), exact:
             levels = clips.to(self._device).float()
             if network.size is not None:
                 levels = resize(levels, network.size, self.resize)
