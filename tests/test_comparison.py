@@ -14,6 +14,7 @@ from dvdgan.evaluation.features import extract
 from dvdgan.evaluation.full_measurement import measure_fully
 from dvdgan.evaluation.measurement import Drawn
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork, save_feature_network
+from dvdgan.evaluation.networks.i3d import I3D
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
 from dvdgan.evaluation.reference import (
     Description,
@@ -31,6 +32,7 @@ from dvdgan.video.encode import encode_mp4
 PROJECT = Path(__file__).resolve().parents[1]
 CLASSES = ["bend", "jack", "wave"]
 T, SIZE, FAKES, REALS = 4, 32, 40, 64
+UNTERTHINER = ["--protocol=unterthiner_fvd", "--network=i3d"]
 
 
 def squares(count, seed):
@@ -71,7 +73,16 @@ def work(tmp_path_factory):
     statistics.add(extract(network, [(real, torch.arange(REALS) % 3)], REALS, "real"))
     statistics.save(saved, "train")
     description = Description(
-        "self_trained", "small_i3d", network.weights_sha256, "[-1, 1]", "none", SIZE, T, 1, 1
+        protocol="self_trained",
+        data="0123456789abcdef",
+        network="small_i3d",
+        weights_sha256=network.weights_sha256,
+        value_range="[-1, 1]",
+        resize="none",
+        resolution=SIZE,
+        frames=T,
+        stride=1,
+        clips_per_video=1,
     )
     save_description(saved, description, {"train": REALS})
     labels = torch.arange(FAKES) % 3
@@ -120,8 +131,10 @@ def test_saved_samples_get_the_numbers_of_the_pipeline(work, monkeypatch, capsys
 
 def test_the_floor_is_half_of_the_real_clips_against_the_other_half(work, monkeypatch, capsys):
     assert run(work, monkeypatch, "--generated=fakes.npy", "--real=artifacts/reference") == 0
-    floor = read_json(work / "metrics.json")["controls"]["half of the real clips"]
-    assert "half of the real clips, against the others:" in capsys.readouterr().out
+    floor = read_json(work / "metrics.json")["controls"]["half of the kept real clips"]
+    printed = capsys.readouterr().out
+    assert "half of the kept real clips against the other half (fewer clips, larger" in printed
+    assert "32 clips vs 32 train, the other half" in printed
     kept = RealReference.load(work / "artifacts" / "reference" / "self_trained", "train").kept
     halves = [kept.logits[start::2].double().numpy() for start in (0, 1)]
     gap = halves[0].mean(0) - halves[1].mean(0)
@@ -130,6 +143,33 @@ def test_the_floor_is_half_of_the_real_clips_against_the_other_half(work, monkey
     expected = gap @ gap + np.trace(sum(covariances)) - 2 * np.sqrt(root).sum()
     assert floor["FVD"]["value"] == pytest.approx(expected, rel=1e-6)
     assert floor["FVD"]["protocol"]["clips"] == REALS // 2
+
+
+def test_classes_of_real_folders_are_the_networks(work, monkeypatch):
+    """A folder that the network does not know comes first and moves the others' numbers."""
+    for root, last in (("known", "bend"), ("unknown", "aerobics")):
+        for number, file in enumerate(sorted((work / "real").iterdir())):
+            name = CLASSES[number % 3] if number < 60 else last
+            folder = work / root / name
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / file.name).write_bytes(file.read_bytes())
+    assert run(work, monkeypatch, "--generated=fakes.npz", "--real=known", f"--frames={T}") == 0
+    known = read_json(work / "metrics.json")
+    assert run(work, monkeypatch, "--generated=fakes.npz", "--real=unknown", f"--frames={T}") == 0
+    unknown = read_json(work / "metrics.json")
+    assert {"accuracy", "FVD"} <= known["controls"]["half of the kept real clips"].keys()
+    assert "accuracy" in unknown["generated"]
+    assert "accuracy" not in unknown["controls"]["half of the kept real clips"]
+    assert unknown["details"]["diversity_across"]["real"] is None
+    for label in ("1", "2"):
+        mine, other = (each["details"]["per_class"][label] for each in (known, unknown))
+        assert mine["real_diversity"] == pytest.approx(other["real_diversity"], rel=1e-5)
+
+
+def test_a_set_against_itself_is_at_distance_zero(work, monkeypatch):
+    assert run(work, monkeypatch, "--generated=fakes.npy", "--real=fakes.npy") == 0
+    told = read_json(work / "metrics.json")
+    assert told["generated"]["FVD"]["value"] == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +209,21 @@ def test_many_processes_write_one_result(work, monkeypatch, tmp_path, launcher):
         (["--generated=few.npy", "--real=artifacts/reference"], "needs at least 32 generated"),
         (["--generated=small.npy", "--real=artifacts/reference"], "16x16 pixels, the real ones 32"),
         (["--generated=fakes.npy", "--real=artifacts/reference", "--frames=5"], "of 4 frames, not"),
-        (["--generated=fakes.npy", "--real=few.npy"], "8 clips are too few"),
+        (["--generated=fakes.npy", "--real=few.npy"], "8 real clips are too few"),
+        (["--generated=fakes.npy", "--real=labelled.npz"], "where: labelled.npz"),
+        (["--generated=fakes.npy", "--real=artifacts/reference", "--given-frames=4"], "4 given"),
+        (
+            ["--generated=fakes.npy", "--real=fakes.npy", *UNTERTHINER, "--given-frames=2"],
+            "to do: say with --given-frames how many",
+        ),
+        (
+            ["--generated=fakes.npy", "--real=fakes.npy", *UNTERTHINER[:1], "--network=other"],
+            "unterthiner_fvd measures by i3d_k400, not by small_i3d",
+        ),
+        (["--frames=4"], "the pipeline's bundle heeds no --write, --frames"),
+        (["--checkpoint=step", "--range=[0, 1]"], "--checkpoint heeds no --range"),
+        (["--checkpoint=step", "--generated=fakes.npy"], "--generated heeds no --checkpoint"),
+        (["--params=mine.yaml", "--real=real"], "--generated heeds no --params"),
         (["--generated=labelled.npz", "--real=artifacts/reference"], "label 3 is none of"),
         (
             ["--generated=fakes.npy", "--real=artifacts/reference/self_trained", "--network=other"],
@@ -187,6 +241,9 @@ def test_sets_that_do_not_compare_are_refused_in_words(work, monkeypatch, capsys
     np.save(work / "few.npy", fakes[:8])
     np.save(work / "small.npy", fakes[..., :16, :16])
     np.savez(work / "labelled.npz", clips=fakes, labels=np.full(FAKES, 3))
+    if "--network=i3d" in words:
+        torch.manual_seed(0)
+        save_feature_network(work / "i3d", "i3d_k400", I3D(400), [str(n) for n in range(400)])
     if "--network=other" in words:
         save_feature_network(work / "other", "small_i3d", SmallI3D(3, 4), CLASSES, width=4)
     assert run(work, monkeypatch, *words) == 2
@@ -206,6 +263,21 @@ def test_broken_videos_are_told_and_beyond_the_budget_stop(work, monkeypatch, ca
         written = read_json(work / "metrics.json")
         assert written["generated"]["FVD"]["protocol"]["real_clips"] == REALS
         [line] = written["sources"]["refused"]["real"]
+        assert not written["sources"]["refused"]["generated"]
         assert line.startswith("broken.mp4: not_a_video")
     finally:
         (work / "real" / "broken.mp4").unlink()
+
+
+def test_refused_files_are_no_real_clips(work, monkeypatch, capsys):
+    """31 videos and a broken one: enough places, too few clips."""
+    folder = work / "scarce"
+    folder.mkdir()
+    for file in sorted((work / "real").iterdir())[:31]:
+        (folder / file.name).write_bytes(file.read_bytes())
+    (folder / "broken.mp4").write_bytes(b"no video")
+    words = ["--generated=fakes.npy", "--real=scarce", f"--frames={T}", "--max-refused=0.1"]
+    assert run(work, monkeypatch, *words) == 2
+    told = capsys.readouterr().err
+    assert "31 real clips are too few" in told
+    assert "where: scarce" in told
