@@ -36,7 +36,7 @@ def reference(features, keep, protocol="self_trained", clips_per_video=1):
     return statistics.reference(described, "train")
 
 
-@pytest.mark.parametrize("total", [128, 192, 194])
+@pytest.mark.parametrize("total", [128, 194, 384])
 def test_all_clips_of_a_video_are_in_one_half_of_the_floor(total):
     """Videos of two clips, some of which are kept: they go to the halves in turn."""
     features = clips(total)
