@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from dvdgan.evaluation.device import device
-from dvdgan.evaluation.feature_cache import FeatureCache, Source
+from dvdgan.evaluation.feature_cache import FeatureCache, Source, end
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 
@@ -63,8 +63,4 @@ class Extraction:
 
     def end(self) -> None:
         """Delete what was kept, in the main process: its results are safe. Others say they left."""
-        for cache in self._caches:
-            if self._process.is_main:
-                cache.remove(self._process.world)
-            else:
-                cache.leave(self._process.rank)
+        end(self._caches, self._process.rank, self._process.world)

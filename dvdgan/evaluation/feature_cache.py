@@ -10,7 +10,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -131,9 +131,6 @@ class FeatureCache:
         Damaged parts are made again. Raises UserError once more than ``most_refused`` places have
         given no clip.
         """
-        if rank == 0:
-            for mark in self.folder.glob("left-*.json"):  # of a run that was cut short
-                mark.unlink()
         mine = self._parts[rank::world]
         missing = [part for part in mine if self._load(part) is None]
         total, left = (sum(len(self._places(part)) for part in parts) for parts in (mine, missing))
@@ -181,8 +178,8 @@ class FeatureCache:
         """Say that process ``rank`` needs the folder no more."""
         write_json(self.folder / f"left-{rank}.json", {})
 
-    def remove(self, world: int = 1, seconds: float = LEAVING_SECONDS) -> None:
-        """Delete the parts: what was made of them is kept elsewhere.
+    def remove(self, world: int = 1, seconds: float = LEAVING_SECONDS) -> bool:
+        """Delete the parts: what was made of them is kept elsewhere. Whether it could be done.
 
         Waits for the other processes to `leave`; where one does not within ``seconds``, it may be
         dead or at work, and the folder stays.
@@ -192,9 +189,10 @@ class FeatureCache:
         while not all(mark.exists() for mark in marks):
             if time.monotonic() > deadline:
                 print(f"{self.folder} is left: another process has not ended", file=sys.stderr)
-                return
+                return False
             time.sleep(0.1)
         shutil.rmtree(self.folder)
+        return True
 
     def _make(self, parts: list[int], progress: Progress | None) -> None:
         """Extract ``parts``; without ``progress``, only until another process has done it."""
@@ -204,6 +202,7 @@ class FeatureCache:
             if self._path(part).is_file():  # another process has made it meanwhile
                 if progress is None:
                     return
+                rows, refused = [], []
                 continue
             if len(read.clips):
                 measured = *self.network(read.clips), read.labels, *clip_statistics(read.clips)
@@ -272,3 +271,13 @@ def _digest(tensors: dict[str, Tensor], refused: str) -> str:
         digest.update(f"{name} {tuple(tensor.shape)}".encode())
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
+
+
+def end(caches: Iterable[FeatureCache], rank: int, world: int) -> None:
+    """Remove ``caches`` as the first process, once the others have left; leave as another."""
+    seconds = LEAVING_SECONDS
+    for cache in caches:
+        if rank:
+            cache.leave(rank)
+        elif not cache.remove(world, seconds):
+            seconds = 0.0  # it was waited for long enough

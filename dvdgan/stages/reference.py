@@ -5,7 +5,7 @@ from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import reference_clips
 from dvdgan.data.sources.even_clips import EvenClips
 from dvdgan.evaluation.extraction import Process
-from dvdgan.evaluation.feature_cache import FeatureCache
+from dvdgan.evaluation.feature_cache import FeatureCache, end
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import (
     MEAN_CLIP_FILE,
@@ -48,8 +48,7 @@ def run(config: Config) -> None:
             cache.extract(f"real {split} clips, {name}", process.rank, process.world)
     every = [cache for of_protocol in caches for cache in of_protocol.values()]
     if not process.is_main:
-        for cache in every:
-            cache.leave(process.rank)
+        end(every, process.rank, process.world)
         return
     with atomic_directory(REFERENCE) as folder:
         for name, of_protocol in zip(config.features.protocols, caches, strict=True):
@@ -66,8 +65,7 @@ def run(config: Config) -> None:
         batches = reference_clips(splits["train"], 1)
         shown = track(batches, "mean clip", -(-len(splits["train"]) // 16), "batches")
         save_mean_clip(folder / MEAN_CLIP_FILE, shown)
-    for cache in every:
-        cache.remove(process.world)
+    end(every, process.rank, process.world)
 
 
 def _description(config: Config, name: str, train: FeatureCache) -> Description:

@@ -163,3 +163,21 @@ def test_the_folder_goes_when_all_have_left_and_stays_when_one_has_not(tmp_path,
     cache.leave(1)
     cache.remove(world=2, seconds=0.2)
     assert not cache.folder.exists()
+
+
+def test_a_part_that_another_makes_meanwhile_leaves_no_rows_in_the_next(
+    tmp_path, network, expected
+):
+    """Two runs of one command at once: the second makes part 0 while the first is within it."""
+    first = FeatureCache(network, NoiseClips(COUNT), tmp_path)
+    second = FeatureCache(network, NoiseClips(COUNT), tmp_path)
+
+    class Overtaken(NoiseClips):
+        def read(self, start, stop):
+            if start == PART // 2:
+                second.extract("the other", 0, 3)  # part 0 alone
+            return super().read(start, stop)
+
+    first.source = Overtaken(COUNT)
+    first.extract("noise")
+    assert same(first.complete("noise")[0], expected)
