@@ -69,7 +69,8 @@ REAL = features(0, 480)
 
 def bundle(folder: Path, preset: str, seed: int, frames: int = 12, **changes: Any) -> Path:
     """A run's metrics.json beside its params.yaml, measured on made-up features."""
-    place = ("self_trained", "cd" * 8, "small_i3d", "1a2b" * 16, "[-1, 1]", "none", 64, frames, 2, 1)
+    network = ("small_i3d", "1a2b" * 16, "[-1, 1]")
+    place = ("self_trained", "cd" * 8, *network, "none", 64, frames, 2, 1)
     moments = Moments.of(REAL.pooled), Moments.of(REAL.logits)
     reference = RealReference(Description(*place), "train", *moments, REAL)
     measured = measure(features(seed), reference, Drawn(seed))
