@@ -63,10 +63,20 @@ def local(fresh: Path, copied: Copy) -> Iterator[Local]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-        left = [p for p in psutil.process_iter(["cwd"]) if p.info["cwd"] == str(tree)]
+        # A cancelled run's supervisor may be on its way out: it is told of its parent's end.
+        deadline = time.monotonic() + 60
+        while (left := _inside(tree)) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        told = [leftover.info["cmdline"] for leftover in left]
         for leftover in left:
             leftover.kill()
-        assert left == [], "the local Prefect left processes behind"
+        assert told == [], "the local Prefect left processes behind"
+
+
+def _inside(tree: Path) -> list[psutil.Process]:
+    """The processes that work in ``tree``."""
+    found = psutil.process_iter(["cwd", "cmdline"])
+    return [process for process in found if process.info["cwd"] == str(tree)]
 
 
 def _wait_for_worker(local: Local) -> None:
@@ -155,10 +165,4 @@ def _long_run_steps(tree: Path) -> int:
 
 
 def _trainers(tree: Path) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter(["cwd", "cmdline"]):
-        if process.info["cwd"] == str(tree) and "dvdgan.training" in (
-            process.info["cmdline"] or []
-        ):
-            found.append(process)
-    return found
+    return [each for each in _inside(tree) if "dvdgan.training" in (each.info["cmdline"] or [])]
