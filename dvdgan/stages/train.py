@@ -104,8 +104,10 @@ def _supervise(folder: RunFolder, config: "Config") -> None:
     api = os.environ.get("PREFECT_API_URL")
     if api and _answers(api):
         # The same supervisor with its steps as Prefect tasks (flows/train.py), in its own process:
-        # importing Prefect takes seconds and this package does without it.
-        code = _wait(subprocess.Popen([sys.executable, "-m", "flows.train", str(folder.root)]))
+        # importing Prefect takes seconds and this package does without it. In a session of its own
+        # it hears of a stop once, from here: a second signal would end the trainer as it saves.
+        command = [sys.executable, "-m", "flows.train", str(folder.root)]
+        code = _wait(subprocess.Popen(command, start_new_session=True))
         if code == EXIT_INTERRUPTED:
             raise InterruptedRunError("the trainer was stopped; its last checkpoint is saved")
         if code != 0:
