@@ -5,7 +5,6 @@ import math
 import torch
 from torch import Tensor
 
-from dvdgan.errors import UserError
 from dvdgan.evaluation.confidence import SPLITS, Interval, interval
 
 # Entries of one block of the kernel matrix: 80 MB of float64.
@@ -38,31 +37,6 @@ def kernel_distance_interval(
     value, *halves = _distances(x, y, columns, columns_y).tolist()
     squares = sum((a - b) ** 2 for a, b in zip(halves[:splits], halves[splits:], strict=True))
     return interval(value, math.sqrt(squares / splits) / 2, splits, level)
-
-
-def subset_kernel_distance(
-    x: Tensor, y: Tensor, subsets: int = 100, size: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """Mean and standard deviation (divisor ``subsets``) over random subsets, as KID is reported.
-
-    The deviation is that of one subset of ``size`` clips, not of the mean: for an error of the
-    value use kernel_distance_interval. UserError for fewer clips than ``size``.
-    """
-    if min(len(x), len(y)) < size:
-        raise UserError(
-            f"{min(len(x), len(y))} clips do not hold a subset of {size}",
-            todo="use more clips or a smaller size",
-        )
-    generator = torch.Generator().manual_seed(seed)
-    values = [
-        kernel_distance(
-            x[torch.randperm(len(x), generator=generator)[:size]],
-            y[torch.randperm(len(y), generator=generator)[:size]],
-        )
-        for _ in range(subsets)
-    ]
-    deviation, mean = torch.std_mean(torch.tensor(values, dtype=torch.float64), correction=0)
-    return float(mean), float(deviation)
 
 
 def _distances(x: Tensor, y: Tensor, columns: Tensor, columns_y: Tensor) -> Tensor:

@@ -1,8 +1,6 @@
 """Mean and covariance of features, in float64, from any number of batches and processes."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import Self
 
@@ -42,11 +40,6 @@ class Moments:
         centred = precise - mean
         few = len(centred) <= centred.shape[1]
         return cls(len(features), mean, centred.T @ centred, centred if few else None)
-
-    @classmethod
-    def merged(cls, parts: Iterable["Moments"]) -> "Moments":
-        """Moments of all parts together, at least one, such as those of several processes."""
-        return reduce(Moments.merge, parts)
 
     def merge(self, other: "Moments") -> "Moments":
         """Moments of both sets together (Chan, Golub & LeVeque 1983).

@@ -6,13 +6,11 @@ from itertools import product
 import pytest
 import torch
 
-from dvdgan.errors import UserError
 from dvdgan.evaluation import kernel_distance as module
 from dvdgan.evaluation.confidence import half_sampling
 from dvdgan.evaluation.kernel_distance import (
     kernel_distance,
     kernel_distance_interval,
-    subset_kernel_distance,
 )
 
 
@@ -71,22 +69,3 @@ def test_the_interval_is_that_of_half_sampling():
     # Other halves, of the same number.
     assert found.error == pytest.approx(again.error, rel=0.15)
     assert found == kernel_distance_interval(x, y, splits=400, seed=3)
-
-
-def test_subsets_of_everything_are_the_whole():
-    x, y = normal(30, 4), normal(30, 4, seed=1)
-    mean, deviation = subset_kernel_distance(x, y, subsets=5, size=30)
-    assert mean == pytest.approx(kernel_distance(x, y), rel=1e-12)
-    assert deviation == pytest.approx(0, abs=1e-12)
-
-
-def test_subsets_average_to_the_whole():
-    x, y = normal(60, 4), normal(50, 4, seed=1) + 0.2
-    mean, deviation = subset_kernel_distance(x, y, subsets=300, size=15)
-    assert abs(mean - kernel_distance(x, y)) < 4 * deviation / 300**0.5
-    assert deviation > 0
-
-
-def test_too_few_clips_for_a_subset_are_refused():
-    with pytest.raises(UserError, match="subset of 10"):
-        subset_kernel_distance(normal(9, 2), normal(20, 2), size=10)

@@ -2,7 +2,7 @@
 
 import math
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import numpy as np
 import pytest
@@ -42,17 +42,17 @@ def exact_moments(features):
 
 
 def in_a_chain(parts):
-    return Moments.merged(parts)
+    return reduce(Moments.merge, parts)
 
 
 def in_reverse(parts):
-    return Moments.merged(reversed(parts))
+    return reduce(Moments.merge, reversed(parts))
 
 
 def in_a_tree(parts):
     while len(parts) > 1:
         pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
-        parts = [Moments.merged(pair) for pair in pairs]
+        parts = [reduce(Moments.merge, pair) for pair in pairs]
     return parts[0]
 
 
@@ -74,7 +74,7 @@ def test_any_batching_and_order_keeps_the_stated_rounding(batch, offset, merged)
 
 def test_it_is_numpys_covariance():
     features = torch.randn(300, 20, generator=torch.Generator().manual_seed(3))
-    found = Moments.merged(Moments.of(part) for part in features.split(16)).covariance
+    found = reduce(Moments.merge, (Moments.of(part) for part in features.split(16))).covariance
     np.testing.assert_allclose(found, np.cov(features.double().numpy().T), rtol=0, atol=1e-13)
 
 
@@ -82,14 +82,14 @@ def test_float32_features_with_a_large_mean_keep_their_covariance():
     """In float32 E[xx] - mm is negative here."""
     features = torch.randn(500, 3, generator=torch.Generator().manual_seed(1)) + 1e4
     expected = np.cov(features.double().numpy().T)
-    found = Moments.merged(Moments.of(part) for part in features.split(16)).covariance
+    found = reduce(Moments.merge, (Moments.of(part) for part in features.split(16))).covariance
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 12])
 def test_no_more_vectors_than_dimensions_are_kept_themselves(batch):
     features = torch.randn(12, 12, generator=torch.Generator().manual_seed(2)).double() + 100
-    moments = Moments.merged(Moments.of(part) for part in features.split(batch))
+    moments = reduce(Moments.merge, (Moments.of(part) for part in features.split(batch)))
     expected = features - features.mean(0)
     np.testing.assert_allclose(moments.rows, expected, rtol=0, atol=1e-12)
     assert moments.merge(Moments.of(features[:1])).rows is None
