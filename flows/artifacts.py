@@ -1,0 +1,104 @@
+"""What a run shows in the browser: progress, numbers, pictures, reports; all at best effort.
+
+Each is stored under a key, so that the artifact's page shows the newest and what was before it.
+"""
+
+import base64
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+from prefect.utilities.context import get_task_and_flow_run_ids
+
+from flows.best_effort import best_effort, impatient_client
+
+# A larger picture is named, not shown: it would travel with every look at the run's page.
+LARGEST_SHEET_BYTES = 2_000_000
+
+Row = Mapping[str, float | str | None]
+
+# The progress bars this process has drawn: by key and the run they belong to.
+_bars: dict[tuple[str, UUID | None], UUID] = {}
+
+
+def show_progress(run_name: str, step: int, steps: int) -> None:
+    """Draw, or move, the bar of a training run."""
+    key = _key(f"progress-{run_name}")
+    percent = 100 * min(step / steps, 1.0)
+    told = f"{run_name}: step {step} of {steps}"
+    _, flow_run = get_task_and_flow_run_ids()
+    with best_effort("progress"), impatient_client() as client:
+        if (bar := _bars.get((key, flow_run))) is not None:
+            client.update_artifact(bar, ArtifactUpdate(data=percent, description=told))
+        else:
+            _bars[key, flow_run] = _create(client, "progress", key, told, percent)
+
+
+def show_metrics(title: str, rows: Mapping[str, Row]) -> None:
+    """Show a table of numbers: a line for each of ``rows`` (label to values by name).
+
+    None, not measured or not finite, is shown as "-".
+    """
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    lines = [["", *names], ["---"] * (len(names) + 1)]
+    lines += [[label, *(_told(row.get(name)) for name in names)] for label, row in rows.items()]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    with best_effort("metrics"), impatient_client() as client:
+        _create(client, "markdown", _key(title), title, table)
+
+
+def show_sheet(title: str, picture: Path) -> None:
+    """Show a PNG or JPEG, a sheet of samples for instance, inside a page of its own."""
+    with best_effort("sheets"), impatient_client() as client:
+        content = picture.read_bytes()
+        if len(content) > LARGEST_SHEET_BYTES:
+            shown = f"{picture.resolve()} ({len(content) / 1e6:.1f} MB, too large to be shown here)"
+        else:
+            kind = "png" if picture.suffix == ".png" else "jpeg"
+            encoded = base64.b64encode(content).decode()
+            shown = f"![{title}](data:image/{kind};base64,{encoded})"
+        _create(client, "markdown", _key(title), title, shown)
+
+
+def show_link(title: str, page: Path, folder: Path) -> None:
+    """Link ``page``, a path below the work tree ``folder``.
+
+    Where DVDGAN_URL says at which address that folder is served, the link leads there; else it is
+    the file's own, which browsers open on this machine alone.
+    """
+    served = os.environ.get("DVDGAN_URL")
+    link = (folder / page).resolve().as_uri()
+    if served:
+        link = f"{served.rstrip('/')}/{quote(page.as_posix())}"
+    with best_effort("reports"), impatient_client() as client:
+        _create(client, "markdown", _key(title), title, f"[{page}]({link})")
+
+
+def _create(client: SyncPrefectClient, kind: str, key: str, description: str, data: Any) -> UUID:
+    task_run, flow_run = get_task_and_flow_run_ids()
+    artifact = ArtifactCreate(
+        type=kind,
+        key=key,
+        description=description,
+        data=data,
+        task_run_id=task_run,
+        flow_run_id=flow_run,
+    )
+    return client.create_artifact(artifact).id
+
+
+def _key(title: str) -> str:
+    """Lower case letters, digits and dashes, which is all Prefect takes."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def _told(value: float | str | None) -> str:
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else f"{value:.4g}"

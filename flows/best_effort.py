@@ -1,0 +1,37 @@
+"""Telling Prefect something that no decision waits for: a server that is gone costs seconds."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.logging import get_logger
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+TIMEOUT_SECONDS = 5.0
+
+# What could not be told, so that an outage is one line of the log and not one line a checkpoint.
+_untold: set[str] = set()
+
+
+@contextmanager
+def best_effort(what: str) -> Iterator[None]:
+    """Log what goes wrong inside instead of raising it: once, until ``what`` succeeds again."""
+    try:
+        yield
+        _untold.discard(what)
+    except Exception as error:
+        if what not in _untold:
+            _untold.add(what)
+            get_logger("dvdgan").warning("Prefect is not told of %s: %s", what, error)
+
+
+@contextmanager
+def impatient_client() -> Iterator[SyncPrefectClient]:
+    """A client of the API that neither retries nor waits longer than TIMEOUT_SECONDS."""
+    # The client of the run around it would wait for a minute, and try again for another.
+    quick = {"timeout": TIMEOUT_SECONDS}
+    with (
+        temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
+        get_client(sync_client=True, httpx_settings=quick) as client,
+    ):
+        yield client

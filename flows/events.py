@@ -1,0 +1,45 @@
+"""What happens to checkpoints, as Prefect events that automations may answer.
+
+`dvdgan.checkpoint.saved`, `.promoted`, `.collapsed` and `.rolled_back`, each about the resource
+`dvdgan.checkpoint.RUN.STEP` and related to `dvdgan.run.RUN`. Nobody's decisions depend on them:
+what is decided stands in the run's ledger.
+"""
+
+import os
+from typing import Any, Literal
+
+from prefect.events import emit_event
+
+from flows.best_effort import best_effort
+
+Kind = Literal["saved", "promoted", "collapsed", "rolled_back"]
+
+
+def tell(kind: Kind, run_name: str, step: int, payload: dict[str, Any]) -> None:
+    """Emit the event of one checkpoint; its payload also holds `run` and `step`.
+
+    Returns at once and never raises: a thread of Prefect's sends it, again after an outage. Where
+    no server is configured there is nobody to tell.
+    """
+    if "PREFECT_API_URL" not in os.environ:
+        return
+    with best_effort(f"checkpoints {kind}"):
+        emit_event(
+            event_name(kind),
+            resource={
+                "prefect.resource.id": f"dvdgan.checkpoint.{run_name}.{step}",
+                "prefect.resource.name": f"{run_name} step {step}",
+            },
+            related=[
+                {
+                    "prefect.resource.id": f"dvdgan.run.{run_name}",
+                    "prefect.resource.role": "run",
+                }
+            ],
+            payload={**payload, "run": run_name, "step": step},
+        )
+
+
+def event_name(kind: Kind) -> str:
+    """The name automations wait for."""
+    return f"dvdgan.checkpoint.{kind}"
