@@ -24,17 +24,41 @@ def index(params: Params = PARAMS, workers: Workers = None) -> None:
 
 
 @app.command()
-def shard(params: Params = PARAMS, workers: Workers = None) -> None:
+def shard(
+    params: Params = PARAMS,
+    workers: Workers = None,
+    part: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="I/N",
+            help="Write only each N-th tar from the I-th on, and leave it in .runs/shard.",
+        ),
+    ] = None,
+) -> None:
     """Decode once, resize, write WebDataset tars.
 
     Which videos a tar holds follows from the manifest and the params alone. Reads artifacts/index
     and the videos. Writes artifacts/shards: *.tar, index.json, samples.parquet. Interrupted, it
     keeps its finished shards and goes on.
+
+    Machines that share this folder share the work: --part 1/2 on one, --part 2/2 on another, then
+    the command without --part, which finds all tars written.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import shard as stage
 
-    stage.run(load_config(params), workers)
+    if part is None:
+        stage.run(load_config(params), workers)
+        return
+    number, parts = _part(part)
+    stage.run_part(load_config(params), number, parts, workers)
+
+
+def _part(text: str) -> tuple[int, int]:
+    number, _, count = text.partition("/")
+    if number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count):
+        return int(number), int(count)
+    raise UserError(f"--part is {text!r}", todo="give I/N, such as 1/2 and 2/2, with 1 <= I <= N")
 
 
 @app.command()

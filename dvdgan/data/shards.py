@@ -81,9 +81,10 @@ def write_shards(
     UserError naming a video that is no longer what the manifest says.
     """
     (work / "shards").mkdir(parents=True, exist_ok=True)
-    for abandoned in (work / "shards").glob(".*.tmp"):  # by a call that was killed
-        abandoned.unlink()
     missing = [plan for plan in plans if not _is_done(work, plan)]
+    for plan in missing:  # other calls may be writing other shards
+        for abandoned in (work / "shards").glob(f".{plan.name}.*.tmp"):  # by one that was killed
+            abandoned.unlink()
     if not missing:
         return
     rows = [row for plan in missing for row in plan.videos]

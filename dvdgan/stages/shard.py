@@ -2,12 +2,13 @@
 
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dvdgan.config import fingerprint
 from dvdgan.data.manifest import read_manifest
-from dvdgan.data.shards import plan_shards, write_index, write_shards
+from dvdgan.data.shards import Plan, plan_shards, write_index, write_shards
 from dvdgan.errors import UserError
 from dvdgan.stages.artefacts import INDEX, RUNS, SHARDS
 from dvdgan.storage.local import publish, read_json, sha256_of_file
@@ -22,20 +23,53 @@ def run(config: "Config", workers: int | None = None) -> None:
     Interrupted, it keeps its finished shards in .runs/shard and goes on with the rest when run
     again. Raises UserError.
     """
-    manifest = INDEX / "manifest.parquet"
-    if not manifest.is_file():
-        raise UserError(
-            "there is no manifest", where=str(manifest), todo="run `dvdgan index` first"
-        )
-    mark = fingerprint(config.shard, config.index.root, sha256_of_file(manifest))
-    work = RUNS / "shard" / mark
-    plans = plan_shards(read_manifest(manifest), config.shard.videos_per_shard)
-    write_shards(plans, Path(config.index.root), config.shard, work, workers or os.cpu_count() or 1)
-    write_index(plans, config.shard, mark, work)
-    publish(work / "shards", SHARDS)
-    shutil.rmtree(work)
+    job = _Job.of(config)
+    job.write(job.plans, workers)
+    write_index(job.plans, config.shard, job.mark, job.work)
+    publish(job.work / "shards", SHARDS)
+    shutil.rmtree(job.work)
     totals = read_json(SHARDS / "index.json")["totals"]
     print(
         f"shard: {totals['videos']} videos, {totals['frames']} frames, "
         f"{totals['bytes'] / 1e6:.1f} MB in {totals['shards']} shards -> {SHARDS}"
     )
+
+
+def run_part(config: "Config", part: int, parts: int, workers: int | None = None) -> None:
+    """Write each ``parts``-th shard, from number ``part`` (of 1 to ``parts``) on, into .runs/shard.
+
+    So many machines that see this folder share the work; `run` then finds all shards finished.
+    Raises UserError.
+    """
+    job = _Job.of(config)
+    mine = job.plans[part - 1 :: parts]
+    job.write(mine, workers)
+    print(f"shard: part {part} of {parts}: {len(mine)} of {len(job.plans)} shards in {job.work}")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is to be written, and the folder in which finished shards wait."""
+
+    config: "Config"
+    mark: str
+    plans: list[Plan]
+
+    @classmethod
+    def of(cls, config: "Config") -> "_Job":
+        manifest = INDEX / "manifest.parquet"
+        if not manifest.is_file():
+            raise UserError(
+                "there is no manifest", where=str(manifest), todo="run `dvdgan index` first"
+            )
+        mark = fingerprint(config.shard, config.index.root, sha256_of_file(manifest))
+        plans = plan_shards(read_manifest(manifest), config.shard.videos_per_shard)
+        return cls(config, mark, plans)
+
+    @property
+    def work(self) -> Path:
+        return RUNS / "shard" / self.mark
+
+    def write(self, plans: list[Plan], workers: int | None) -> None:
+        root = Path(self.config.index.root)
+        write_shards(plans, root, self.config.shard, self.work, workers or os.cpu_count() or 1)

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from dvdgan.cli import app
 from dvdgan.config.load import load_config
 from dvdgan.config.schema import Config
 from dvdgan.data import shards
@@ -181,3 +183,31 @@ def test_without_a_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="no manifest"):
         shard.run(configured(Path("videos")))
+
+
+def test_parts_written_side_by_side_change_no_byte(project: Config) -> None:
+    shard.run(project, workers=1)
+    alone = digests(Path("artifacts/shards"))
+    shutil.rmtree("artifacts/shards")
+    shard.run_part(project, 2, 2, workers=1)
+    [work] = Path(".runs/shard").iterdir()
+    assert len(list((work / "shards").glob("*.tar"))) == 2  # of five, the second and the fourth
+    # Another part is being written, by a process that is not to lose its file.
+    others = work / "shards" / ".train-00000.tar.1.tmp"
+    others.touch()
+    shard.run_part(project, 2, 2, workers=1)
+    assert others.exists()
+    kept = {path: path.stat().st_ino for path in (work / "shards").glob("*.tar")}
+    shard.run_part(project, 1, 2, workers=1)
+    assert not others.exists()  # its own part's writer is dead
+    shard.run(project, workers=1)
+    assert digests(Path("artifacts/shards")) == alone
+    for path, inode in kept.items():
+        assert (Path("artifacts/shards") / path.name).stat().st_ino == inode
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/0"])
+def test_a_part_that_is_none(text: str, project: Config) -> None:
+    result = CliRunner().invoke(app, ["shard", "--part", text])
+    assert isinstance(result.exception, UserError)
+    assert "--part" in str(result.exception)
