@@ -18,6 +18,11 @@ from dvdgan.storage.local import atomic_file, read_json, write_json
 DESCRIPTION_FILE, MEAN_CLIP_FILE = "reference.json", "mean_clip.safetensors"
 
 
+def evenly(total: int, count: int) -> Tensor:
+    """``count`` places among ``total`` ones, evenly spread: (count,) int64."""
+    return torch.arange(count) * total // max(count, 1)
+
+
 def data_mark(fingerprint: str) -> str:
     """16 hex digits that tell a source of real clips, by its ``fingerprint``, from others."""
     return hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
@@ -57,6 +62,12 @@ class RealReference:
         """How many real clips the moments are made of."""
         return self.pooled.count
 
+    @property
+    def kept_videos(self) -> Tensor:
+        """(N,) int64: of which video of the split each kept clip is."""
+        places = evenly(self.clips, len(self.kept))
+        return places // self.description.clips_per_video
+
     @classmethod
     def load(cls, folder: Path, split: str) -> Self:
         """Read one split's statistics; UserError when they are missing."""
@@ -85,7 +96,7 @@ class RealStatistics:
     def __init__(self, total: int, keep: int) -> None:
         kept = min(total, keep)
         self._chosen = torch.zeros(total, dtype=torch.bool)
-        self._chosen[torch.arange(kept) * total // max(kept, 1)] = True
+        self._chosen[evenly(total, kept)] = True
         self._kept: list[ClipFeatures] = []
         self._moments: dict[str, Moments] = {}
         self.count = 0

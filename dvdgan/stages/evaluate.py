@@ -1,8 +1,10 @@
 """`dvdgan evaluate`: the bundle by every protocol, beside controls; or one checkpoint of a run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from dvdgan.config.schema import RunSettings
 from dvdgan.data.dataset import ClipDataset
@@ -11,9 +13,11 @@ from dvdgan.errors import UserError
 from dvdgan.evaluation.device import device
 from dvdgan.evaluation.extraction import Extraction, Process
 from dvdgan.evaluation.features import extract
+from dvdgan.evaluation.liveliness import RANGES_FILE, Liveliness, Ranges
 from dvdgan.evaluation.measurement import measure
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import MEAN_CLIP_FILE, RealReference, load_mean_clip
+from dvdgan.evaluation.vital_signs import vital_signs
 from dvdgan.export.bundle import Origin, Standing, trained_sampler, untrained_sampler
 from dvdgan.export.generated_clips import Asked
 from dvdgan.export.memorisation import Memorisation, examine_memorisation
@@ -78,8 +82,10 @@ def run(config: "Config") -> None:
 def run_checkpoint(checkpoint: Path, write: Path | None) -> None:
     """Measure one checkpoint of a run by its first protocol with train.guard.samples clips.
 
-    ``write``: where the metrics go as JSON (null: not finite); they are printed too.
-    Raises UserError when the folder is no whole checkpoint.
+    ``write``: where {"metrics": ..., "signs": ...} goes as JSON: the protocol's FID, FVD and IS,
+    and the vital signs of the clips with the accuracy where the protocol tells it. Where the clips
+    are not finite the metrics are null and there are no signs. They are printed too. Raises
+    UserError when the folder is no whole checkpoint.
     """
     run_root = checkpoint.parent.parent
     problem = damage(checkpoint)
@@ -89,32 +95,51 @@ def run_checkpoint(checkpoint: Path, write: Path | None) -> None:
             todo="name a folder .runs/train/<run>/checkpoints/step-XXXXXXXX",
         )
     settings = RunSettings.model_validate_json((run_root / "settings.json").read_text("utf-8"))
+    metrics, signs = _health(settings, checkpoint)
+    if write is not None:
+        write_json(write, {"metrics": metrics, "signs": signs})
+    print(f"evaluate: {checkpoint.name}: {metrics}, {signs}")
+
+
+def _health(
+    settings: RunSettings, checkpoint: Path
+) -> tuple[dict[str, float | None], dict[str, float]]:
+    """Metrics and vital signs of the clips that a whole checkpoint makes."""
     clip, protocol = settings.clip, PROTOCOLS[settings.protocol]
     dataset = ClipDataset(Path(settings.shards), "train", clip.resolution, clip.frames, clip.stride)
     origin = Origin.of(dataset, settings.model, clip)
-    asked = Asked.of(
-        dataset,
-        settings.train.guard.samples,
-        settings.train.seed,
-        settings.model.conditioning_frames,
-    )
+    given = settings.model.conditioning_frames
+    asked = Asked.of(dataset, settings.train.guard.samples, settings.train.seed, given)
     network = FeatureNetwork.load(
         Path(settings.features) / protocol.network, device(), protocol.resize
     )
     reference = RealReference.load(Path(settings.reference) / settings.protocol, "train")
-    metrics: dict[str, float | None]
+    ranges = Ranges.load(Path(settings.reference) / RANGES_FILE)
+    pixels: list[Liveliness] = []
     try:
         sampler = trained_sampler(checkpoint / AVERAGE, origin, Standing(), device())
         clips = sampler.stream(asked.labels, asked.seed, conditioning=asked.conditioning)
-        features = extract(network, clips, len(asked.labels), f"evaluate {checkpoint.name}")
+        watched = _watched(clips, pixels)
+        features = extract(network, watched, len(asked.labels), f"evaluate {checkpoint.name}")
         measured = measure(features, reference, asked.drawn).metrics
-        metrics = {name: each.value for name, each in measured.items() if name != "accuracy"}
     except FloatingPointError as error:
         print(f"evaluate: {error}")
-        metrics = dict.fromkeys(name for name in protocol.layers if name != "accuracy")
-    if write is not None:
-        write_json(write, metrics)
-    print(f"evaluate: {checkpoint.name}: {metrics}")
+        return dict.fromkeys(name for name in protocol.layers if name != "accuracy"), {}
+    values = {name: each.value for name, each in measured.items()}
+    accuracy = {name: values.pop(name) for name in ("accuracy",) if name in values}
+    # Conditioning frames are of every video once before they are of any twice.
+    distinct = len(dataset) if given else None
+    lively = Liveliness.join(pixels)
+    return {**values}, vital_signs(features, lively, reference, ranges, distinct) | accuracy
+
+
+def _watched(
+    batches: Iterable[tuple[Tensor, Tensor]], pixels: list[Liveliness]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The same batches; how their pixels behave goes to ``pixels`` as they pass."""
+    for clips, labels in batches:
+        pixels.append(Liveliness.of(clips))
+        yield clips, labels
 
 
 def _refuse_few(references: Iterable[dict[str, RealReference]]) -> None:

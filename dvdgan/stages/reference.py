@@ -6,6 +6,8 @@ from dvdgan.data.loader import reference_clips
 from dvdgan.data.sources.even_clips import EvenClips
 from dvdgan.evaluation.extraction import Process
 from dvdgan.evaluation.feature_cache import FeatureCache, end
+from dvdgan.evaluation.features import BATCH_SIZE
+from dvdgan.evaluation.liveliness import RANGES_FILE, Liveliness, Ranges
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import (
     MEAN_CLIP_FILE,
@@ -65,7 +67,21 @@ def run(config: Config) -> None:
         batches = reference_clips(splits["train"], 1)
         shown = track(batches, "mean clip", -(-len(splits["train"]) // 16), "batches")
         save_mean_clip(folder / MEAN_CLIP_FILE, shown)
+        kept = EvenClips(
+            splits["train"], config.reference.clips_per_video, config.reference.kept_clips
+        )
+        _ranges(kept).save(folder / RANGES_FILE)
     end(every, process.rank, process.world)
+
+
+def _ranges(real: EvenClips) -> Ranges:
+    """Of the clips whose features are kept."""
+    starts = range(0, len(real), BATCH_SIZE)
+    found = [
+        Liveliness.of(real.read(start, start + BATCH_SIZE).clips)
+        for start in track(starts, "ranges of the real clips", len(starts), "batches")
+    ]
+    return Ranges.of(Liveliness.join(found))
 
 
 def _description(config: Config, name: str, train: FeatureCache) -> Description:
