@@ -15,13 +15,14 @@ from prefect import flow, get_run_logger, tags, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 
+from dvdgan.config.guard import Guard
 from dvdgan.config.schema import RunSettings
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError, UserError
 from dvdgan.guard import ledger
 from dvdgan.guard.interruption import interrupt_on_signals
 from dvdgan.guard.lifeline import die_with_parent
-from dvdgan.guard.processes import EvaluationProcess, TrainerProcess
-from dvdgan.guard.run_folder import Metrics, RunFolder
+from dvdgan.guard.processes import EvaluationProcess, Measured, TrainerProcess
+from dvdgan.guard.run_folder import RunFolder
 from dvdgan.guard.steps import PlainSteps
 from dvdgan.guard.supervisor import supervise
 
@@ -35,7 +36,7 @@ def launch(run: RunFolder) -> TrainerProcess:
 
 
 @task(name="evaluate", task_run_name="evaluate step {step}", cache_policy=NO_CACHE)
-def evaluate(process: EvaluationProcess, step: int) -> Metrics:
+def evaluate(process: EvaluationProcess, step: int) -> Measured:
     """Measure one checkpoint."""
     while not process.done():
         time.sleep(POLL_SECONDS)
@@ -43,9 +44,9 @@ def evaluate(process: EvaluationProcess, step: int) -> Metrics:
 
 
 @task(name="roll back", task_run_name="roll back to step {to_step}", cache_policy=NO_CACHE)
-def roll_back(run: RunFolder, to_step: int, scale: float, reasons: list[str]) -> None:
+def roll_back(run: RunFolder, to_step: int, guard: Guard, reasons: list[str]) -> None:
     """Move later checkpoints aside and change the course."""
-    PlainSteps().roll_back(run, to_step, scale, reasons)
+    PlainSteps().roll_back(run, to_step, guard, reasons)
 
 
 class TaskEvaluation:
@@ -53,14 +54,14 @@ class TaskEvaluation:
 
     def __init__(self, run: RunFolder, step: int) -> None:
         self._process = EvaluationProcess(run, step)
-        self._future: PrefectFuture[Metrics] | None = None
+        self._future: PrefectFuture[Measured] | None = None
 
     def done(self) -> bool:
         if self._future is None:
             self._future = evaluate.submit(self._process, self._process.step)
         return self._future.state.is_final()
 
-    def result(self) -> Metrics:
+    def result(self) -> Measured:
         assert self._future is not None
         return self._future.result()
 
@@ -77,8 +78,11 @@ class TaskSteps:
     def evaluate(self, run: RunFolder, step: int) -> TaskEvaluation:
         return TaskEvaluation(run, step)
 
-    def roll_back(self, run: RunFolder, to_step: int, scale: float, reasons: list[str]) -> None:
-        roll_back(run, to_step, scale, reasons)
+    def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> bool:
+        return True
+
+    def roll_back(self, run: RunFolder, to_step: int, guard: Guard, reasons: list[str]) -> None:
+        roll_back(run, to_step, guard, reasons)
 
     def announce(self, event: dict[str, Any]) -> None:
         get_run_logger().info(ledger.describe(event))

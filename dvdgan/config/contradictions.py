@@ -64,10 +64,16 @@ _COMBINATIONS: list[_Combination] = [
         "{1}: no {0} x {0} crop fits; set shard.short_side >= {0}",
     ),
     (
-        ("train.checkpoint_every", "train.steps"),
+        ("train.guard.evaluate_every", "train.steps"),
         lambda every, steps: every <= steps,
-        "train.checkpoint_every is {0}, but the run has only train.steps = {1}: nothing would be "
-        "evaluated before the end; set train.checkpoint_every <= {1}",
+        "train.guard.evaluate_every is {0}, but the run has only train.steps = {1}: nothing would "
+        "be evaluated before the end; set train.guard.evaluate_every <= {1}",
+    ),
+    (
+        ("train.guard.evaluate_every", "train.checkpoint_every"),
+        lambda every, saved: saved < 1 or every % saved == 0,
+        "train.guard.evaluate_every is {0}, when no checkpoint is saved: set it to a multiple of "
+        "train.checkpoint_every = {1}",
     ),
     (
         ("train.batch_size", "train.accumulation"),

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic.fields import FieldInfo
 
-from dvdgan.config.schema import Config, Section
+from dvdgan.config.schema import Config
+from dvdgan.config.section import Section
 
 INTRODUCTION = """# Parameters
 

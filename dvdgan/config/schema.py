@@ -6,30 +6,14 @@ flag or the environment. Paper: sections 2 to 4 and appendix A.
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from dvdgan.config.guard import Guard
+from dvdgan.config.section import Count, Decay, Rate, Section, Seed, Share
 from dvdgan.protocols import MINIMUM_CLIPS, ProtocolName
-
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Rate = Annotated[float, Field(gt=0, lt=1)]
-Decay = Annotated[float, Field(ge=0, lt=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 # Pooled feature dimensions of small_i3d per channel of its first layer.
 POOLED_PER_WIDTH = 8
-
-
-class Section(BaseModel):
-    """A section of params.yaml: no unknown keys, no type coercion, no change after loading."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,  # they become docs/params.md
-    )
 
 
 class Clip(Section):
@@ -148,21 +132,6 @@ class Model(Section):
     """What D_T sees of each clip (paper 4.3)."""
 
 
-class Guard(Section):
-    """When a run has collapsed, and what is done then."""
-
-    samples: Annotated[int, Field(ge=MINIMUM_CLIPS)]
-    """Generated clips in the evaluation of one checkpoint."""
-    worse_ratio: Annotated[float, Field(gt=1)]
-    """A checkpoint is suspect when its FVD exceeds the run's best by this factor."""
-    patience: Count
-    """Suspect checkpoints in a row that make a collapse; non-finite values need only one."""
-    max_rollbacks: Annotated[int, Field(ge=0)]
-    """Returns to the last good checkpoint before the run ends with the best one."""
-    learning_rate_scale: Annotated[float, Field(gt=0, le=1)]
-    """Each rollback multiplies both learning rates by this."""
-
-
 class Augmentation(Section):
     """Which part of a video a training clip is (paper 2.4, A.1)."""
 
@@ -208,7 +177,7 @@ class Train(Section):
     ema_start: Annotated[int, Field(ge=0)]
     """Step from which the average accumulates (paper: 20,000); before it equals the weights."""
     checkpoint_every: Count
-    """Steps between checkpoints; each one is evaluated and judged."""
+    """Steps between checkpoints."""
     preview_every: Count
     """Steps between sample sheets of fixed latents."""
     seed: Seed

@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ Event = dict[str, Any]
 class Course:
     """How training is steered; every rollback changes it.
 
-    attempt: 0 at first, part of every random seed; learning_rate_scale: factor on both rates.
+    attempt: 0 at first, part of every random seed; learning_rate_scale: factor on both rates;
+    added_discriminator_steps: D updates beyond train.discriminator_steps.
     """
 
     attempt: int = 0
     learning_rate_scale: float = 1.0
+    added_discriminator_steps: int = 0
 
 
 def append(path: Path, event: Event) -> None:
@@ -71,21 +73,31 @@ def course_of(events: list[Event]) -> Course:
     """The course the last rollback set."""
     for event in reversed(events):
         if event["event"] == "rolled_back":
-            return Course(event["attempt"], event["learning_rate_scale"])
+            return Course(**{field.name: event[field.name] for field in fields(Course)})
     return Course()
 
 
 def describe(event: Event) -> str:
     """One event in words."""
-    reasons = f": {'; '.join(event['reasons'])}" if event["reasons"] else ""
-    if event["event"] == "rolled_back":
-        scale = event["learning_rate_scale"]
-        return f"back to step {event['to_step']}, learning rates x {scale:g}, new draws{reasons}"
-    figures = [
-        f"{name} {value:.4g}" for name, value in event["metrics"].items() if value is not None
-    ]
-    measured = ", ".join(figures) or "nothing finite"
-    return f"step {event['step']}: {measured}, {event['verdict']}{reasons}"
+    reasons = f": {'; '.join(event['reasons'])}" if event.get("reasons") else ""
+    match event["event"]:
+        case "saved":
+            return f"checkpoint of step {event['step']} saved"
+        case "rolled_back":
+            scale, added = event["learning_rate_scale"], event["added_discriminator_steps"]
+            more = f", {added} more D updates a step" if added else ""
+            told = f"back to step {event['to_step']}, learning rates x {scale:g}{more}, new draws"
+        case "ended_early":
+            told = f"ended early with the best good checkpoint, step {event['step']}"
+        case _:
+            figures = [
+                f"{name} {value:.4g}"
+                for name, value in event["metrics"].items()
+                if value is not None
+            ]
+            measured = ", ".join(figures) or "nothing finite"
+            told = f"step {event['step']}: {measured}, {event['verdict']}"
+    return told + reasons
 
 
 def whole_lines(path: Path) -> bytes:

@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+from typing import NamedTuple
 
 from dvdgan.errors import UserError
 from dvdgan.guard.environment import RunEnvironment
-from dvdgan.guard.run_folder import Metrics, RunFolder
+from dvdgan.guard.reading import Numbers
+from dvdgan.guard.run_folder import RunFolder
 from dvdgan.storage.local import read_json
 
 STOP_GRACE_SECONDS = 120.0
@@ -61,6 +63,13 @@ class TrainerProcess:
             return  # nothing of it is left
 
 
+class Measured(NamedTuple):
+    """A checkpoint's FID, FVD and IS, and the vital signs of its samples; None: not finite."""
+
+    metrics: Numbers
+    signs: Numbers
+
+
 class EvaluationProcess:
     """The evaluation of one checkpoint, begun when it is first asked whether it is done.
 
@@ -85,16 +94,16 @@ class EvaluationProcess:
             )
         return self._process.poll() is not None
 
-    def result(self) -> Metrics:
-        """FID, FVD and IS; None where a number is not finite. Raises UserError when it failed."""
+    def result(self) -> Measured:
+        """What was measured. Raises UserError when the evaluation failed."""
         if not self._result.exists():
             raise UserError(
                 f"the evaluation of {self._checkpoint.name} failed",
                 where=str(self._checkpoint),
                 todo="read its lines above; run `dvdgan evaluate --checkpoint` on that folder",
             )
-        metrics: Metrics = read_json(self._result)
-        return metrics
+        measured = read_json(self._result)
+        return Measured(measured["metrics"], measured["signs"])
 
     def cancel(self) -> None:
         if self._process is not None and self._process.poll() is None:

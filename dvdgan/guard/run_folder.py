@@ -17,9 +17,6 @@ UNSAFE = "neither safetensors nor JSON: refused, nothing is ever unpickled"
 # Exit code of a trainer that met a number that is not finite.
 EXIT_NON_FINITE = 3
 
-# A checkpoint's FID, FVD and IS; None: not finite.
-Metrics = dict[str, float | None]
-
 
 @dataclass(frozen=True)
 class RunFolder:

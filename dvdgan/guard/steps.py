@@ -5,11 +5,14 @@ flows/train.py wraps the same steps in Prefect tasks.
 
 import sys
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dvdgan.guard import ledger
 from dvdgan.guard.processes import EvaluationProcess, TrainerProcess
 from dvdgan.guard.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from dvdgan.config.guard import Guard
 
 
 class PlainSteps:
@@ -25,15 +28,25 @@ class PlainSteps:
         """Measure one checkpoint in a process of its own, beside the trainer."""
         return EvaluationProcess(run, step)
 
-    def roll_back(self, run: RunFolder, to_step: int, scale: float, reasons: list[str]) -> None:
-        """Move later checkpoints aside and change the course: new draws, scaled learning rates."""
+    def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> bool:
+        """Whether to roll back; a person is asked only where Prefect can (flows/train.py)."""
+        return True
+
+    def roll_back(self, run: RunFolder, to_step: int, guard: "Guard", reasons: list[str]) -> None:
+        """Move later checkpoints aside and change the course: new draws, what guard says."""
         old = run.course()
         # How far the trainer had run on depends on timing, so the ledger does not tell.
         run.move_aside(after=to_step, attempt=old.attempt)
-        new = ledger.Course(old.attempt + 1, old.learning_rate_scale * scale)
+        new = ledger.Course(
+            old.attempt + 1,
+            old.learning_rate_scale * guard.learning_rate_scale,
+            old.added_discriminator_steps + guard.added_discriminator_steps,
+        )
         event = {"event": "rolled_back", "to_step": to_step, "reasons": reasons}
         ledger.append(run.ledger, event | asdict(new))
 
     def announce(self, event: dict[str, Any]) -> None:
-        """Tell whoever watches."""
+        """Tell whoever watches; the trainer's own line tells of checkpoints saved."""
+        if event["event"] == "saved":
+            return
         print(ledger.describe(event), file=sys.stderr, flush=True)

@@ -6,18 +6,22 @@ memory is the ledger: a supervisor that was stopped reads it and goes on.
 """
 
 import time
-from collections import deque
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger
 from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.processes import Measured
+from dvdgan.guard.reading import Reading
 from dvdgan.guard.retention import kept
-from dvdgan.guard.run_folder import Metrics, RunFolder
+from dvdgan.guard.run_folder import RunFolder
 from dvdgan.guard.verdict import COLLAPSED, Verdict, judge
+from dvdgan.guard.watch import Watch
 from dvdgan.storage.local import read_json
 
 if TYPE_CHECKING:
+    from dvdgan.config.guard import Guard
     from dvdgan.config.schema import Train
 
 POLL_SECONDS = 0.5
@@ -36,7 +40,7 @@ class Pending(Protocol):
 
     def done(self) -> bool: ...
 
-    def result(self) -> Metrics: ...
+    def result(self) -> Measured: ...
 
     def cancel(self) -> None: ...
 
@@ -48,7 +52,11 @@ class Steps(Protocol):
 
     def evaluate(self, run: RunFolder, step: int) -> Pending: ...
 
-    def roll_back(self, run: RunFolder, to_step: int, scale: float, reasons: list[str]) -> None: ...
+    def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> bool: ...
+
+    def roll_back(
+        self, run: RunFolder, to_step: int, guard: "Guard", reasons: list[str]
+    ) -> None: ...
 
     def announce(self, event: dict[str, Any]) -> None: ...
 
@@ -60,21 +68,38 @@ def supervise(run: RunFolder, train: "Train", steps: Steps) -> int:
     Raises InterruptedRunError when the trainer was stopped by a signal, UserError when there is
     no good checkpoint at all or the trainer failed.
     """
-    while True:
+    while not _ended_early(run):
         verdict = _unanswered_collapse(run) or _follow(run, train, steps)
-        if verdict is None or _rollbacks(run) >= train.guard.max_rollbacks:
+        if verdict is None:
             break
         to_step = ledger.last_good(ledger.read(run.ledger))
-        steps.roll_back(run, to_step, train.guard.learning_rate_scale, verdict.reasons)
-        steps.announce(ledger.read(run.ledger)[-1])
+        if _rollbacks(run) >= train.guard.max_rollbacks:
+            _end_early(run, steps, f"after {_rollbacks(run)} rollbacks", verdict)
+        elif not steps.approve(run, to_step, verdict.reasons):
+            _end_early(run, steps, "no rollback was wanted", verdict)
+        else:
+            steps.roll_back(run, to_step, train.guard, verdict.reasons)
+            steps.announce(ledger.read(run.ledger)[-1])
     best = ledger.best_good(ledger.read(run.ledger))
     if best is None:
         raise UserError(
             "every checkpoint of this run collapsed: there is nothing to export",
             where=str(run.ledger),
-            todo="lower both learning rates, or raise train.guard.worse_ratio if it is too strict",
+            todo="lower both learning rates; where the reasons in that file are no collapse, widen "
+            "train.guard.thresholds",
         )
     return best
+
+
+def _ended_early(run: RunFolder) -> bool:
+    return any(event["event"] == "ended_early" for event in ledger.read(run.ledger))
+
+
+def _end_early(run: RunFolder, steps: Steps, why: str, verdict: Verdict) -> None:
+    best = ledger.best_good(ledger.read(run.ledger))
+    event = {"event": "ended_early", "step": best, "reasons": [why, *verdict.reasons]}
+    ledger.append(run.ledger, event)
+    steps.announce(event)
 
 
 def _unanswered_collapse(run: RunFolder) -> Verdict | None:
@@ -82,58 +107,51 @@ def _unanswered_collapse(run: RunFolder) -> Verdict | None:
     last = next(reversed(ledger.read(run.ledger)), None)
     if last is None or last["event"] != "evaluated" or last["verdict"] != COLLAPSED:
         return None
-    return Verdict(COLLAPSED, last["reasons"])
+    return Verdict(COLLAPSED, last["reasons"], last["began"])
 
 
 def _follow(run: RunFolder, train: "Train", steps: Steps) -> Verdict | None:
     """Run the trainer once. Returns the verdict of a collapse, None when training is finished."""
-    pending: deque[tuple[int, Pending]] = deque()
-    known = ledger.evaluations(ledger.read(run.ledger))
-    scheduled = {event["step"] for event in known}
+    watch = Watch(run, train)
+    seen = set(run.saved_steps())
+    pending: tuple[int, Pending] | None = None
     trainer = steps.launch(run)
     try:
         while True:
             code = trainer.poll()  # before the look for checkpoints: none may be missed at the end
-            for step in _due(run, train):
-                if step not in scheduled:
-                    scheduled.add(step)
-                    pending.append((step, steps.evaluate(run, step)))
-            # Strictly in the order of steps, so that no verdict depends on timing.
-            while pending and pending[0][1].done():
-                step, evaluation = pending.popleft()
-                verdict = _record(run, train, steps, step, evaluation.result())
+            for step in set(run.saved_steps()) - seen:
+                seen.add(step)
+                steps.announce({"event": "saved", "step": step})
+            if pending is None and (due := watch.next_due()) is not None:
+                pending = due, steps.evaluate(run, due)
+            if pending is not None and pending[1].done():
+                reading = watch.read(pending[0], pending[1].result())
+                pending = None
+                verdict = _record(run, train, steps, reading)
                 _prune(run)
                 if verdict.state == COLLAPSED:
                     return verdict
+                continue
             # What was saved before the end, or before a number broke, is judged first.
             if code is not None and not (pending and (code == 0 or run.failure.exists())):
                 return _ending(run, code)
             time.sleep(POLL_SECONDS)
     finally:
-        for _, evaluation in pending:
-            evaluation.cancel()
+        if pending is not None:
+            pending[1].cancel()
         trainer.stop()
 
 
-def _due(run: RunFolder, train: "Train") -> list[int]:
-    """Saved steps on the evaluation schedule; a checkpoint of an interruption is not on it."""
-    return [
-        step
-        for step in run.saved_steps()
-        if step % train.checkpoint_every == 0 or step == train.steps
-    ]
-
-
-def _record(run: RunFolder, train: "Train", steps: Steps, step: int, metrics: Metrics) -> Verdict:
-    history = ledger.evaluations(ledger.read(run.ledger))
-    verdict = judge(history, metrics, step, train.guard)
+def _record(run: RunFolder, train: "Train", steps: Steps, reading: Reading) -> Verdict:
+    earlier = map(Reading.of, ledger.evaluations(ledger.read(run.ledger)))
+    verdict = judge([*earlier, reading], train.guard)
     event = {
         "event": "evaluated",
-        "step": step,
         "attempt": run.course().attempt,
-        "metrics": metrics,
+        **asdict(reading),
         "verdict": verdict.state,
         "reasons": verdict.reasons,
+        "began": verdict.began,
     }
     ledger.append(run.ledger, event)
     steps.announce(event)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -56,6 +56,7 @@ def train(job: Job) -> None:
     Raises InterruptedRunError after saving when a stop was requested, and NonFiniteError when a
     loss is not finite (the run folder's failure.json then says which).
     """
+    job = _steered(job)
     sheet = SampleSheet.plan(job.dataset, job.model, job.train.seed)
     keeper = Keeper(job.run, job.train, job.fingerprint, job.runtime, sheet)
     state = _begin(job)
@@ -89,16 +90,28 @@ def train(job: Job) -> None:
                 raise InterruptedRunError(f"saved at step {state.step} of {job.train.steps}")
 
 
+def _steered(job: Job) -> Job:
+    """The job on the course the run's rollbacks have set."""
+    course, train = job.run.course(), job.train
+    changes = {
+        "generator_learning_rate": train.generator_learning_rate * course.learning_rate_scale,
+        "discriminator_learning_rate": (
+            train.discriminator_learning_rate * course.learning_rate_scale
+        ),
+        "discriminator_steps": train.discriminator_steps + course.added_discriminator_steps,
+    }
+    return replace(job, train=train.model_copy(update=changes))
+
+
 def _begin(job: Job) -> TrainState:
     state = resumed_state(
         job.run, job.clip, job.model, job.train, len(job.dataset.classes), job.runtime
     )
     state.generator = job.runtime.synchronise_batch_norm(state.generator)  # type: ignore[assignment]
-    scale = job.run.course().learning_rate_scale
     for group in state.generator_optimizer.param_groups:
-        group["lr"] = job.train.generator_learning_rate * scale
+        group["lr"] = job.train.generator_learning_rate
     for group in state.discriminator_optimizer.param_groups:
-        group["lr"] = job.train.discriminator_learning_rate * scale
+        group["lr"] = job.train.discriminator_learning_rate
     return state
 
 

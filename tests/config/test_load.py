@@ -22,7 +22,8 @@ def raw() -> dict[str, Any]:
     """The demo's params, with the numbers these tests speak of."""
     values: dict[str, Any] = YAML(typ="safe").load(DEMO.read_text(encoding="utf-8"))
     values["clip"]["frames"] = FRAMES
-    values["train"] |= {"steps": STEPS, "checkpoint_every": STEPS}
+    values["train"] |= {"steps": STEPS, "checkpoint_every": 40}
+    values["train"]["guard"]["evaluate_every"] = 80
     return values
 
 
@@ -115,7 +116,8 @@ def test_a_wrong_value_is_named_with_what_is_allowed(
     [
         ({"model.spatial_frames": 13}, "set 1 <= model.spatial_frames <= 12"),
         ({"clip.resolution": 64}, "set shard.short_side >= 64"),
-        ({"train.checkpoint_every": 121}, "set train.checkpoint_every <= 120"),
+        ({"train.steps": 79}, "set train.guard.evaluate_every <= 79"),
+        ({"train.checkpoint_every": 50}, "a multiple of train.checkpoint_every = 50"),
         ({"index.min_short_side": 4000}, "every video would be refused"),
         ({"monitor.components": 33, "features.width": 4}, "8 x features.width (8 x 4)"),
     ],
@@ -149,7 +151,7 @@ def test_protocols_that_cannot_measure_the_run_are_refused(
 
 @pytest.mark.parametrize(
     ("dotted", "limit"),
-    [("model.spatial_frames", 12), ("train.checkpoint_every", 120)],
+    [("model.spatial_frames", 12), ("train.checkpoint_every", 80), ("train.steps", 80)],
 )
 def test_combinations_may_go_to_the_limit(raw: dict[str, Any], dotted: str, limit: int) -> None:
     section, _, key = dotted.partition(".")

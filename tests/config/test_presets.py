@@ -9,7 +9,7 @@ import pytest
 
 from dvdgan.config import Config, load_config
 from dvdgan.config.reference import params_page
-from dvdgan.config.schema import Section
+from dvdgan.config.section import Section
 
 ROOT = Path(__file__).resolve().parents[2]
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))

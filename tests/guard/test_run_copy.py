@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dvdgan.config import load_config
 from dvdgan.errors import UserError
 from dvdgan.guard import ledger
 from dvdgan.guard.environment import RunEnvironment
@@ -26,6 +27,7 @@ def no_waiting_for_disks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
+DEMO = Path(__file__).resolve().parents[2] / "presets" / "demo.yaml"
 ENVIRONMENT = RunEnvironment.from_environment({"DVDGAN_KEEP_LAST": "1"})
 
 
@@ -87,7 +89,7 @@ class Life:
 
     def roll_back(self) -> None:
         to_step = last_good(ledger.read(self.run.ledger))
-        PlainSteps().roll_back(self.run, to_step, 0.5, [])
+        PlainSteps().roll_back(self.run, to_step, load_config(DEMO).train.guard, [])
         lines = self.run.metrics.read_text().splitlines(keepends=True)
         self.run.metrics.write_text("".join(lines[:to_step]))
 

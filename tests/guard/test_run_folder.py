@@ -138,6 +138,6 @@ def test_the_course_is_remembered(run: RunFolder) -> None:
     assert run.course() == Course(0, 1.0)
     first = run.evaluation(10)
     event = {"event": "rolled_back", "to_step": 5, "reasons": [], "attempt": 2}
-    ledger.append(run.ledger, event | {"learning_rate_scale": 0.25})
-    assert RunFolder(run.root).course() == Course(2, 0.25)
+    ledger.append(run.ledger, event | {"learning_rate_scale": 0.25, "added_discriminator_steps": 1})
+    assert RunFolder(run.root).course() == Course(2, 0.25, 1)
     assert run.evaluation(10) != first

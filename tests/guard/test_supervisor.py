@@ -1,16 +1,20 @@
 """The supervisor's decisions, with scripted trainers and evaluations in place of real ones."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lax_guard import LAX
 
 from dvdgan.config import load_config
-from dvdgan.config.schema import Guard, Train
+from dvdgan.config.guard import Guard, Thresholds
+from dvdgan.config.schema import Train
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger, supervisor
+from dvdgan.guard.processes import Measured
 from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder, seal
 from dvdgan.guard.steps import PlainSteps
 from dvdgan.storage.local import write_json
@@ -23,10 +27,12 @@ Story = list[int | tuple[str, int]]
 def params(**guard: Any) -> Train:
     defaults = {
         "samples": 32,
-        "worse_ratio": 2.0,
+        "evaluate_every": 10,
         "patience": 1,
+        "thresholds": Thresholds(**(LAX | {"distance_ratio": 2.0, "gradient_ratio": 5.0})),
         "max_rollbacks": 2,
         "learning_rate_scale": 0.5,
+        "added_discriminator_steps": 1,
     }
     demo = load_config(PROJECT / "presets" / "demo.yaml").train
     sizes = {"steps": 40, "checkpoint_every": 10, "preview_every": 10}
@@ -70,8 +76,8 @@ class ScriptedEvaluation:
         self.polls -= 1
         return self.polls <= 0
 
-    def result(self) -> dict[str, float | None]:
-        return {"FID": 1.0, "FVD": self.fvd, "IS": 1.0}
+    def result(self) -> Measured:
+        return Measured({"FID": 1.0, "FVD": self.fvd, "IS": 1.0}, {"diversity": 1.0})
 
     def cancel(self) -> None:
         self.cancelled = True
@@ -135,14 +141,15 @@ def test_a_collapse_stops_the_trainer_and_goes_back(run: RunFolder) -> None:
     )
     assert supervisor.supervise(run, params(), steps) == 30
     assert steps.launched[0].stopped
-    assert steps.evaluations[3].cancelled
+    assert steps.asked[:3] == [(0, 10), (0, 20), (0, 30)]  # 40 was not begun
     (back,) = events(run, "rolled_back")
     assert (back["to_step"], back["attempt"], back["learning_rate_scale"]) == (20, 1, 0.5)
+    assert back["added_discriminator_steps"] == 1
     assert "500" in back["reasons"][0]
     aside = sorted(path.name for path in (run.collapsed / "0").iterdir())
     assert aside == ["step-00000030", "step-00000040"]
     assert run.course().attempt == 1
-    assert steps.asked[4:] == [(1, 30), (1, 40)]
+    assert steps.asked[3:] == [(1, 30), (1, 40)]
 
 
 def test_spent_rollbacks_end_with_the_best_so_far(run: RunFolder) -> None:
@@ -150,6 +157,9 @@ def test_spent_rollbacks_end_with_the_best_so_far(run: RunFolder) -> None:
     steps = ScriptedSteps([([10, 20], 0), ([20], 0), ([20], 0)], {(0, 10): 90.0} | attempts)
     assert supervisor.supervise(run, params(), steps) == 10
     assert [event["learning_rate_scale"] for event in events(run, "rolled_back")] == [0.5, 0.25]
+    (early,) = events(run, "ended_early")
+    assert early["step"] == 10
+    assert early["reasons"] == ["after 2 rollbacks", "FVD not finite at step 20"]
     # Asked again, it has nothing to do: no trainer is left in the script.
     assert supervisor.supervise(run, params(), steps) == 10
 
@@ -161,7 +171,7 @@ def test_a_run_without_a_good_checkpoint_says_so(run: RunFolder) -> None:
     assert [event["to_step"] for event in events(run, "rolled_back")] == [0]
 
 
-def test_results_are_taken_in_the_order_of_steps(run: RunFolder) -> None:
+def test_one_is_judged_after_the_other_in_the_order_of_steps(run: RunFolder) -> None:
     steps = ScriptedSteps(
         [([10, 20, 30, 40], 0)],
         first(90.0, 50.0, 60.0, 70.0),
@@ -169,6 +179,49 @@ def test_results_are_taken_in_the_order_of_steps(run: RunFolder) -> None:
     )
     supervisor.supervise(run, params(), steps)
     assert [event["step"] for event in events(run, "evaluated")] == [10, 20, 30, 40]
+
+
+def test_a_suspect_run_is_evaluated_at_every_checkpoint(run: RunFolder) -> None:
+    train = params(evaluate_every=20, patience=2).model_copy(update={"steps": 60})
+    steps = ScriptedSteps(
+        [([10, 20, 30, 40, 50, 60], 0), ([30, 40, 50, 60], 0)],
+        {(0, 20): 80.0, (0, 40): 500.0, (0, 50): 600.0, (1, 40): 70.0, (1, 60): 75.0},
+    )
+    assert supervisor.supervise(run, train, steps) == 40
+    assert steps.asked == [(0, 20), (0, 40), (0, 50), (1, 40), (1, 60)]
+    (back,) = events(run, "rolled_back")
+    assert back["to_step"] == 20
+    found = [event for event in events(run, "evaluated") if event["verdict"] == "collapsed"]
+    assert [(event["step"], event["began"]) for event in found] == [(50, 40)]
+
+
+def test_training_alone_can_call_for_an_evaluation(run: RunFolder) -> None:
+    """Gradients burst after step 20; the checkpoint of step 30 is not on the schedule."""
+    with run.metrics.open("w") as file:
+        for step in range(1, 41):
+            norm = 900.0 if step > 20 else 30.0 + step % 3
+            file.write(json.dumps({"step": step, "generator_gradient_norm": norm}) + "\n")
+    steps = ScriptedSteps([([10, 20, 30, 40], 0)], first(90.0, 80.0, 85.0, 80.0))
+    supervisor.supervise(run, params(evaluate_every=20, patience=3), steps)
+    assert steps.asked == [(0, 20), (0, 30), (0, 40)]
+    (suspect, again) = [event for event in events(run, "evaluated") if event["step"] > 20]
+    assert suspect["verdict"] == again["verdict"] == "suspect"
+    assert suspect["training"]["generator_gradient"] == 900.0
+    assert "generator gradient 900" in suspect["reasons"][0]
+
+
+def test_a_person_may_refuse_a_rollback(run: RunFolder) -> None:
+    class Asking(ScriptedSteps):
+        def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> bool:
+            assert to_step == 10
+            assert reasons == ["FVD not finite at step 20"]
+            return False
+
+    steps = Asking([([10, 20], 0)], first(90.0, NAN))
+    assert supervisor.supervise(run, params(), steps) == 10
+    assert not events(run, "rolled_back")
+    (early,) = events(run, "ended_early")
+    assert early["reasons"] == ["no rollback was wanted", "FVD not finite at step 20"]
 
 
 @pytest.mark.parametrize("code", [EXIT_NON_FINITE, 1])

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lax_guard import LAX
+
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = (
     *("dvdgan", "flows", "infra", "weights"),
@@ -25,6 +27,7 @@ TINY = {
     "discriminator_channels": 2,
     "spatial_frames": 2,
     "checkpoint_every": 12,
+    "evaluate_every": 12,
     "preview_every": 12,
     "samples": 32,
     "standing_batches": 2,
@@ -33,7 +36,7 @@ TINY = {
     "interpolation_videos": 3,
     "components": 4,
     "samples_per_class": 2,
-}
+} | LAX
 
 
 def environment() -> dict[str, str]:

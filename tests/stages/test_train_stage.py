@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lax_guard import LAX
 from safetensors.torch import load_file, save_file
 
 from dvdgan.config import load_config, parse_config
@@ -43,7 +44,12 @@ def tiny(videos: Path) -> dict[str, Any]:
         "checkpoint_every": EVERY,
         "preview_every": EVERY,
     }
-    params["train"]["guard"] |= {"samples": 32, "worse_ratio": 1e9, "max_rollbacks": 1}
+    params["train"]["guard"] |= {
+        "samples": 32,
+        "evaluate_every": EVERY,
+        "thresholds": LAX,
+        "max_rollbacks": 1,
+    }
     params["monitor"]["components"] = 4
     return params
 

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from lax_guard import LAX
 
 from dvdgan.config import load_config, parse_config
 from dvdgan.stages import (
@@ -34,7 +35,7 @@ def tiny(videos: Path) -> dict[str, Any]:
     params["reference"]["clips_per_video"] = 8
     params["model"] |= {"generator_channels": 1, "discriminator_channels": 1, "spatial_frames": 2}
     params["train"] |= {"steps": 4, "batch_size": 4, "checkpoint_every": 4, "preview_every": 4}
-    params["train"]["guard"] |= {"samples": 32, "worse_ratio": 1e9}
+    params["train"]["guard"] |= {"samples": 32, "evaluate_every": 4, "thresholds": LAX}
     params["evaluate"] |= {"samples": 32, "interpolation_lines": 2, "interpolation_videos": 3}
     params["export"] |= {"standing_batches": 2, "standing_batch_size": 4}
     params["monitor"]["components"] = 4

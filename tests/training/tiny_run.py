@@ -1,6 +1,9 @@
 """The params of a run that takes seconds: the real sections with small sizes."""
 
-from dvdgan.config.schema import Augmentation, Clip, Guard, Model, Train
+from lax_guard import LAX
+
+from dvdgan.config.guard import Guard, Thresholds
+from dvdgan.config.schema import Augmentation, Clip, Model, Train
 
 CLIP = Clip(resolution=32, frames=4, stride=1)
 MODEL = Model(
@@ -36,5 +39,13 @@ TRAIN = Train(
     checkpoint_every=4,
     preview_every=12,
     seed=0,
-    guard=Guard(samples=32, worse_ratio=3.0, patience=2, max_rollbacks=1, learning_rate_scale=0.5),
+    guard=Guard(
+        samples=32,
+        evaluate_every=4,
+        patience=2,
+        thresholds=Thresholds(**LAX),
+        max_rollbacks=1,
+        learning_rate_scale=0.5,
+        added_discriminator_steps=0,
+    ),
 )

@@ -1,0 +1,49 @@
+"""train.guard: when a run has collapsed, and what is done then."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from dvdgan.config.section import Count, Section, Share
+from dvdgan.protocols import MINIMUM_CLIPS
+
+
+class Thresholds(Section):
+    """Where a sign of a collapse begins; docs/collapse.md tells how they were found. Readings are
+    compared with the best healthy one of the run so far."""
+
+    distance_ratio: Annotated[float, Field(gt=1)]
+    """FVD or FID more than so many times the lowest."""
+    spread_ratio: Annotated[float, Field(gt=0, lt=1)]
+    """IS, diversity (also within classes), recall or accuracy below this part of the highest."""
+    defect_rise: Share
+    """The share of samples that are static, uniform, saturated, flickering or near duplicates is
+    higher than the lowest by this."""
+    discriminator_loss: Annotated[float, Field(ge=0)]
+    """A discriminator has won when the median of its hinge loss is below this ..."""
+    logit_gap: Annotated[float, Field(gt=0)]
+    """... and its logits on real and generated clips are further apart than this."""
+    gradient_ratio: Annotated[float, Field(gt=1)]
+    """The median norm of a network's gradient is more than so many times the highest."""
+    singular_value_growth: Annotated[float, Field(gt=1)]
+    """The largest singular value of any layer grew by more than this factor between readings."""
+
+
+class Guard(Section):
+    """When a run has collapsed, and what is done then."""
+
+    samples: Annotated[int, Field(ge=MINIMUM_CLIPS)]
+    """Generated clips in the evaluation of one checkpoint."""
+    evaluate_every: Count
+    """Steps between evaluations, a multiple of train.checkpoint_every; while a run is suspect every
+    checkpoint is evaluated."""
+    patience: Count
+    """Suspect readings in a row that make a collapse; non-finite values need only one."""
+    thresholds: Thresholds
+    """Where a sign of a collapse begins."""
+    max_rollbacks: Annotated[int, Field(ge=0)]
+    """Returns to the last good checkpoint before the run ends with the best one."""
+    learning_rate_scale: Annotated[float, Field(gt=0, le=1)]
+    """Each rollback multiplies both learning rates by this."""
+    added_discriminator_steps: Annotated[int, Field(ge=0)]
+    """Each rollback adds so many D updates per G update."""

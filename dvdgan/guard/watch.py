@@ -1,0 +1,57 @@
+"""Which checkpoints are evaluated, and what the guard reads of each."""
+
+from typing import TYPE_CHECKING
+
+from dvdgan.guard import ledger
+from dvdgan.guard.processes import Measured
+from dvdgan.guard.reading import Reading
+from dvdgan.guard.run_folder import RunFolder
+from dvdgan.guard.signals import lines_between, training_signals
+from dvdgan.guard.verdict import SUSPECT, alarming
+
+if TYPE_CHECKING:
+    from dvdgan.config.schema import Train
+
+
+class Watch:
+    """Looks at the checkpoints of one run strictly in the order of steps, so that what is evaluated
+    and judged depends on what was trained, never on timing."""
+
+    def __init__(self, run: RunFolder, train: "Train") -> None:
+        self._run, self._train = run, train
+        self._passed: set[int] = set()  # looked at, not worth an evaluation
+
+    def next_due(self) -> int | None:
+        """The first saved checkpoint after the last reading that is to be evaluated now, if any.
+
+        Those on the schedule are, and the last; all while the run is suspect; and those before
+        which training itself gave a sign. A checkpoint of an interruption is on no schedule.
+        """
+        events = ledger.evaluations(ledger.read(self._run.ledger))
+        last = events[-1]["step"] if events else 0
+        suspect = bool(events) and events[-1]["verdict"] == SUSPECT
+        for step in self._run.saved_steps():
+            if step <= last or step in self._passed or not self._scheduled(step):
+                continue
+            if self._planned(step) or suspect or self._alarmed(step, events):
+                return step
+            self._passed.add(step)
+        return None
+
+    def read(self, step: int, measured: Measured) -> Reading:
+        """All that is known of a checkpoint, its ``measured`` samples included."""
+        events = ledger.evaluations(ledger.read(self._run.ledger))
+        after = events[-1]["step"] if events else 0
+        lines = lines_between(self._run.metrics, after + 1, step)
+        spectra = lines_between(self._run.spectra, after, step)
+        return Reading(step, *measured, training_signals(lines, spectra))
+
+    def _scheduled(self, step: int) -> bool:
+        return step % self._train.checkpoint_every == 0 or step == self._train.steps
+
+    def _planned(self, step: int) -> bool:
+        return step % self._train.guard.evaluate_every == 0 or step == self._train.steps
+
+    def _alarmed(self, step: int, events: list[ledger.Event]) -> bool:
+        readings = [Reading.of(event) for event in events]
+        return alarming(self.read(step, Measured({}, {})), readings, self._train.guard)
