@@ -40,6 +40,8 @@ def test_moments_use_all_clips_and_the_kept_ones_are_evenly_spread(tmp_path):
     expected = np.cov((np.arange(43.0)[:, None].repeat(3, 1) ** 2).T)
     np.testing.assert_allclose(loaded.pooled.covariance, expected, rtol=1e-12)
     assert loaded.kept.labels.tolist() == [0, 4, 8, 12, 17, 21, 25, 30, 34, 38]
+    # Four clips of each video, in order.
+    assert loaded.kept_videos.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
 
 
 def test_few_clips_are_all_kept(tmp_path):
