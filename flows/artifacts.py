@@ -4,6 +4,7 @@ Each is stored under a key, so that the artifact's page shows the newest and wha
 """
 
 import base64
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ from flows.best_effort import best_effort, impatient_client
 
 # A larger picture is named, not shown: it would travel with every look at the run's page.
 LARGEST_SHEET_BYTES = 2_000_000
+
+METRICS = Path("artifacts/evaluate/metrics.json")
+REPORT = Path("artifacts/report/index.html")
 
 Row = Mapping[str, float | str | None]
 
@@ -80,6 +84,19 @@ def show_link(title: str, page: Path, folder: Path) -> None:
         _create(client, "markdown", _key(title), title, f"[{page}]({link})")
 
 
+def show_results(folder: Path) -> None:
+    """Show what the work tree ``folder`` was measured to be worth, and link its report."""
+    with best_effort("results"):
+        measured = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        clips = {"generated": measured["generated"], **measured["controls"]}
+        rows = {
+            label: {name: _with_interval(metric) for name, metric in metrics.items()}
+            for label, metrics in clips.items()
+        }
+        show_metrics("metrics", rows)
+        show_link("report", REPORT, folder)
+
+
 def _create(client: SyncPrefectClient, kind: str, key: str, description: str, data: Any) -> UUID:
     task_run, flow_run = get_task_and_flow_run_ids()
     artifact = ArtifactCreate(
@@ -102,3 +119,10 @@ def _told(value: float | str | None) -> str:
     if value is None:
         return "-"
     return value if isinstance(value, str) else f"{value:.4g}"
+
+
+def _with_interval(metric: dict[str, Any]) -> str:
+    """The value, with its 95% interval where there is one."""
+    low, high = metric.get("interval") or (None, None)
+    told = _told(metric["value"])
+    return told if low is None else f"{told} ({low:.4g} to {high:.4g})"

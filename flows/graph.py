@@ -1,16 +1,64 @@
-"""The pipeline's stages, in the order DVC's own graph gives: the only list there is."""
+"""The stages of the pipeline, in the order of DVC's own graph: there is no other list of them."""
 
-from contextlib import chdir
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
+from pathlib import Path
+from typing import Any
 
 
 def stages_in_order(folder: str) -> list[str]:
     """Names of all stages of ``folder``/dvc.yaml, each after those it depends on."""
-    # Slow imports, needed only when a flow runs.
+    with _repository(folder) as repo:
+        return _ordered(repo)
+
+
+def stages_before(stage: str, folder: str) -> list[str]:
+    """Names of the stages that ``stage`` needs, in order."""
     import networkx
-    from dvc.repo import Repo
+
+    with _repository(folder) as repo:
+        needed = networkx.descendants(repo.index.graph, _named(repo, stage))
+        names = {each.addressing for each in needed}
+        return [name for name in _ordered(repo) if name in names]
+
+
+def stages_after(stage: str, folder: str) -> list[str]:
+    """Names of the stages that need ``stage``, in order."""
+    import networkx
+
+    with _repository(folder) as repo:
+        needing = networkx.ancestors(repo.index.graph, _named(repo, stage))
+        names = {each.addressing for each in needing}
+        return [name for name in _ordered(repo) if name in names]
+
+
+def is_up_to_date(stage: str, folder: str) -> bool:
+    """Whether `dvc repro` would find nothing changed in ``stage``."""
+    with _repository(folder) as repo:
+        return not repo.status(targets=[stage])
+
+
+def cache_folder(folder: str) -> Path:
+    """Where DVC keeps every version of the artefacts of ``folder``."""
+    with _repository(folder) as repo:
+        return Path(repo.cache.local.path).parents[1]
+
+
+@contextmanager
+def _repository(folder: str) -> Iterator[Any]:
+    from dvc.repo import Repo  # slow, needed only when a flow runs
 
     # DVC names stages as seen from the working folder.
     with chdir(folder), Repo() as repo:
-        graph = repo.index.graph  # edges point from a stage to what it needs
-        order = list(networkx.topological_sort(graph))
-        return [stage.addressing for stage in reversed(order)]
+        yield repo
+
+
+def _ordered(repo: Any) -> list[str]:
+    import networkx
+
+    order = list(networkx.topological_sort(repo.index.graph))  # edges lead to what a stage needs
+    return [stage.addressing for stage in reversed(order)]
+
+
+def _named(repo: Any, name: str) -> Any:
+    return next(stage for stage in repo.index.stages if stage.addressing == name)

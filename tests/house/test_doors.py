@@ -26,6 +26,7 @@ DOORS = {
     "pandas": "dvdgan/monitoring/",
     "pebble": "dvdgan/data/",
     "prefect": "flows/",
+    "prefect_dask": "flows/preprocess.py",
     "pyarrow": "dvdgan/data/",
     "pydantic": "dvdgan/config/",
     "pydantic_core": "dvdgan/config/",
