@@ -4,15 +4,20 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from typing import NamedTuple
 
-from dvdgan.errors import UserError
+from dvdgan.errors import EXIT_INTERRUPTED, UserError
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.reading import Numbers
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.storage.local import read_json
 
 STOP_GRACE_SECONDS = 120.0
+
+LIFELINE = (sys.executable, "-m", "dvdgan.guard.lifeline")
+
+MOST_EVALUATIONS = 3  # of one checkpoint
 
 
 def _considerate() -> dict[str, str]:
@@ -30,9 +35,8 @@ class TrainerProcess:
     """
 
     def __init__(self, run: RunFolder) -> None:
-        lifeline = [sys.executable, "-m", "dvdgan.guard.lifeline"]
         launcher = RunEnvironment.from_environment().launcher
-        command = [*lifeline, *launcher, "dvdgan.training", str(run.root)]
+        command = [*LIFELINE, *launcher, "dvdgan.training", str(run.root)]
         # A store shared by all of torchrun's restarts lets a process find addresses of dead ones.
         alone = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"} | os.environ
         self._process = subprocess.Popen(command, start_new_session=True, env=alone)
@@ -74,25 +78,31 @@ class EvaluationProcess:
     """The evaluation of one checkpoint, begun when it is first asked whether it is done.
 
     So only the one whose turn it is runs. A result already in the run folder is not measured again.
+    It ends when its supervisor does. When it is killed from outside it is begun again, at most
+    MOST_EVALUATIONS times in all. One thread may ask while another cancels.
     """
 
     def __init__(self, run: RunFolder, step: int) -> None:
         self.step = step
+        self.cancelled = False
         self._checkpoint = run.checkpoint(step)
         self._result = run.evaluation(step)
         self._process: subprocess.Popen[bytes] | None = None
+        self._begun = 0
+        self._lock = threading.Lock()
 
     def done(self) -> bool:
-        if self._process is None:
-            if self._result.exists():
+        with self._lock:
+            if self.cancelled or (self._process is None and self._result.exists()):
                 return True
-            command = [sys.executable, "-m", "dvdgan", "evaluate", "--checkpoint"]
-            self._process = subprocess.Popen(
-                [*command, str(self._checkpoint), "--write", str(self._result)],
-                stdout=subprocess.DEVNULL,
-                env=_considerate(),
-            )
-        return self._process.poll() is not None
+            process = self._process or self._begin()
+            code = process.poll()
+            if self._begun < MOST_EVALUATIONS and code is not None and _killed(code):
+                name = self._checkpoint.name
+                print(f"train: the evaluation of {name} was killed; once more", file=sys.stderr)
+                self._begin()
+                return False
+            return code is not None
 
     def result(self) -> Measured:
         """What was measured. Raises UserError when the evaluation failed."""
@@ -106,6 +116,22 @@ class EvaluationProcess:
         return Measured(measured["metrics"], measured["signs"])
 
     def cancel(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        with self._lock:
+            self.cancelled = True
+            if self._process is not None and self._process.poll() is None:
+                self._process.kill()
+                self._process.wait()
+
+    def _begin(self) -> "subprocess.Popen[bytes]":
+        command = ["dvdgan", "evaluate", "--checkpoint", str(self._checkpoint)]
+        self._process = subprocess.Popen(
+            [*LIFELINE, sys.executable, "-m", *command, "--write", str(self._result)],
+            stdout=subprocess.DEVNULL,
+            env=_considerate(),
+        )
+        self._begun += 1
+        return self._process
+
+
+def _killed(code: int) -> bool:
+    return code < 0 or code == EXIT_INTERRUPTED

@@ -78,6 +78,21 @@ class RunFolder:
         """Written by a trainer that saved and left because it was asked to: {step}."""
         return self.root / "interrupted.json"
 
+    @property
+    def command_lock(self) -> Path:
+        """Held by the one `dvdgan train` that works on this run (guard/run_lock.py)."""
+        return self.root / "command.lock"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        """Held by the one supervisor, until its trainer has ended."""
+        return self.root / "supervisor.lock"
+
+    @property
+    def trainer_lock(self) -> Path:
+        """Held by the one trainer's main process, which alone writes checkpoints."""
+        return self.root / "trainer.lock"
+
     def checkpoint(self, step: int) -> Path:
         return self.checkpoints / step_name(step)
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger
 from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.interruption import raise_if_interrupted
 from dvdgan.guard.processes import Measured
 from dvdgan.guard.reading import Reading
 from dvdgan.guard.retention import kept
 from dvdgan.guard.run_folder import RunFolder
+from dvdgan.guard.run_lock import held
 from dvdgan.guard.verdict import COLLAPSED, Verdict, judge
 from dvdgan.guard.watch import Watch
 from dvdgan.storage.local import read_json
@@ -65,10 +67,18 @@ def supervise(run: RunFolder, train: "Train", steps: Steps) -> int:
     """Bring ``run`` to train.steps and return the step of its best good checkpoint.
 
     After train.guard.max_rollbacks collapses the run ends with the best good checkpoint so far.
-    Raises InterruptedRunError when the trainer was stopped by a signal, UserError when there is
+    Waits for another supervisor of this run, and for its trainer, to end. Raises
+    InterruptedRunError when a signal stopped the trainer or this process, UserError when there is
     no good checkpoint at all or the trainer failed.
     """
-    while not _ended_early(run):
+    with held(run.supervisor_lock, "another supervisor"):
+        return _bring_to_its_end(run, train, steps)
+
+
+def _bring_to_its_end(run: RunFolder, train: "Train", steps: Steps) -> int:
+    while not _finished(run, train):
+        with held(run.trainer_lock, "a trainer that is being stopped"):
+            pass  # it saves once more: no rollback, and no new trainer, before that
         verdict = _unanswered_collapse(run) or _follow(run, train, steps)
         if verdict is None:
             break
@@ -91,8 +101,13 @@ def supervise(run: RunFolder, train: "Train", steps: Steps) -> int:
     return best
 
 
-def _ended_early(run: RunFolder) -> bool:
-    return any(event["event"] == "ended_early" for event in ledger.read(run.ledger))
+def _finished(run: RunFolder, train: "Train") -> bool:
+    """Whether the run was ended early, or its last step judged."""
+    events = ledger.read(run.ledger)
+    if any(event["event"] == "ended_early" for event in events):
+        return True
+    last = next(reversed(ledger.evaluations(events)), None)
+    return last is not None and last["step"] == train.steps and last["verdict"] != COLLAPSED
 
 
 def _end_early(run: RunFolder, steps: Steps, why: str, verdict: Verdict) -> None:
@@ -135,6 +150,7 @@ def _follow(run: RunFolder, train: "Train", steps: Steps) -> Verdict | None:
             # What was saved before the end, or before a number broke, is judged first.
             if code is not None and not (pending and (code == 0 or run.failure.exists())):
                 return _ending(run, code)
+            raise_if_interrupted()
             time.sleep(POLL_SECONDS)
     finally:
         if pending is not None:

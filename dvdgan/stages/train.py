@@ -10,8 +10,6 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 import dvdgan
 from dvdgan.config import fingerprint
 from dvdgan.config.schema import RunSettings
@@ -20,6 +18,7 @@ from dvdgan.guard import ledger
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.mirror import mirroring
 from dvdgan.guard.run_folder import RunFolder, step_of
+from dvdgan.guard.run_lock import held
 from dvdgan.guard.steps import PlainSteps
 from dvdgan.guard.supervisor import supervise
 from dvdgan.protocols import PROTOCOLS
@@ -38,9 +37,6 @@ if TYPE_CHECKING:
 # Code whose change can move a number: a run is continued only by the code that began it.
 NUMERIC_CODE = ("data", "models", "training")
 
-# How long a run waits for another that is just saving its last checkpoint.
-LOCK_SECONDS = 180
-
 
 def run(config: "Config") -> None:
     """Bring the run of these params, this code and this data to its end, and write artifacts/train.
@@ -52,20 +48,12 @@ def run(config: "Config") -> None:
     """
     environment = RunEnvironment.from_environment()
     folder = prepare(config)
-    lock = FileLock(folder.root / "lock")
-    try:
-        with lock.acquire(timeout=LOCK_SECONDS):
-            with mirroring(folder, environment):
-                _supervise(folder, config)
-            best = ledger.best_good(ledger.read(folder.ledger))
-            assert best is not None  # supervise has raised otherwise
-            _publish(folder, best)
-    except Timeout as error:
-        raise UserError(
-            "another process is training this very run",
-            where=str(folder.root),
-            todo="wait for it, or stop it",
-        ) from error
+    with held(folder.command_lock, "another `dvdgan train`"):
+        with mirroring(folder, environment):
+            _supervise(folder, config)
+        best = ledger.best_good(ledger.read(folder.ledger))
+        assert best is not None  # supervise has raised otherwise
+        _publish(folder, best)
     print(f"train: {config.train.steps} steps, best good checkpoint at step {best} -> {TRAIN}")
 
 

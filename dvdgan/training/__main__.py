@@ -4,6 +4,7 @@
 """
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from dvdgan.config.schema import RunSettings
@@ -12,6 +13,7 @@ from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.lifeline import die_with_parent
 from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder
+from dvdgan.guard.run_lock import held
 from dvdgan.storage.store import StoreUnavailableError, open_store
 from dvdgan.training.loop import Job, NonFiniteError, train
 from dvdgan.training.runtime import Runtime
@@ -42,18 +44,19 @@ def main() -> int:
                 where="params.yaml and DVDGAN_LAUNCHER",
                 todo=f"set train.batch_size to a multiple of {parts}",
             )
-        train(
-            Job(
-                run,
-                settings.fingerprint,
-                clip,
-                settings.model,
-                settings.train,
-                dataset,
-                runtime,
-                environment,
-            )
+        job = Job(
+            run,
+            settings.fingerprint,
+            clip,
+            settings.model,
+            settings.train,
+            dataset,
+            runtime,
+            environment,
         )
+        # The main process alone writes to the run folder, and the others do what it does.
+        with held(run.trainer_lock, "another trainer") if runtime.is_main else nullcontext():
+            train(job)
     except StoreUnavailableError as gone:
         print(f"train: {gone}; the same command goes on when it is back", file=sys.stderr)
         return EXIT_INTERRUPTED

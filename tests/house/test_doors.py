@@ -17,7 +17,7 @@ DOORS = {
     "dvc": "flows/graph.py",
     "dvclive": "dvdgan/training/trackers.py",
     "evidently": "dvdgan/monitoring/",
-    "filelock": "dvdgan/stages/train.py",
+    "filelock": "dvdgan/guard/run_lock.py",
     "google_crc32c": "dvdgan/evaluation/networks/tensorflow_checkpoint.py",
     "jinja2": "dvdgan/reporting/",
     "markupsafe": "dvdgan/reporting/",
