@@ -6,6 +6,7 @@ what is decided stands in the run's ledger.
 """
 
 import os
+from pathlib import Path
 from typing import Any, Literal
 
 from prefect.events import emit_event
@@ -16,7 +17,8 @@ Kind = Literal["saved", "promoted", "collapsed", "rolled_back"]
 
 
 def tell(kind: Kind, run_name: str, step: int, payload: dict[str, Any]) -> None:
-    """Emit the event of one checkpoint; its payload also holds `run` and `step`.
+    """Emit the event of one checkpoint; its payload also holds `run`, `step` and the work tree,
+    which is the working folder, as `folder`.
 
     Returns at once and never raises: a thread of Prefect's sends it, again after an outage. Where
     no server is configured there is nobody to tell.
@@ -36,7 +38,19 @@ def tell(kind: Kind, run_name: str, step: int, payload: dict[str, Any]) -> None:
                     "prefect.resource.role": "run",
                 }
             ],
-            payload={**payload, "run": run_name, "step": step},
+            payload={**payload, "run": run_name, "step": step, "folder": str(Path.cwd())},
+        )
+
+
+def tell_new_data(folder: str, payload: dict[str, Any]) -> None:
+    """Emit `dvdgan.data.changed`: the videos of the work tree ``folder`` are no longer the same."""
+    if "PREFECT_API_URL" not in os.environ:
+        return
+    with best_effort("new data"):
+        emit_event(
+            "dvdgan.data.changed",
+            resource={"prefect.resource.id": f"dvdgan.data.{folder}"},
+            payload={**payload, "folder": folder},
         )
 
 

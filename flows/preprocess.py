@@ -9,6 +9,8 @@ from prefect.cache_policies import NO_CACHE
 from dvdgan.config import load_config
 from dvdgan.config.section import Count
 from dvdgan.errors import UserError
+from dvdgan.storage.local import sha256_of_file
+from flows.events import tell_new_data
 from flows.graph import is_up_to_date, stages_before
 from flows.stage import logged, run_stage
 
@@ -18,6 +20,8 @@ def preprocess(
     folder: str = ".", scheduler: str | None = None, parts: Count = 16
 ) -> dict[str, str]:
     """Run every stage that train needs; what is up to date is skipped.
+
+    Videos that are new since the last time are told as the event `dvdgan.data.changed`.
 
     With a Dask scheduler its workers write the shards side by side, and `dvc repro` on this machine
     finds them written: the same bytes, and the same dvc.lock, as on one machine.
@@ -29,11 +33,16 @@ def preprocess(
             together.
     """
     load_config(Path(folder) / "params.yaml")
+    manifest = Path(folder).resolve() / "artifacts/index/manifest.parquet"
+    before = sha256_of_file(manifest) if manifest.is_file() else None
     outcomes = {}
     for stage in stages_before("train", folder):
         if stage == "shard" and scheduler and not is_up_to_date(stage, folder):
             _shard_on(scheduler, str(Path(folder).resolve()), parts)
         outcomes[stage] = run_stage(stage, folder)
+    now = sha256_of_file(manifest)
+    if before not in (None, now):
+        tell_new_data(str(Path(folder).resolve()), {"manifest_before": before, "manifest": now})
     return outcomes
 
 

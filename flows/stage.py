@@ -1,5 +1,8 @@
 """One task is one `dvc repro` of one stage: DVC decides whether there is anything to do."""
 
+import os
+from pathlib import Path
+
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
@@ -23,7 +26,8 @@ def run_stage(stage: str, folder: str) -> str:
 def logged(command: list[str], folder: str) -> list[str]:
     """Run ``command`` in ``folder`` and log every line it prints; returns the lines.
 
-    Raises RuntimeError with the last of them when it fails.
+    The code that DVC sees there is the code that runs, wherever the package is installed from.
+    Raises RuntimeError with the command's last lines when it fails.
     """
     logger = get_run_logger()
     lines: list[str] = []
@@ -32,7 +36,8 @@ def logged(command: list[str], folder: str) -> list[str]:
         lines.append(line)
         logger.info(line)
 
-    code = run_in_group(command, folder, on_line)
+    path = os.pathsep.join(filter(None, (str(Path(folder).resolve()), os.getenv("PYTHONPATH"))))
+    code = run_in_group(["env", f"PYTHONPATH={path}", *command], folder, on_line)
     if code != 0:
         last = "\n".join(lines[-10:])
         raise RuntimeError(f"`{' '.join(command)}` ended with exit code {code}:\n{last}")

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A Prefect server, the work pool, the deployments of prefect.yaml and a process worker, all on this
 # machine, in the foreground: Ctrl-C ends them together. PORT chooses the server's port (4200).
-# Needs the project's environment on PATH (source .venv/bin/activate).
+# The database is SQLite in .prefect, unless PREFECT_SERVER_DATABASE_CONNECTION_URL names another:
+# postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE. Needs the project's environment on PATH (source .venv/bin/activate).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -38,6 +39,7 @@ for _ in $(seq 120); do
 done
 prefect work-pool create --type process dvdgan --overwrite
 prefect --no-prompt deploy --all
+prefect work-queue set-concurrency-limit trainer 1 --pool dvdgan  # one trainer at a time
 echo "Prefect: http://127.0.0.1:$port   start the pipeline: PREFECT_API_URL=$PREFECT_API_URL prefect deployment run pipeline/pipeline --watch"
 # The lifeline gives back its ear for SIGINT, which ends a worker and which bash takes from it.
 python -m dvdgan.guard.lifeline prefect worker start --pool dvdgan --name "$(hostname)" &

@@ -3,7 +3,15 @@
 import subprocess
 from pathlib import Path
 
-from flows.graph import stages_in_order
+import pytest
+
+from flows.graph import (
+    cache_folder,
+    is_up_to_date,
+    stages_after,
+    stages_before,
+    stages_in_order,
+)
 
 PIPELINE = """
 stages:
@@ -11,7 +19,7 @@ stages:
     cmd: "true"
     deps: [b]
   first:
-    cmd: "true"
+    cmd: "touch a"
     outs: [a]
   middle:
     cmd: "true"
@@ -20,9 +28,31 @@ stages:
 """
 
 
-def test_a_stage_comes_after_what_it_needs(tmp_path: Path) -> None:
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
     (tmp_path / "dvc.yaml").write_text(PIPELINE)
-    assert stages_in_order(str(tmp_path)) == ["first", "middle", "last"]
+    return str(tmp_path)
+
+
+def test_a_stage_comes_after_what_it_needs(folder: str) -> None:
+    assert stages_in_order(folder) == ["first", "middle", "last"]
+
+
+def test_what_comes_before_and_after_a_stage(folder: str) -> None:
+    assert stages_before("last", folder) == ["first", "middle"]
+    assert stages_before("first", folder) == []
+    assert stages_after("first", folder) == ["middle", "last"]
+    assert stages_after("last", folder) == []
+
+
+def test_a_stage_that_never_ran_is_not_up_to_date(folder: str) -> None:
+    assert not is_up_to_date("first", folder)
+
+
+def test_where_the_cache_is(folder: str) -> None:
+    assert cache_folder(folder) == Path(folder) / ".dvc" / "cache"
+    (Path(folder) / ".dvc" / "config.local").write_text("[cache]\n    dir = /elsewhere\n")
+    assert cache_folder(folder) == Path("/elsewhere")

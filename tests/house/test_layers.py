@@ -82,11 +82,11 @@ def test_only_the_stages_see_the_whole_config() -> None:
         assert "Config" not in names, file
 
 
-def test_flows_see_prefect_dvc_and_three_parts_of_the_package() -> None:
+def test_flows_see_prefect_dvc_and_four_parts_of_the_package() -> None:
     for file in python_files("flows"):
         for each in imports(file):
             if each.package == "dvdgan":
-                assert part(each.module) in ("config", "errors", "guard"), each
+                assert part(each.module) in ("config", "errors", "guard", "storage"), each
         for each in outside(imports(file)):
             reads_dvc = file.name == "graph.py"
             allowed = {"dvc", "networkx"} if reads_dvc else {"prefect", "prefect_dask"}

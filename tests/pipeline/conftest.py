@@ -1,10 +1,11 @@
 """Work trees of the real pipeline, built once and copied."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from local_prefect import Local, running
 from work_tree import PARTS, PROJECT, TINY, edit, run
 
 
@@ -59,3 +60,10 @@ def finished(untrained: Path, copied: Callable[[Path, str], Path]) -> Path:
     done = run(folder, "dvc", "repro")
     assert done.returncode == 0, done.stdout
     return folder
+
+
+@pytest.fixture(scope="session")
+def local(fresh: Path, copied: Callable[[Path, str], Path]) -> Iterator[Local]:
+    """A local Prefect in a work tree in which nothing is done yet."""
+    with running(copied(fresh, "prefect")) as local:
+        yield local

@@ -1,105 +1,14 @@
 """The same pipeline through Prefect: a real server, a real worker, the same dvc.lock."""
 
-import json
-import signal
-import socket
-import subprocess
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-from work_tree import environment, run
-
-Copy = Callable[[Path, str], Path]
+from local_prefect import Local, inside, prefect
+from work_tree import run
 
 pytestmark = pytest.mark.timeout(1500)  # the first test makes the work trees
-
-
-@dataclass
-class Local:
-    """A running infra/local/prefect.sh."""
-
-    process: "subprocess.Popen[bytes]"
-    tree: Path
-    api: str
-    log: Path
-
-    def post(self, route: str, body: dict[str, Any]) -> Any:
-        request = urllib.request.Request(
-            f"{self.api}/{route}",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
-
-
-@pytest.fixture(scope="module")
-def local(fresh: Path, copied: Copy) -> Iterator[Local]:
-    """Server, pool, deployments and worker on a free port; everything ended afterwards."""
-    tree = copied(fresh, "prefect")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tree.parent / "prefect.log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            ["infra/local/prefect.sh"],
-            cwd=tree,
-            env=environment() | {"PORT": str(port)},
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
-        )
-    running = Local(process, tree, f"http://127.0.0.1:{port}/api", log)
-    try:
-        _wait_for_worker(running)
-        yield running
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-        # A cancelled run's supervisor may be on its way out: it is told of its parent's end.
-        deadline = time.monotonic() + 60
-        while (left := _inside(tree)) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        told = [leftover.info["cmdline"] for leftover in left]
-        for leftover in left:
-            leftover.kill()
-        assert told == [], "the local Prefect left processes behind"
-
-
-def _inside(tree: Path) -> list[psutil.Process]:
-    """The processes that work in ``tree``."""
-    found = psutil.process_iter(["cwd", "cmdline"])
-    return [process for process in found if process.info["cwd"] == str(tree)]
-
-
-def _wait_for_worker(local: Local) -> None:
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
-        assert local.process.poll() is None, local.log.read_text()
-        if "Worker" in local.log.read_text() and "started" in local.log.read_text():
-            return
-        time.sleep(0.5)
-    raise AssertionError(local.log.read_text())
-
-
-def prefect(local: Local, *words: str) -> subprocess.CompletedProcess[str]:
-    """A prefect command against the local server."""
-    return subprocess.run(
-        ["prefect", *words],
-        cwd=local.tree,
-        env=environment()
-        | {"PREFECT_API_URL": local.api, "PREFECT_HOME": str(local.tree / ".prefect")},
-        text=True,
-        capture_output=True,
-        check=False,
-    )
 
 
 def test_a_deployment_run_gives_what_dvc_repro_gives(local: Local, finished: Path) -> None:
@@ -165,4 +74,4 @@ def _long_run_steps(tree: Path) -> int:
 
 
 def _trainers(tree: Path) -> list[psutil.Process]:
-    return [each for each in _inside(tree) if "dvdgan.training" in (each.info["cmdline"] or [])]
+    return [each for each in inside(tree) if "dvdgan.training" in (each.info["cmdline"] or [])]

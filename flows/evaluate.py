@@ -1,0 +1,147 @@
+"""The scheduled evaluation: newest promoted checkpoint, bundle, drift, gate, publication."""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+
+from dvdgan.config.section import Share
+from dvdgan.errors import UserError
+from dvdgan.storage.store import StoreUnavailableError, open_store
+from flows import history
+from flows.artifacts import show_link, show_metrics, show_results
+from flows.candidate import Candidate, find_candidate
+from flows.graph import stages_after
+from flows.stage import logged, run_stage
+
+
+@flow(name="evaluate", persist_result=False)
+def evaluate(
+    folder: str = ".",
+    run: str | None = None,
+    step: int | None = None,
+    max_fvd: float | None = None,
+    max_fid: float | None = None,
+    min_is: float | None = None,
+    max_drifted: Share | None = None,
+    publish_to: str | None = None,
+) -> dict[str, Any] | None:
+    """Measure the newest promoted checkpoint as the bundle users would get; publish a good one.
+
+    A run that is still training is not disturbed: its checkpoint is copied by links and measured
+    in a work tree of its own, .runs/evaluate/RUN-STEP. That of a finished run goes through DVC. A
+    checkpoint is measured once, and nothing is done while none is promoted;
+    .runs/evaluate/index.html shows all that were measured.
+
+    The flow fails, and publishes nothing, when a number is worse than allowed.
+
+    Args:
+        folder: The work tree the run belongs to.
+        run: Name of the run's folder in .runs/train. Empty: the run that was judged last.
+        step: A promoted step of it. Empty: the newest.
+        max_fvd: Fail above this FVD. Empty: not looked at.
+        max_fid: Fail above this FID. Empty: not looked at.
+        min_is: Fail below this Inception Score. Empty: not looked at.
+        max_drifted: Fail when more than this share of the feature columns drifts from the real
+            clips. Empty: not looked at.
+        publish_to: Where a good bundle goes, a folder or s3://BUCKET/PREFIX. Empty: nowhere.
+    """
+    candidate = find_candidate(Path(folder).resolve(), run, step)
+    if candidate is None:
+        get_run_logger().info("nothing is promoted yet")
+        return None
+    where, name = candidate.folder, candidate.run.root.name
+    found = history.recorded(where, name, candidate.step)
+    if found is None or not _is_kept(found, candidate):
+        tree = _measure(candidate)
+        found = history.record(where, name, candidate.step, tree)
+        show_results(tree)
+    get_run_logger().info(history.described(found))
+    show_metrics("evaluations", history.last_of(where, 20))
+    show_link("trend", history.PAGE, where)
+    check(found, max_fvd=max_fvd, max_fid=max_fid, min_is=min_is, max_drifted=max_drifted)
+    if publish_to is not None:
+        publish(found, str(where), candidate.name, publish_to)
+    return found
+
+
+def check(
+    found: history.Record,
+    max_fvd: float | None,
+    max_fid: float | None,
+    min_is: float | None,
+    max_drifted: float | None,
+) -> None:
+    """Raise UserError that names every number of ``found`` that is worse than allowed.
+
+    A number that is not finite is worse than any limit.
+    """
+    metrics = found["metrics"]
+    limits = [
+        ("FVD", metrics.get("FVD"), "above", "max_fvd", max_fvd),
+        ("FID", metrics.get("FID"), "above", "max_fid", max_fid),
+        ("IS", metrics.get("IS"), "below", "min_is", min_is),
+        ("the share of drifted columns", found["drifted"], "above", "max_drifted", max_drifted),
+    ]
+    wrong = []
+    for what, value, side, parameter, limit in limits:
+        if limit is None:
+            continue
+        if value is None or (value > limit if side == "above" else value < limit):
+            told = "not finite" if value is None else f"{value:.4g}, {side} the {limit:.4g}"
+            wrong.append(f"{what} is {told} ({parameter})")
+    if wrong:
+        raise UserError(
+            f"step {found['step']} of run {found['run']} is not good enough: {'; '.join(wrong)}",
+            where=found["tree"],
+            todo="look at its report; nothing was published",
+        )
+
+
+def _is_kept(found: history.Record, candidate: Candidate) -> bool:
+    """Whether the bundle that was measured is there still: DVC's may be another run's by now."""
+    return found["tree"] != "." or candidate.is_published
+
+
+def _measure(candidate: Candidate) -> Path:
+    """Bring the stages after train up to date for ``candidate``; the work tree they are in."""
+    after = stages_after("train", str(candidate.folder))
+    if candidate.is_published:
+        for stage in after:
+            run_stage(stage, str(candidate.folder))
+        return candidate.folder
+    tree = candidate.lay_out()
+    for stage in after:
+        run_plainly(stage, str(tree))
+    return tree
+
+
+@task(task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)
+def run_plainly(stage: str, tree: str) -> None:
+    """Run one stage's command in a work tree that DVC does not know."""
+    logged(["dvdgan", stage], tree)
+
+
+def _may_pass(_task: Any, _run: Any, state: State[Any]) -> bool:
+    """Whether what went wrong is the network or the store, which may come back."""
+    return isinstance(state.result(raise_on_failure=False), StoreUnavailableError)
+
+
+@task(
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=3,
+    retry_delay_seconds=[10, 60, 300],
+    retry_condition_fn=_may_pass,
+)
+def publish(found: history.Record, folder: str, name: str, url: str) -> None:
+    """Copy the bundle and its report to ``url``/NAME; then say so in ``url``/newest.json."""
+    store, tree = open_store(url), Path(folder) / found["tree"]
+    for part in ("model", "report"):
+        source = tree / "artifacts" / part
+        for path in sorted(path for path in source.rglob("*") if path.is_file()):
+            store.put(path, f"{name}/{part}/{path.relative_to(source).as_posix()}")
+    store.write_bytes(f"{name}/evaluation.json", history.as_json(found))
+    store.write_bytes("newest.json", history.as_json({**found, "name": name}))

@@ -1,0 +1,111 @@
+"""What scheduled evaluations found, one line each, and the page that shows where it leads."""
+
+import html
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dvdgan.guard.ledger import append, read
+from dvdgan.storage.local import read_json, write_bytes
+
+LINES = Path(".runs/evaluate/history.jsonl")
+PAGE = Path(".runs/evaluate/index.html")
+SHOWN = 50
+
+Record = dict[str, Any]
+
+
+def recorded(folder: Path, run_name: str, step: int) -> Record | None:
+    """What an earlier evaluation of the same checkpoint found."""
+    for record in reversed(read(folder / LINES)):
+        if (record["run"], record["step"]) == (run_name, step):
+            return record
+    return None
+
+
+def record(folder: Path, run_name: str, step: int, tree: Path) -> Record:
+    """Add what the stages after train have left in the work tree ``tree``, and draw the page."""
+    measured = read_json(tree / "artifacts/evaluate/metrics.json")["generated"]
+    drift = read_json(tree / "artifacts/monitor/summary.json")
+    found = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run": run_name,
+        "step": step,
+        "metrics": {name: metric["value"] for name, metric in measured.items()},
+        "drifted": drift["share"],
+        "tree": str(tree.relative_to(folder)),
+    }
+    append(folder / LINES, found)
+    write_bytes(folder / PAGE, page(read(folder / LINES)).encode())
+    return found
+
+
+def page(records: list[Record]) -> str:
+    """HTML: a curve of each number over the last evaluations, and the numbers; loads nothing."""
+    shown = records[-SHOWN:]
+    names = list(dict.fromkeys(name for each in shown for name in each["metrics"]))
+    curves = "\n".join(
+        f"<figure><figcaption>{html.escape(name)}</figcaption>{_curve(shown, name)}</figure>"
+        for name in names
+    )
+    heads = "".join(f"<th>{html.escape(name)}" for name in ("at", "run", "step", "drifted", *names))
+    lines = "\n".join(_line(each, names) for each in reversed(shown))
+    return f"""<!doctype html>
+<meta charset="utf-8"><title>Scheduled evaluations</title>
+<style>body {{ font: 14px sans-serif; margin: 2em }} figure {{ display: inline-block; margin: 1em }}
+td, th {{ padding: .2em .8em; text-align: right }} polyline {{ fill: none; stroke: #26c }}</style>
+<h1>Scheduled evaluations</h1>
+{curves}
+<table><tr>{heads}
+{lines}
+</table>
+"""
+
+
+def _curve(records: list[Record], name: str, width: int = 240, height: int = 80) -> str:
+    """The finite values of one number, oldest to the left, scaled between the extremes."""
+    values = [each["metrics"].get(name) for each in records]
+    known = [value for value in values if value is not None]
+    if not known:
+        return "<p>not finite</p>"
+    low, high = min(known), max(known)
+    across, up = width / max(len(values) - 1, 1), height / ((high - low) or 1)
+    points = " ".join(
+        f"{place * across:.1f},{height - (value - low) * up:.1f}"
+        for place, value in enumerate(values)
+        if value is not None
+    )
+    return (
+        f'<svg viewBox="-4 -4 {width + 8} {height + 8}" width="{width}" height="{height}">'
+        f'<polyline points="{points}"/></svg><p>{low:.4g} to {high:.4g}, now {known[-1]:.4g}</p>'
+    )
+
+
+def _line(each: Record, names: list[str]) -> str:
+    cells = [each["at"], each["run"], each["step"], f"{each['drifted']:.0%}"]
+    values = (each["metrics"].get(name) for name in names)
+    cells += ["-" if value is None else f"{value:.4g}" for value in values]
+    return "<tr>" + "".join(f"<td>{html.escape(str(cell))}" for cell in cells)
+
+
+def last_of(folder: Path, count: int) -> dict[str, dict[str, float | str | None]]:
+    """The newest ``count`` records as rows of a table, the newest first."""
+    return {
+        f"{each['at']} {each['run']} step {each['step']}": each["metrics"]
+        | {"drifted": each["drifted"]}
+        for each in reversed(read(folder / LINES)[-count:])
+    }
+
+
+def described(found: Record) -> str:
+    """One record in words."""
+    figures = ", ".join(
+        f"{name} {'not finite' if value is None else format(value, '.4g')}"
+        for name, value in found["metrics"].items()
+    )
+    return f"step {found['step']} of run {found['run']}: {figures}, drifted {found['drifted']:.0%}"
+
+
+def as_json(found: Record) -> bytes:
+    return (json.dumps(found, indent=2, sort_keys=True) + "\n").encode()

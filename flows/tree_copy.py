@@ -1,0 +1,56 @@
+"""A copy of the work tree in which a pipeline runs with other params and disturbs nothing."""
+
+import shutil
+from pathlib import Path
+
+from dvdgan.config import Config, fingerprint
+from dvdgan.storage.local import link_or_copy, write_bytes, write_json
+from flows.graph import cache_folder
+
+COPIES = Path(".runs/retrain")
+PROBED = Path(".runs/index")
+
+# What the stages are made of. Data are linked, artefacts come out of DVC's cache.
+CODE = ("dvdgan", "flows")
+FILES = ("dvc.yaml", "dvc.lock", ".dvcignore", ".dvc/config")
+
+
+def copy_tree(folder: Path, config: Config) -> Path:
+    """The copy of the work tree ``folder`` for ``config``, made or brought up to date.
+
+    The same params give the same copy, so that a request made again goes on where it was. It shares
+    DVC's cache: what was made once, here or there, is not made again.
+    """
+    target = folder / COPIES / fingerprint(config)
+    target.mkdir(parents=True, exist_ok=True)
+    for name in CODE:
+        shutil.rmtree(target / name, ignore_errors=True)
+        shutil.copytree(folder / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        if (folder / name).exists():
+            (target / name).parent.mkdir(exist_ok=True)
+            # A lock file of its own tells more than the one it was begun with.
+            if name != "dvc.lock" or not (target / name).exists():
+                shutil.copyfile(folder / name, target / name)
+    _link_new(folder / "weights", target / "weights")
+    if (folder / PROBED).is_dir() and not (target / PROBED).exists():
+        shutil.copytree(folder / PROBED, target / PROBED)  # what is known need not be probed again
+    root = Path(config.index.root)
+    if not root.is_absolute():
+        (target / root).parent.mkdir(parents=True, exist_ok=True)
+        if not (target / root).exists():
+            (target / root).symlink_to((folder / root).resolve())
+    # No git: the copy lies where git ignores everything.
+    shared = f"[core]\n    no_scm = true\n[cache]\n    dir = {cache_folder(str(folder))}\n"
+    write_bytes(target / ".dvc/config.local", shared.encode())
+    write_json(target / "params.yaml", config.model_dump())  # YAML holds all of JSON
+    return target
+
+
+def _link_new(source: Path, target: Path) -> None:
+    """Hard-link the files of ``source`` that ``target`` lacks."""
+    for path in source.rglob("*") if source.is_dir() else ():
+        there = target / path.relative_to(source)
+        if path.is_file() and not there.exists():
+            there.parent.mkdir(parents=True, exist_ok=True)
+            link_or_copy(str(path), str(there))

@@ -1,0 +1,96 @@
+#!/usr/bin/env python
+"""Have Prefect send a message when a run collapses or is rolled back, or a flow fails.
+
+    python infra/prefect/notify.py --block slack-webhook/NAME
+    python infra/prefect/notify.py --off
+
+The block, made in the browser or with prefect.blocks.notifications, says where messages go: Slack,
+e-mail, Teams, PagerDuty, any webhook. Run again, it replaces what it set up before. Needs
+PREFECT_API_URL.
+"""
+
+import argparse
+import sys
+from datetime import timedelta
+from uuid import UUID
+
+from prefect.automations import Automation, EventTrigger, Posture, SendNotification
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
+
+# What is told: the events, about which resource, and in which words.
+MESSAGES = {
+    "dvdgan: collapse": (
+        {"dvdgan.checkpoint.collapsed"},
+        "dvdgan.checkpoint.*",
+        "Run {{ event.payload.run }} collapsed at step {{ event.payload.step }}",
+        "{{ event.payload | tojson(indent=2) }}",
+    ),
+    "dvdgan: rollback": (
+        {"dvdgan.checkpoint.rolled_back"},
+        "dvdgan.checkpoint.*",
+        "Run {{ event.payload.run }} went back to step {{ event.payload.step }}",
+        "{{ event.payload | tojson(indent=2) }}",
+    ),
+    "dvdgan: failure": (
+        {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
+        "prefect.flow-run.*",
+        "Flow {{ flow.name }} ended as {{ flow_run.state.name }}",
+        "{{ flow_run.state.message }}\n{{ flow_run | ui_url }}",
+    ),
+}
+
+
+def main() -> int:
+    """Read the command line and set up, or take away, the automations."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    wish = parser.add_mutually_exclusive_group(required=True)
+    wish.add_argument("--block", metavar="TYPE/NAME", help="such as slack-webhook/NAME")
+    wish.add_argument("--off", action="store_true", help="send no messages any more")
+    asked = parser.parse_args()
+    block = None if asked.off else _block(asked.block)
+    for name in MESSAGES:
+        _forget(name)
+        if block is not None:
+            _automation(name, block).create()
+    print("no messages are sent" if block is None else f"messages go to {asked.block}")
+    return 0
+
+
+def _block(reference: str) -> UUID:
+    kind, _, name = reference.partition("/")
+    with get_client(sync_client=True) as client:
+        try:
+            return client.read_block_document_by_name(name, kind).id
+        except ObjectNotFound:
+            sys.exit(
+                f"error: there is no block {reference}\n"
+                "  to do: create it in the browser (Blocks), or see those of `prefect block ls`"
+            )
+
+
+def _automation(name: str, block: UUID) -> Automation:
+    events, resource, subject, body = MESSAGES[name]
+    return Automation(
+        name=name,
+        trigger=EventTrigger(
+            posture=Posture.Reactive,
+            expect=events,
+            match={"prefect.resource.id": resource},
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=[SendNotification(block_document_id=block, subject=subject, body=body)],
+    )
+
+
+def _forget(name: str) -> None:
+    with get_client(sync_client=True) as client:
+        for known in client.read_automations_by_name(name):
+            client.delete_automation(known.id)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""What is told to Prefect is told at best effort: a server that is gone stops nobody."""
+
+import logging
+import time
+from pathlib import Path
+
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows import artifacts, events
+from flows.best_effort import best_effort
+
+NOBODY = "http://127.0.0.1:1/api"  # a port that refuses
+
+
+def test_nothing_is_raised_and_nobody_waits_when_the_server_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", NOBODY)
+    sheet = tmp_path / "sheet.png"
+    sheet.write_bytes(b"\x89PNG")
+    begun = time.monotonic()
+    with temporary_settings({PREFECT_API_URL: NOBODY}):
+        artifacts.show_progress("run", 1, 2)
+        artifacts.show_metrics("metrics", {"generated": {"FVD": 1.0}})
+        artifacts.show_sheet("sheet", sheet)
+        artifacts.show_link("report", Path("artifacts/report/index.html"), tmp_path)
+        artifacts.show_results(tmp_path)  # where there are no results, either
+        events.tell("saved", "run", 1, {})
+    assert time.monotonic() - begun < 60  # the client's own patience would be minutes
+
+
+def test_an_outage_is_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        with best_effort("weather"):
+            raise OSError("no connection")
+
+    logging.getLogger("prefect").propagate = True
+    with caplog.at_level(logging.WARNING):
+        fail()
+        fail()
+        assert caplog.text.count("Prefect is not told of weather: no connection") == 1
+        with best_effort("weather"):
+            pass
+        fail()  # another outage
+    assert caplog.text.count("Prefect is not told of weather") == 2
+
+
+def test_an_interruption_is_no_outage() -> None:
+    with pytest.raises(KeyboardInterrupt), best_effort("weather"):
+        raise KeyboardInterrupt
+
+
+def test_without_a_server_there_is_nobody_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+
+    def emit(*_: object, **__: object) -> None:
+        raise AssertionError("this would start a server")
+
+    monkeypatch.setattr(events, "emit_event", emit)
+    events.tell("promoted", "run", 1, {})
+    events.tell_new_data("folder", {})

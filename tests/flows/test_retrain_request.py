@@ -1,0 +1,75 @@
+"""A request to train with other params: what it asks for, and the copy it runs in."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dvdgan.config import load_config
+from dvdgan.errors import UserError
+from flows.retrain import requested, retrain
+from flows.tree_copy import copy_tree
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A work tree with params, two presets, code, and a folder of videos."""
+    shutil.copytree(PROJECT / "presets", tmp_path / "presets")
+    for name in ("dvc.yaml", ".dvcignore"):
+        shutil.copyfile(PROJECT / name, tmp_path / name)
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n")
+    shutil.copyfile(PROJECT / "presets/demo.yaml", tmp_path / "params.yaml")
+    (tmp_path / "data/synthetic/circle").mkdir(parents=True)
+    for name in ("dvdgan", "flows"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "code.py").write_text("before = 1\n")
+    return tmp_path
+
+
+def test_only_what_is_asked_for_changes(folder: Path) -> None:
+    now = load_config(folder / "params.yaml")
+    assert requested(folder, None, None, None, None) == now
+    asked = requested(folder, None, 600, 7, "data/more")
+    assert (asked.train.steps, asked.train.seed, asked.index.root) == (600, 7, "data/more")
+    train = asked.train.model_copy(update={"steps": now.train.steps, "seed": now.train.seed})
+    assert train == now.train
+
+
+def test_a_preset_is_taken_by_its_name(folder: Path) -> None:
+    preset = load_config(PROJECT / "presets/moving_shapes.yaml")
+    assert requested(folder, "moving_shapes", None, None, None) == preset
+    with pytest.raises(UserError, match="no preset 'moving_shape'") as caught:
+        requested(folder, "moving_shape", None, None, None)
+    assert "did you mean moving_shapes?" in str(caught.value)
+
+
+def test_the_form_explains_itself() -> None:
+    schema = retrain.parameters.model_dump()["properties"]
+    assert all(each["description"] for each in schema.values())
+    whole = next(each for each in schema["steps"]["anyOf"] if each["type"] == "integer")
+    assert whole["minimum"] == 1
+
+
+def test_the_copy_shares_the_cache_and_sees_the_videos(folder: Path) -> None:
+    config = requested(folder, None, None, 7, None)
+    tree = copy_tree(folder, config)
+    assert tree.parent == folder / ".runs/retrain"
+    assert load_config(tree / "params.yaml") == config
+    assert str(folder / ".dvc/cache") in (tree / ".dvc/config.local").read_text()
+    assert (tree / "data/synthetic").resolve() == folder / "data/synthetic"
+    assert load_config(folder / "params.yaml").train.seed == 0
+
+
+def test_a_request_made_again_finds_its_copy_and_the_code_of_now(folder: Path) -> None:
+    config = requested(folder, None, None, 7, None)
+    tree = copy_tree(folder, config)
+    (tree / "dvc.lock").write_text("what was done\n")
+    (folder / "dvc.lock").write_text("what the work tree did\n")
+    (folder / "dvdgan/code.py").write_text("after = 1\n")
+    assert copy_tree(folder, config) == tree
+    assert (tree / "dvc.lock").read_text() == "what was done\n"
+    assert (tree / "dvdgan/code.py").read_text() == "after = 1\n"
+    assert copy_tree(folder, requested(folder, None, None, 8, None)) != tree

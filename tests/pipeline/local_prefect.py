@@ -1,0 +1,97 @@
+"""A running infra/local/prefect.sh in a work tree: server, pool, queues, deployments, worker."""
+
+import json
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from work_tree import environment
+
+
+@dataclass
+class Local:
+    """A running infra/local/prefect.sh."""
+
+    process: "subprocess.Popen[bytes]"
+    tree: Path
+    api: str
+    log: Path
+
+    def post(self, route: str, body: dict[str, Any]) -> Any:
+        request = urllib.request.Request(
+            f"{self.api}/{route}",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+
+@contextmanager
+def running(tree: Path) -> Iterator[Local]:
+    """Server, pool, deployments and worker on a free port; everything ended afterwards."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tree.parent / "prefect.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            ["infra/local/prefect.sh"],
+            cwd=tree,
+            env=environment() | {"PORT": str(port)},
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    local = Local(process, tree, f"http://127.0.0.1:{port}/api", log)
+    try:
+        _wait_for_worker(local)
+        yield local
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+        # A cancelled run's supervisor may be on its way out: it is told of its parent's end.
+        deadline = time.monotonic() + 60
+        while (left := inside(tree)) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        told = [leftover.info["cmdline"] for leftover in left]
+        for leftover in left:
+            leftover.kill()
+        assert told == [], "the local Prefect left processes behind"
+
+
+def inside(tree: Path) -> list[psutil.Process]:
+    """The processes that work in ``tree``."""
+    found = psutil.process_iter(["cwd", "cmdline"])
+    return [process for process in found if process.info["cwd"] == str(tree)]
+
+
+def _wait_for_worker(local: Local) -> None:
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        assert local.process.poll() is None, local.log.read_text()
+        if "Worker" in local.log.read_text() and "started" in local.log.read_text():
+            return
+        time.sleep(0.5)
+    raise AssertionError(local.log.read_text())
+
+
+def prefect(local: Local, *words: str) -> subprocess.CompletedProcess[str]:
+    """A prefect command against the local server."""
+    return subprocess.run(
+        ["prefect", *words],
+        cwd=local.tree,
+        env=environment()
+        | {"PREFECT_API_URL": local.api, "PREFECT_HOME": str(local.tree / ".prefect")},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
