@@ -36,6 +36,7 @@ def record(folder: Path, run_name: str, step: int, tree: Path) -> Record:
         "drifted": drift["share"],
         "tree": str(tree.relative_to(folder)),
     }
+    (folder / LINES).parent.mkdir(parents=True, exist_ok=True)
     append(folder / LINES, found)
     write_bytes(folder / PAGE, page(read(folder / LINES)).encode())
     return found

@@ -2,21 +2,52 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 
 from flows.process_group import run_in_group
 
 
-@task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)
-def run_stage(stage: str, folder: str) -> str:
-    """Bring one stage up to date with `dvc repro`; "ran", "restored" or "skipped".
+class BusyError(RuntimeError):
+    """Another `dvc repro` of the same work tree has the stage, or what it reads, in hand."""
 
-    Raises RuntimeError with its last lines on failure.
+
+def _is_busy(_task: Any, _run: Any, state: State[Any]) -> bool:
+    return isinstance(state.result(raise_on_failure=False), BusyError)
+
+
+# A stage that failed fails again; one that another command has in hand is done when it is asked
+# for later, two hours at most.
+@task(
+    name="stage",
+    task_run_name="{stage}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=240,
+    retry_delay_seconds=30,
+    retry_condition_fn=_is_busy,
+)
+def run_stage(stage: str, folder: str) -> str:
+    """Bring one stage up to date with `dvc repro`; "ran", "restored" or "skipped"."""
+    return reproduce(stage, folder)
+
+
+def reproduce(stage: str, folder: str) -> str:
+    """Run `dvc repro` of one stage and say what came of it: "ran", "restored" or "skipped".
+
+    Raises BusyError when another command has it in hand, RuntimeError with its last lines when it
+    fails.
     """
-    # Waits for the lock of another `dvc` command instead of failing.
-    lines = logged(["dvc", "--wait-for-lock", "repro", "--single-item", stage], folder)
+    # Waits for DVC's own lock; a stage that runs elsewhere makes it fail all the same.
+    try:
+        lines = logged(["dvc", "--wait-for-lock", "repro", "--single-item", stage], folder)
+    except RuntimeError as error:
+        if "is busy, it is being blocked by" in str(error):
+            raise BusyError(str(error)) from error
+        raise
     text = "\n".join(lines)
     if "didn't change, skipping" in text:
         return "skipped"
