@@ -102,8 +102,12 @@ def train(params: Params = PARAMS) -> None:
     PREFECT_API_URL to show every step in Prefect. docs/stages/train.md lists the rest.
     """
     from dvdgan.config import load_config
+    from dvdgan.guard.interruption import note_signals
     from dvdgan.stages import train as stage
 
+    # Raised while a process is being started, or a folder deleted, an exception can be swallowed
+    # there, or leave a lock held: a stop would be lost. The supervisor looks for it instead.
+    note_signals()
     stage.run(load_config(params))
 
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from dvdgan.errors import UserError
+from dvdgan.guard.interruption import raise_if_interrupted
 from dvdgan.guard.ledger import best_good, last_good, parse, whole_lines
 from dvdgan.guard.run_copy import Contents, digest, say, went_back
 from dvdgan.guard.run_folder import MANIFEST, RunFolder, damage, newest_whole, read_manifest
@@ -19,6 +20,7 @@ def restore(run: RunFolder, store: Store) -> None:
 
     Raises UserError where the two have gone different ways, or where the store is not to be
     reached and there is nothing here to go on from; as the store does for credentials.
+    InterruptedRunError between two files when a stop is asked for.
     """
     try:
         keys = store.keys()
@@ -105,6 +107,7 @@ def _fetch_checkpoint(folder: Path, store: Store, manifest_sha256: str) -> None:
     with atomic_directory(folder) as aside:
         (aside / MANIFEST).write_bytes(manifest)
         for file in read_manifest(aside):
+            raise_if_interrupted()
             store.fetch(f"{name}/{file}", aside / file)
         problem = damage(aside)
         if problem is not None:
@@ -114,6 +117,7 @@ def _fetch_checkpoint(folder: Path, store: Store, manifest_sha256: str) -> None:
 def _fetch_small_files(run: RunFolder, store: Store, keys: list[str], over: bool) -> None:
     """Telemetry, previews, evaluations; ``over``: also in place of those that are here."""
     for key in keys:
+        raise_if_interrupted()
         target = run.root / key
         if target in run.telemetry:
             missing = over or len(whole_lines(target)) < store.size(key)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -16,6 +17,7 @@ from dvdgan.config.schema import RunSettings
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger
 from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.interruption import raise_if_interrupted
 from dvdgan.guard.mirror import mirroring
 from dvdgan.guard.run_folder import RunFolder, step_of
 from dvdgan.guard.run_lock import held
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 # Code whose change can move a number: a run is continued only by the code that began it.
 NUMERIC_CODE = ("data", "models", "training")
 
+POLL_SECONDS = 0.2
+
 
 def run(config: "Config") -> None:
     """Bring the run of these params, this code and this data to its end, and write artifacts/train.
@@ -50,7 +54,7 @@ def run(config: "Config") -> None:
     folder = prepare(config)
     with held(folder.command_lock, "another `dvdgan train`"):
         with mirroring(folder, environment):
-            _supervise(folder, config)
+            _supervise(folder, config, environment)
         best = ledger.best_good(ledger.read(folder.ledger))
         assert best is not None  # supervise has raised otherwise
         _publish(folder, best)
@@ -88,7 +92,7 @@ def prepare(config: "Config") -> RunFolder:
     return folder
 
 
-def _supervise(folder: RunFolder, config: "Config") -> None:
+def _supervise(folder: RunFolder, config: "Config", environment: RunEnvironment) -> None:
     api = os.environ.get("PREFECT_API_URL")
     if api and _answers(api):
         # The same supervisor with its steps as Prefect tasks (flows/train.py), in its own process:
@@ -101,16 +105,20 @@ def _supervise(folder: RunFolder, config: "Config") -> None:
         if code != 0:
             raise UserError(f"the supervised run failed (exit code {code})", where=str(folder.root))
         return
+    environment.refuse_without_prefect()
     supervise(folder, config.train, PlainSteps())
 
 
 def _wait(process: "subprocess.Popen[bytes]") -> int:
     try:
-        return process.wait()
+        while process.poll() is None:
+            raise_if_interrupted()
+            time.sleep(POLL_SECONDS)
     except InterruptedRunError:
         process.terminate()  # it stops the trainer, which saves
         process.wait()
         raise
+    return process.wait()
 
 
 def _answers(api: str) -> bool:

@@ -51,3 +51,42 @@ def test_a_later_signal_is_a_second_request(monkeypatch: pytest.MonkeyPatch) -> 
         now[0] += pause
         heard.append(burst.begins())
     assert heard == [True, False, False, True, False]
+
+
+NOTING = """
+import os, signal
+from dvdgan.errors import InterruptedRunError
+from dvdgan.guard import interruption
+
+interruption.BURST_SECONDS = 0.0
+interruption.note_signals()
+interruption.raise_if_interrupted()
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("noted")
+except Exception:  # as code of others may catch it
+    print("lost")
+for _ in range(2):
+    try:
+        interruption.raise_if_interrupted()
+        print("forgotten")
+    except InterruptedRunError as error:
+        print(error)
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    print("deaf")
+except InterruptedRunError as error:
+    print("insisted:", error)
+"""
+
+
+def test_a_noted_stop_is_raised_where_it_is_looked_for_and_a_second_one_at_once() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", NOTING], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    assert told.splitlines() == [
+        "noted",
+        "SIGTERM received",
+        "SIGTERM received",
+        "insisted: SIGINT received",
+    ]
