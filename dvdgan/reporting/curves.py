@@ -12,6 +12,7 @@ from cycler import cycler
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from dvdgan.guard.verdict import DEFECTS
 from dvdgan.reporting.records import Record
 
 # A chart of more points than this is no clearer and weighs megabytes.
@@ -70,15 +71,25 @@ def training_curves(telemetry: list[Record]) -> dict[str, Markup]:
 
 
 def metric_curves(ledger: list[Record]) -> dict[str, Markup]:
-    """A chart over training steps for each metric of the evaluated checkpoints, by metric."""
-    evaluated = [
-        {"step": record["step"], **record.get("metrics", {})}
-        for record in ledger
-        if record.get("event") == "evaluated"
-    ]
-    names = sorted({key for record in evaluated for key in record} - {"step"})
-    lines = {name: series(evaluated, name) for name in names}
-    return {name: chart(name, {name: line}, marker="o") for name, line in lines.items() if line[0]}
+    """Charts over training steps of what was measured of the checkpoints, by title.
+
+    One for each metric, and two for the vital signs of their samples: how much they differ, and
+    the shares with a defect.
+    """
+    evaluated = [record for record in ledger if record.get("event") == "evaluated"]
+    metrics = _measured(evaluated, "metrics")
+    charts = {name: {name: line} for name, line in metrics.items()}
+    for name, line in _measured(evaluated, "signs").items():
+        title = "samples with a defect" if name in DEFECTS else "variety of samples"
+        charts.setdefault(title, {})[name.replace("_", " ")] = line
+    return {title: chart(title, lines, marker="o") for title, lines in charts.items()}
+
+
+def _measured(evaluated: list[Record], group: str) -> dict[str, Line]:
+    records = [{"step": record["step"], **record.get(group, {})} for record in evaluated]
+    names = sorted({key for record in records for key in record} - {"step"})
+    lines = {name: series(records, name) for name in names}
+    return {name: line for name, line in lines.items() if line[0]}
 
 
 def series(records: list[Record], key: str) -> Line:

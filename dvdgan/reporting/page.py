@@ -103,7 +103,8 @@ def _ledger_row(record: Record) -> dict[str, str]:
     metrics = ", ".join(
         f"{name} {shown(value)}" for name, value in record.get("metrics", {}).items()
     )
-    known = {"event", "step", "metrics", "verdict", "reasons"}
+    # Signs have charts; of training's own figures the reasons tell what matters.
+    known = {"event", "step", "metrics", "verdict", "reasons", "signs", "training", "began"}
     rest = [f"{key}: {value}" for key, value in sorted(record.items()) if key not in known]
     return {
         "event": str(record["event"]).replace("_", " "),

@@ -70,6 +70,7 @@ def prepare(config: "Config") -> RunFolder:
         SHARDS / "index.json",
         FEATURES / PROTOCOLS[protocol].network / "config.json",
         REFERENCE / protocol / "reference.json",
+        REFERENCE / "ranges.json",
     )
     for path in inputs:
         if not path.is_file():

@@ -60,9 +60,16 @@ def test_long_series_become_means_of_runs():
 def test_only_evaluated_checkpoints_make_metric_curves():
     ledger = [
         {"event": "promoted", "step": 1},
-        {"event": "evaluated", "step": 2, "metrics": {"FVD": 10.0}},
+        {
+            "event": "evaluated",
+            "step": 2,
+            "metrics": {"FVD": 10.0, "FID": None},
+            "signs": {"static": 0.1, "recall": 0.5, "near_duplicates": 0.0},
+        },
     ]
-    assert list(metric_curves(ledger)) == ["FVD"]
+    charts = metric_curves(ledger)
+    assert list(charts) == ["FVD", "samples with a defect", "variety of samples"]
+    assert "near duplicates" in charts["samples with a defect"]
 
 
 def test_a_chart_is_svg_in_the_ink_of_the_page_and_the_same_twice():
