@@ -1,0 +1,153 @@
+"""Record real training runs, healthy ones and ones that something is done to.
+
+    python benchmarks/collapse/record.py --work FOLDER --real VIDEOS
+
+Trains every row of trunks.csv and of branches.csv with the trainer's own loop, one thread, and
+measures their checkpoints as `dvdgan evaluate --checkpoint` does. What a supervisor would have seen
+is left in FOLDER/histories, a file a run; started again, or beside another one with other names, it
+makes what is missing. assemble.py makes the test data of it. VIDEOS: a folder of classes of real
+videos (the Weizmann actions); without it the runs on real videos are left out.
+"""
+
+import argparse
+import json
+import shutil
+import signal
+import time
+import traceback
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from datasets import DATA, prepared
+from faults import Struck
+from runs import PERIOD, Branch, Trunk, branches, trunks
+
+from dvdgan.config.schema import RunSettings
+from dvdgan.data.dataset import ClipDataset
+from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.run_folder import RunFolder
+from dvdgan.stages.evaluate import run_checkpoint
+from dvdgan.storage.local import read_json, write_json
+from dvdgan.training import loop
+from dvdgan.training.round import Round
+from dvdgan.training.runtime import Runtime
+
+
+def train(run: RunFolder, settings: RunSettings, branch: Branch | None = None) -> None:
+    """To the end, or to a number that is not finite."""
+    write_json(run.settings, settings.model_dump())
+    clip = settings.clip
+    job = loop.Job(
+        run,
+        settings.fingerprint,
+        clip,
+        settings.model,
+        settings.train,
+        ClipDataset(Path(settings.shards), "train", clip.resolution, clip.frames, clip.stride),
+        Runtime.start(),
+        RunEnvironment.from_environment({}),
+    )
+    try:
+        with patch.object(loop, "Round", partial(_round, branch)):
+            loop.train(job)
+    except loop.NonFiniteError as broken:
+        print(f"{settings.fingerprint}: {broken}", flush=True)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _round(branch: Branch | None, *parts: Any) -> Round | Struck:
+    one_round = Round(*parts)
+    if branch is None or branch.fault is None:
+        return one_round
+    return Struck(one_round, branch.fault, branch.onset)
+
+
+def measure(run: RunFolder, after: int = 0) -> None:
+    """Every checkpoint later than step ``after`` that was not."""
+    for step in run.saved_steps():
+        if step > after and not run.evaluation(step).exists():
+            run_checkpoint(run.checkpoint(step), run.evaluation(step))
+
+
+def make_branch(branch: Branch, trunk: RunSettings, work: Path) -> None:
+    origin = RunFolder(work / "runs" / branch.trunk)
+    folder = RunFolder(work / "runs" / branch.name)
+    shutil.rmtree(folder.root, ignore_errors=True)  # half a run
+    shutil.copytree(origin.checkpoint(branch.begin), folder.checkpoint(branch.begin))
+    train(folder, branch.settings(trunk), branch)
+    measure(folder, after=branch.begin)
+
+
+def history(folder: RunFolder) -> dict[str, Any]:
+    """All that a supervisor would have seen of the run's own steps."""
+    measured = sorted(folder.evaluation(PERIOD).parent.glob("step-*.json"))
+    return {
+        "telemetry": _lines(folder.metrics),
+        "spectra": _lines(folder.spectra),
+        "evaluations": [
+            {"step": int(path.stem.removeprefix("step-"))} | read_json(path) for path in measured
+        ],
+        "failure": read_json(folder.failure) if folder.failure.exists() else None,
+    }
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def make(trunk: Trunk, branch: Branch | None, work: Path, real: Path | None) -> None:
+    """Make a run and its history."""
+    config = prepared(trunk.data, work / "data", real)
+    artefacts = work / "data" / trunk.data.replace(" ", "-") / "artifacts"
+    settings = trunk.settings(config, artefacts)
+    name = trunk.name if branch is None else branch.name
+    folder = RunFolder(work / "runs" / name)
+    if branch is None:
+        train(folder, settings)
+        measure(folder)
+    else:
+        make_branch(branch, settings, work)
+    told = asdict(trunk) | {"real": DATA[trunk.data].seed is None, "trunk": None}
+    if branch is not None:
+        told |= asdict(branch) | {"hard": branch.hard}
+    write_json(work / "histories" / f"{name}.json", told | history(folder))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--work", type=Path, required=True, help="where runs are made and kept")
+    parser.add_argument("--real", type=Path, help="folder of classes of real videos")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no run later")
+    parser.add_argument("names", nargs="*", help="of the runs to make; none: all of them")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    work, began = arguments.work.resolve(), time.monotonic()
+    known = branches()
+    names = arguments.names or [*trunks(), *known]
+    for number, name in enumerate(names, start=1):
+        branch = known.get(name)
+        trunk = trunks()[branch.trunk if branch else name]
+        done = (work / "histories" / f"{name}.json").exists()
+        if done or (arguments.real is None and DATA[trunk.data].seed is None):
+            continue
+        minutes = (time.monotonic() - began) / 60
+        if minutes > arguments.minutes:
+            break
+        print(f"record: {name}, {number} of {len(names)}, {minutes:.0f} min", flush=True)
+        try:
+            make(trunk, branch, work, arguments.real)
+        except Exception:  # one run that cannot be made must not end the others
+            traceback.print_exc()
+            print(f"record: {name} was not made", flush=True)
+
+
+if __name__ == "__main__":
+    main()
