@@ -38,7 +38,7 @@ def preprocess(
     outcomes = {}
     for stage in stages_before("train", folder):
         if stage == "shard" and scheduler and not is_up_to_date(stage, folder):
-            _shard_on(scheduler, str(Path(folder).resolve()), parts)
+            shard_on(scheduler, str(Path(folder).resolve()), parts)
         outcomes[stage] = run_stage(stage, folder)
     now = sha256_of_file(manifest)
     if before not in (None, now):
@@ -46,7 +46,11 @@ def preprocess(
     return outcomes
 
 
-def _shard_on(scheduler: str, folder: str, parts: int) -> None:
+def shard_on(scheduler: str, folder: str, parts: int) -> None:
+    """Write all shards into .runs/shard, by the workers of a Dask scheduler.
+
+    Raises UserError when Dask is not installed.
+    """
     try:
         from prefect_dask.task_runners import DaskTaskRunner
     except ImportError as error:
