@@ -23,7 +23,7 @@ from unittest.mock import patch
 
 import torch
 from datasets import DATA, prepared
-from faults import Struck
+from fault import Struck
 from runs import PERIOD, Branch, Trunk, branches, trunks
 
 from dvdgan.config.schema import RunSettings

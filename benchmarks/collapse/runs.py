@@ -9,7 +9,8 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from faults import FAULTS, HARD, Fault
+from fault import Fault
+from kinds import FAULTS, HARD
 
 from dvdgan.config.schema import Config, RunSettings
 

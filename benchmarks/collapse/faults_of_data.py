@@ -1,0 +1,68 @@
+"""Faults of the real clips and their labels."""
+
+import dataclasses
+from collections.abc import Callable
+
+import torch
+from fault import Fault
+from torch import Tensor
+
+from dvdgan.training.round import Clips, Round
+
+
+def nan_clip() -> Fault:
+    """One level of one clip of each batch, as a decoder might leave it."""
+
+    def spoil(clips: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        clips = clips.float()
+        clips[0, 0, 0, 0, 0] = torch.nan
+        return clips, labels
+
+    return Fault(feed=_of_each(spoil))
+
+
+def wrong_labels() -> Fault:
+    """The real clips' classes are shuffled among them."""
+    return Fault(feed=_of_each(lambda clips, labels: (clips, labels[torch.randperm(len(labels))])))
+
+
+def random_labels(classes: int) -> Fault:
+    return Fault(feed=_of_each(lambda clips, labels: (clips, torch.randint_like(labels, classes))))
+
+
+def one_class(also_asked: bool) -> Fault:
+    """Real clips are of class 0 alone; ``also_asked``: G is asked for no other, either."""
+
+    def feed(clips: Clips) -> Clips:
+        for pixels, labels in clips:
+            rows = (labels == 0).nonzero().flatten()
+            if len(rows) == 0:
+                continue
+            chosen = rows[torch.arange(len(labels)) % len(rows)]
+            yield pixels[chosen], labels[chosen]
+
+    def strike(one_round: Round) -> Round:
+        own = torch.zeros_like(one_round.draws.class_labels)
+        draws = dataclasses.replace(one_round.draws, class_labels=own)
+        return dataclasses.replace(one_round, draws=draws)
+
+    return Fault(strike, feed) if also_asked else Fault(feed=feed)
+
+
+def black_clips() -> Fault:
+    return Fault(feed=_of_each(lambda clips, labels: (torch.zeros_like(clips), labels)))
+
+
+def negated_frames() -> Fault:
+    """Every second frame of the real clips is its own negative."""
+
+    def flicker(clips: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        clips = clips.clone()
+        clips[:, 1::2] = 255 - clips[:, 1::2]
+        return clips, labels
+
+    return Fault(feed=_of_each(flicker))
+
+
+def _of_each(change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Callable[[Clips], Clips]:
+    return lambda clips: (change(pixels, labels) for pixels, labels in clips)
