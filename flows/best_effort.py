@@ -1,5 +1,6 @@
 """Telling Prefect something that no decision waits for: a server that is gone costs seconds."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,3 +36,13 @@ def impatient_client() -> Iterator[SyncPrefectClient]:
         get_client(sync_client=True, httpx_settings=quick) as client,
     ):
         yield client
+
+
+def await_server(seconds: float) -> None:
+    """Wait up to ``seconds`` until the server answers: it may be being started again."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with impatient_client() as client:
+            if client.api_healthcheck() is None:
+                return
+        time.sleep(1)

@@ -2,51 +2,82 @@
 
 `dvdgan train` starts `python -m flows.train RUN_FOLDER` when PREFECT_API_URL is set: every launch,
 evaluation and rollback is then a task run with logs. What is decided stands in the run's ledger,
-never in Prefect: a server that is gone takes nothing with it.
+never in Prefect, and no decision waits for the server: while it is gone steps are not shown.
 """
 
 import os
 import sys
+import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from prefect import flow, get_run_logger, tags, task
+from prefect import State, flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.events.worker import EventsWorker
+from prefect.exceptions import ExternalSignal, PrefectSignal
 from prefect.futures import PrefectFuture
+from prefect.logging import get_logger
+from prefect.settings import (
+    PREFECT_API_REQUEST_TIMEOUT,
+    PREFECT_CLIENT_MAX_RETRIES,
+    temporary_settings,
+)
+from prefect.states import Cancelled, Completed, Failed
 
 from dvdgan.config.guard import Guard
-from dvdgan.config.schema import RunSettings
+from dvdgan.config.schema import RunSettings, Train
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError, UserError
 from dvdgan.guard import ledger
-from dvdgan.guard.interruption import interrupt_on_signals
+from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.interruption import note_signals, raise_if_interrupted
 from dvdgan.guard.lifeline import die_with_parent
-from dvdgan.guard.processes import EvaluationProcess, Measured, TrainerProcess
+from dvdgan.guard.processes import EvaluationProcess, Measured
+from dvdgan.guard.retention import promoted
 from dvdgan.guard.run_folder import RunFolder
-from dvdgan.guard.steps import PlainSteps
-from dvdgan.guard.supervisor import supervise
+from dvdgan.guard.steps import Answer, PlainSteps
+from dvdgan.guard.supervisor import Trainer, supervise
+from dvdgan.guard.verdict import COLLAPSED
+from flows.asking import ask
+from flows.best_effort import await_server
+from flows.events import tell
+from flows.run_page import RunPage
 
 POLL_SECONDS = 0.2
 
+# A server that is gone is asked once, and what it was not told within so many seconds of the end
+# it is never told.
+QUICK = {PREFECT_CLIENT_MAX_RETRIES: 0, PREFECT_API_REQUEST_TIMEOUT: 10.0}
+LAST_WORDS_SECONDS = 20.0
+RESTART_SECONDS = 30.0
+
 
 @task(name="launch", cache_policy=NO_CACHE, persist_result=False)
-def launch(run: RunFolder) -> TrainerProcess:
+def launch(run: RunFolder) -> Trainer:
     """Start the trainer; it resumes from the newest whole checkpoint."""
+    begun = max(run.saved_steps(), default=0)
+    get_run_logger().info("attempt %d, from step %d", run.course().attempt, begun)
     return PlainSteps().launch(run)
 
 
 @task(name="evaluate", task_run_name="evaluate step {step}", cache_policy=NO_CACHE)
-def evaluate(process: EvaluationProcess, step: int) -> Measured:
+def evaluate(process: EvaluationProcess, step: int) -> Measured | State[Any]:
     """Measure one checkpoint."""
     while not process.done():
         time.sleep(POLL_SECONDS)
-    return process.result()
+    if process.cancelled:
+        return Cancelled(message="the trainer is being stopped: no longer wanted")
+    measured = process.result()
+    get_run_logger().info("%s, %s", measured.metrics, measured.signs)
+    return measured
 
 
 @task(name="roll back", task_run_name="roll back to step {to_step}", cache_policy=NO_CACHE)
 def roll_back(run: RunFolder, to_step: int, guard: Guard, reasons: list[str]) -> None:
     """Move later checkpoints aside and change the course."""
     PlainSteps().roll_back(run, to_step, guard, reasons)
+    get_run_logger().info(ledger.describe(ledger.read(run.ledger)[-1]))
 
 
 class TaskEvaluation:
@@ -54,56 +85,113 @@ class TaskEvaluation:
 
     def __init__(self, run: RunFolder, step: int) -> None:
         self._process = EvaluationProcess(run, step)
-        self._future: PrefectFuture[Measured] | None = None
+        self._task: PrefectFuture[Any] | None = None
+        self._ended = threading.Event()
 
     def done(self) -> bool:
-        if self._future is None:
-            self._future = evaluate.submit(self._process, self._process.step)
-        return self._future.state.is_final()
+        if self._task is None:
+            self._task = evaluate.submit(self._process, self._process.step)
+            # Asked for its state, a task that runs would ask the server.
+            self._task.add_done_callback(lambda _: self._ended.set())
+        return self._ended.is_set()
 
     def result(self) -> Measured:
-        assert self._future is not None
-        return self._future.result()
+        assert self._task is not None
+        return Measured(*self._task.result())
 
     def cancel(self) -> None:
         self._process.cancel()
 
 
 class TaskSteps:
-    """The supervisor's steps as task runs."""
+    """The supervisor's steps as task runs, on a page that shows how the run stands."""
 
-    def launch(self, run: RunFolder) -> TrainerProcess:
+    def __init__(self, run: RunFolder, page: RunPage) -> None:
+        self._run, self._page = run, page
+        self._asking = RunEnvironment.from_environment().ask_before_rollback
+
+    def launch(self, run: RunFolder) -> Trainer:
+        self._page.refresh()
         return launch(run)
 
     def evaluate(self, run: RunFolder, step: int) -> TaskEvaluation:
         return TaskEvaluation(run, step)
 
-    def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> bool:
-        return True
+    def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> Answer:
+        return ask(run, to_step, reasons) if self._asking else Answer()
 
     def roll_back(self, run: RunFolder, to_step: int, guard: Guard, reasons: list[str]) -> None:
         roll_back(run, to_step, guard, reasons)
 
     def announce(self, event: dict[str, Any]) -> None:
         get_run_logger().info(ledger.describe(event))
+        _tell(self._run, event)
+        self._page.refresh()
 
 
-@flow(name="train")
-def train(run_folder: str) -> int:
-    """Bring a prepared run folder to its end; returns the step of the best good checkpoint."""
-    run = RunFolder(Path(run_folder))
-    settings = RunSettings.model_validate_json(run.settings.read_text(encoding="utf-8"))
-    return supervise(run, settings.train, TaskSteps())
+def _tell(run: RunFolder, event: dict[str, Any]) -> None:
+    name = run.root.name
+    match event["event"]:
+        case "saved":
+            tell("saved", name, event["step"], {})
+        case "rolled_back":
+            tell("rolled_back", name, event["to_step"], event)
+        case "evaluated" if event["verdict"] == COLLAPSED:
+            tell("collapsed", name, event["step"], event)
+        case "evaluated" if event["step"] in promoted(ledger.read(run.ledger)):
+            tell("promoted", name, event["step"], event)
+
+
+def supervise_in_prefect(run: RunFolder, train: Train) -> int:
+    """`supervise`, shown as a flow run; where Prefect fails, the ledger is gone on from without.
+
+    Raises what `supervise` raises.
+    """
+    ended: Future[int] = Future()
+
+    @flow(name="train", description=__doc__, persist_result=False)
+    def shown(run_folder: str) -> State[Any]:
+        note_signals()  # Prefect has taken SIGTERM for itself
+        page = RunPage(run, train.steps)
+        try:
+            ended.set_result(supervise(run, train, TaskSteps(run, page)))
+            await_server(RESTART_SECONDS)  # else it may be shown as running for ever
+        except (InterruptedRunError, UserError) as error:
+            ended.set_exception(error)
+        finally:
+            page.close(LAST_WORDS_SECONDS)
+        return _last_state(ended)
+
+    try:
+        with temporary_settings(QUICK):
+            shown(str(run.root), return_state=True)
+    except (Exception, PrefectSignal, ExternalSignal) as error:
+        get_logger("dvdgan").warning("Prefect does not show this run any more: %s", error)
+    if ended.done():
+        return ended.result()
+    raise_if_interrupted()
+    RunEnvironment.from_environment().refuse_without_prefect()
+    return supervise(run, train, PlainSteps())
+
+
+def _last_state(ended: "Future[int]") -> State[Any]:
+    match ended.exception():
+        case None:
+            return Completed(message=f"best good checkpoint at step {ended.result()}")
+        case InterruptedRunError() as stopped:
+            return Cancelled(message=f"{stopped}; the same command goes on")
+        case error:
+            return Failed(message=str(error))
 
 
 def main() -> int:
     """Run the flow on the folder given; the exit code is that of `dvdgan train`."""
     die_with_parent()
-    interrupt_on_signals()
-    parent = os.environ.get("PREFECT__FLOW_RUN_ID")
+    note_signals()
+    run = RunFolder(Path(sys.argv[1]))
+    settings = RunSettings.model_validate_json(run.settings.read_text(encoding="utf-8"))
     try:
-        with tags(*([f"parent:{parent}"] if parent else [])):
-            train(sys.argv[1])
+        supervise_in_prefect(run, settings.train)
     except InterruptedRunError as stopped:
         print(f"train: {stopped}", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -113,5 +201,13 @@ def main() -> int:
     return 0
 
 
+def leave(code: int) -> NoReturn:
+    """End this process, though Prefect's threads would try for minutes to reach a server."""
+    EventsWorker.drain_all(timeout=LAST_WORDS_SECONDS)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -1,6 +1,7 @@
 """What about a run cannot move a number, read from the environment: devices, places, retention."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,10 @@ class RunEnvironment:
     """Where else the figures of the steps go, of TRACKERS."""
     shards: str | None
     """URL of the store the tars are read from; None: artifacts/shards."""
+    evaluation_device: str | None
+    """Where clips are sampled and measured, in torch's words; None: the first GPU, else the CPU."""
+    ask_before_rollback: bool
+    """Whether a person is asked, through Prefect, before a rollback."""
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> "RunEnvironment":
@@ -56,7 +61,18 @@ class RunEnvironment:
             keep_every=read("DVDGAN_KEEP_EVERY", _whole("DVDGAN_KEEP_EVERY", 1), None),
             trackers=read("DVDGAN_TRACKERS", _trackers, ()),
             shards=read("DVDGAN_SHARDS", str, None),
+            evaluation_device=read("DVDGAN_EVALUATION_DEVICE", _device, None),
+            ask_before_rollback=read("DVDGAN_ASK_BEFORE_ROLLBACK", _yes_or_no, False),
         )
+
+    def refuse_without_prefect(self) -> None:
+        """Raise UserError where a variable asks for what only Prefect can do."""
+        if self.ask_before_rollback:
+            raise UserError(
+                "nobody can be asked before a rollback without Prefect's server",
+                where="the environment variable DVDGAN_ASK_BEFORE_ROLLBACK",
+                todo="set PREFECT_API_URL to a server that answers, or unset the variable",
+            )
 
 
 def _whole(name: str, least: int) -> Callable[[str], int]:
@@ -84,6 +100,18 @@ def _trackers(text: str) -> tuple[str, ...]:
         allowed = f"a list of {', '.join(TRACKERS)} with commas between"
         raise _refused("DVDGAN_TRACKERS", text, allowed)
     return names
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", text):
+        raise _refused("DVDGAN_EVALUATION_DEVICE", text, "cpu, cuda, or cuda:1 for the second GPU")
+    return text
+
+
+def _yes_or_no(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise _refused("DVDGAN_ASK_BEFORE_ROLLBACK", text, "1 or 0")
+    return text == "1"
 
 
 def _refused(name: str, text: str, allowed: str) -> UserError:

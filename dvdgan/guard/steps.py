@@ -5,7 +5,7 @@ flows/train.py wraps the same steps in Prefect tasks.
 
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dvdgan.guard import ledger
 from dvdgan.guard.processes import EvaluationProcess, TrainerProcess
@@ -13,6 +13,13 @@ from dvdgan.guard.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from dvdgan.config.guard import Guard
+
+
+class Answer(NamedTuple):
+    """Whether to roll back, and what the person who was asked has to say to it."""
+
+    roll_back: bool = True
+    note: str = ""
 
 
 class PlainSteps:
@@ -28,9 +35,9 @@ class PlainSteps:
         """Measure one checkpoint in a process of its own, beside the trainer."""
         return EvaluationProcess(run, step)
 
-    def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> bool:
-        """Whether to roll back; a person is asked only where Prefect can (flows/train.py)."""
-        return True
+    def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> Answer:
+        """Whether to roll back; a person is asked only where Prefect can (flows/asking.py)."""
+        return Answer()
 
     def roll_back(self, run: RunFolder, to_step: int, guard: "Guard", reasons: list[str]) -> None:
         """Move later checkpoints aside and change the course: new draws, what guard says."""

@@ -18,6 +18,7 @@ from dvdgan.guard.reading import Reading
 from dvdgan.guard.retention import kept
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.guard.run_lock import held
+from dvdgan.guard.steps import Answer
 from dvdgan.guard.verdict import COLLAPSED, Verdict, judge
 from dvdgan.guard.watch import Watch
 from dvdgan.storage.local import read_json
@@ -54,7 +55,7 @@ class Steps(Protocol):
 
     def evaluate(self, run: RunFolder, step: int) -> Pending: ...
 
-    def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> bool: ...
+    def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> Answer: ...
 
     def roll_back(
         self, run: RunFolder, to_step: int, guard: "Guard", reasons: list[str]
@@ -84,12 +85,15 @@ def _bring_to_its_end(run: RunFolder, train: "Train", steps: Steps) -> int:
             break
         to_step = ledger.last_good(ledger.read(run.ledger))
         if _rollbacks(run) >= train.guard.max_rollbacks:
-            _end_early(run, steps, f"after {_rollbacks(run)} rollbacks", verdict)
-        elif not steps.approve(run, to_step, verdict.reasons):
-            _end_early(run, steps, "no rollback was wanted", verdict)
-        else:
-            steps.roll_back(run, to_step, train.guard, verdict.reasons)
-            steps.announce(ledger.read(run.ledger)[-1])
+            _end_early(run, steps, [f"after {_rollbacks(run)} rollbacks", *verdict.reasons])
+            break
+        wanted, note = steps.approve(run, to_step, verdict.reasons)
+        reasons = [*verdict.reasons, *([f"note: {note}"] if note else [])]
+        if not wanted:
+            _end_early(run, steps, ["no rollback was wanted", *reasons])
+            break
+        steps.roll_back(run, to_step, train.guard, reasons)
+        steps.announce(ledger.read(run.ledger)[-1])
     best = ledger.best_good(ledger.read(run.ledger))
     if best is None:
         raise UserError(
@@ -110,9 +114,9 @@ def _finished(run: RunFolder, train: "Train") -> bool:
     return last is not None and last["step"] == train.steps and last["verdict"] != COLLAPSED
 
 
-def _end_early(run: RunFolder, steps: Steps, why: str, verdict: Verdict) -> None:
+def _end_early(run: RunFolder, steps: Steps, reasons: list[str]) -> None:
     best = ledger.best_good(ledger.read(run.ledger))
-    event = {"event": "ended_early", "step": best, "reasons": [why, *verdict.reasons]}
+    event = {"event": "ended_early", "step": best, "reasons": reasons}
     ledger.append(run.ledger, event)
     steps.announce(event)
 

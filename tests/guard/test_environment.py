@@ -18,6 +18,8 @@ def test_the_defaults() -> None:
         keep_every=None,
         trackers=(),
         shards=None,
+        evaluation_device=None,
+        ask_before_rollback=False,
     )
     assert RunEnvironment.from_environment({}) == plain
     empty = {"DVDGAN_MIRROR": " ", "DVDGAN_KEEP_LAST": "", "DVDGAN_LAUNCHER": ""}
@@ -34,6 +36,8 @@ def test_all_of_them_set() -> None:
         "DVDGAN_KEEP_EVERY": "5000",
         "DVDGAN_TRACKERS": "wandb, tensorboard,wandb,",
         "DVDGAN_SHARDS": "s3://videos/shards",
+        "DVDGAN_EVALUATION_DEVICE": "cuda:1",
+        "DVDGAN_ASK_BEFORE_ROLLBACK": "1",
     }
     assert RunEnvironment.from_environment(variables) == RunEnvironment(
         launcher=("torchrun", "--nproc-per-node", "8", "-m"),
@@ -44,6 +48,8 @@ def test_all_of_them_set() -> None:
         keep_every=5000,
         trackers=("wandb", "tensorboard"),
         shards="s3://videos/shards",
+        evaluation_device="cuda:1",
+        ask_before_rollback=True,
     )
 
 
@@ -57,6 +63,8 @@ def test_all_of_them_set() -> None:
         ("DVDGAN_MIRROR_MBPS", "0", "megabytes per second above 0"),
         ("DVDGAN_MIRROR_MBPS", "fast", "megabytes per second above 0"),
         ("DVDGAN_MIRROR_MBPS", "nan", "megabytes per second above 0"),
+        ("DVDGAN_EVALUATION_DEVICE", "gpu1", "cpu, cuda, or cuda:1 for the second GPU"),
+        ("DVDGAN_ASK_BEFORE_ROLLBACK", "yes", "1 or 0"),
         ("DVDGAN_TRACKERS", "tensorbord", "tensorboard, dvclive, wandb"),
     ],
 )
@@ -65,3 +73,11 @@ def test_what_it_may_be_is_told(name: str, value: str, allowed: str) -> None:
         RunEnvironment.from_environment({name: value})
     for word in (name, repr(value), allowed):
         assert word in str(raised.value)
+
+
+def test_nobody_can_be_asked_without_prefect() -> None:
+    RunEnvironment.from_environment({}).refuse_without_prefect()
+    with pytest.raises(UserError, match="nobody can be asked"):
+        RunEnvironment.from_environment(
+            {"DVDGAN_ASK_BEFORE_ROLLBACK": "1"}
+        ).refuse_without_prefect()

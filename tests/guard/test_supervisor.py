@@ -16,7 +16,7 @@ from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger, supervisor
 from dvdgan.guard.processes import Measured
 from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder, seal
-from dvdgan.guard.steps import PlainSteps
+from dvdgan.guard.steps import Answer, PlainSteps
 from dvdgan.storage.local import write_json
 
 NAN = None
@@ -212,16 +212,20 @@ def test_training_alone_can_call_for_an_evaluation(run: RunFolder) -> None:
 
 def test_a_person_may_refuse_a_rollback(run: RunFolder) -> None:
     class Asking(ScriptedSteps):
-        def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> bool:
+        def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> Answer:
             assert to_step == 10
             assert reasons == ["FVD not finite at step 20"]
-            return False
+            return Answer(roll_back=False, note="enough for the paper")
 
     steps = Asking([([10, 20], 0)], first(90.0, NAN))
     assert supervisor.supervise(run, params(), steps) == 10
     assert not events(run, "rolled_back")
     (early,) = events(run, "ended_early")
-    assert early["reasons"] == ["no rollback was wanted", "FVD not finite at step 20"]
+    assert early["reasons"] == [
+        "no rollback was wanted",
+        "FVD not finite at step 20",
+        "note: enough for the paper",
+    ]
 
 
 @pytest.mark.parametrize("code", [EXIT_NON_FINITE, 1])
