@@ -38,7 +38,7 @@ def copy_tree(folder: Path, config: Config) -> Path:
     root = Path(config.index.root)
     if not root.is_absolute():
         (target / root).parent.mkdir(parents=True, exist_ok=True)
-        if not (target / root).exists():
+        if not (target / root).is_symlink():
             (target / root).symlink_to((folder / root).resolve())
     # No git: the copy lies where git ignores everything.
     shared = f"[core]\n    no_scm = true\n[cache]\n    dir = {cache_folder(str(folder))}\n"
