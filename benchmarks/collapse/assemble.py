@@ -2,14 +2,17 @@
 
     python benchmarks/collapse/assemble.py --work FOLDER
 
-Numbers keep four significant digits; equal recordings give equal bytes. A fault did no harm where
-nothing broke and FVD and FID ended within the spread that the healthy runs of the same trunk have
-from the step on at which branches leave it; such a run is kept, and marked.
+Numbers keep four significant digits; equal recordings give equal bytes. What a fault did is told by
+the healthy runs of the same trunk, from its onset on. It did harm where numbers broke, or where the
+last two evaluations are both worse than any of those: by FVD, by FID, or clearly by a sign of the
+samples. A collapse is more: broken numbers, distances half as long again as the longest of them, or
+the sign. Runs that took no harm, or mild harm, are kept and marked.
 """
 
 import argparse
 import gzip
 import json
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,12 @@ from runs import HEALTHY, PERIOD, branches, trunks
 
 HISTORIES = Path(__file__).resolve().parents[2] / "tests" / "guard" / "histories"
 DISTANCES = ("FVD", "FID")
+DEFECTS = ("static", "uniform", "saturated", "flickering", "near_duplicates")
+SPREADS = ("accuracy", "diversity")
+# How far signs, which are less exact than the distances, lie outside where there is harm.
+DEFECT_MARGIN, SPREAD_MARGIN = 0.2, 0.8
+COLLAPSE_FACTOR = 1.5
+NONE, MILD, COLLAPSE = "none", "mild", "collapse"
 # A fault's last evaluations that are compared.
 LAST = 2
 
@@ -39,39 +48,50 @@ def read(work: Path) -> dict[str, History]:
     return found
 
 
-def spreads(histories: dict[str, History]) -> dict[str, dict[str, float]]:
-    """Trunk -> the highest FVD and FID of its healthy branches and of its own later part."""
-    highest: dict[str, dict[str, float]] = {}
-    earliest = _first_departures()
-    for history in histories.values():
-        if history.get("kind", HEALTHY) != HEALTHY:
-            continue
-        trunk = history["trunk"] or history["name"]
-        worst = highest.setdefault(trunk, dict.fromkeys(DISTANCES, 0.0))
+def spread(healthy: list[History], onset: int) -> dict[str, tuple[float, float]]:
+    """Metric or sign -> its lowest and highest value in healthy runs from step ``onset`` on."""
+    values: dict[str, list[float]] = {}
+    for history in healthy:
         for evaluation in history["evaluations"]:
-            if evaluation["step"] >= earliest[trunk]:
-                for name in DISTANCES:
-                    worst[name] = max(worst[name], evaluation["metrics"][name])
-    return highest
+            if evaluation["step"] >= onset:
+                for name, value in (evaluation["metrics"] | evaluation["signs"]).items():
+                    values.setdefault(name, []).append(value)
+    return {name: (min(each), max(each)) for name, each in values.items()}
 
 
-def _first_departures() -> dict[str, int]:
-    first = {name: trunk.steps for name, trunk in trunks().items()}
-    for branch in branches().values():
-        first[branch.trunk] = min(first[branch.trunk], branch.begin)
-    return first
-
-
-def harmless(struck: History, spread: dict[str, float]) -> bool:
-    """Whether a run that a fault struck ended as healthy ones are."""
+def harm(struck: History, healthy: list[History]) -> tuple[str, int | None]:
+    """What a fault did: none, mild or collapse; and the step since which that shows."""
     if struck["failure"] is not None:
-        return False
-    after = [each for each in struck["evaluations"] if each["step"] >= struck["onset"]][-LAST:]
-    distances = [(each["metrics"][name], spread[name]) for each in after for name in DISTANCES]
-    return all(value is not None and value <= most for value, most in distances)
+        return COLLAPSE, struck["failure"]["step"]
+    usual = spread(healthy, struck["onset"])
+    after = [each for each in struck["evaluations"] if each["step"] >= struck["onset"]]
+    for degree, factor in ((COLLAPSE, COLLAPSE_FACTOR), (MILD, 1.0)):
+        for name in usual:
+            worse = [_worse(name, each, usual[name], factor) for each in after]
+            if all(worse[-LAST:]):
+                lasting = takewhile(
+                    lambda each: any(_worse(name, each, usual[name], 1.0) for name in usual),
+                    reversed(after),
+                )
+                shown = [each["step"] for each in lasting][-1]
+                return degree, shown
+    return NONE, None
 
 
-def told(history: History, harm: bool) -> History:
+def _worse(
+    name: str, evaluation: dict[str, Any], usual: tuple[float, float], factor: float
+) -> bool:
+    value, (lowest, highest) = (evaluation["metrics"] | evaluation["signs"]).get(name), usual
+    if value is None:
+        return True
+    if name in DISTANCES:
+        return bool(value > factor * highest)
+    if name in DEFECTS:
+        return bool(value > highest + DEFECT_MARGIN)
+    return name in SPREADS and bool(value < SPREAD_MARGIN * lowest)
+
+
+def told(history: History, done: str, shown: int | None) -> History:
     """What is stored of a run."""
     return {
         "name": history["name"],
@@ -79,7 +99,8 @@ def told(history: History, harm: bool) -> History:
         "kind": history.get("kind", HEALTHY),
         "variant": history.get("variant", ""),
         "hard": history.get("hard", False),
-        "harmless": history.get("kind", HEALTHY) != HEALTHY and not harm,
+        "harm": done,
+        "shown": shown,
         "onset": history.get("onset", 0),
         "begin": history.get("begin", 0),
         "period": PERIOD,
@@ -119,16 +140,25 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="where record.py worked")
     arguments = parser.parse_args()
     histories = read(arguments.work)
-    spread = spreads(histories)
     splits: dict[str, list[History]] = {"fit": [], "held_out": []}
     for history in histories.values():
+        trunk = history["trunk"] or history["name"]
+        healthy = [
+            each
+            for each in histories.values()
+            if trunk in (each["trunk"], each["name"]) and each.get("kind", HEALTHY) == HEALTHY
+        ]
         struck = history.get("kind", HEALTHY) != HEALTHY
-        harm = struck and not harmless(history, spread[history["trunk"]])
-        splits[history["split"]].append(told(history, harm))
+        done = harm(history, healthy) if struck else (NONE, None)
+        splits[history["split"]].append(told(history, *done))
     for split, each in splits.items():
         write(each, HISTORIES / f"{split}.jsonl.gz")
-        kinds = ["harmless" if one["harmless"] else one["kind"] for one in each]
-        counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+        kinds = [(one["kind"] == HEALTHY, one["hard"], one["harm"]) for one in each]
+        counts = {
+            "healthy" if well else f"{'hard' if hard else 'other'}, {done}": kinds.count(kind)
+            for kind in dict.fromkeys(kinds)
+            for well, hard, done in (kind,)
+        }
         print(f"{split}: {len(each)} runs: {counts}")
 
 

@@ -4,30 +4,34 @@
 
 Recall of the hard faults and of the rest, delay from the onset to the verdict in steps and in
 evaluation periods, false alarms per 100,000 healthy steps; for the runs thresholds were found on
-(fit), and for others (held_out). Faults that did no harm are told apart and not counted. With
---missed, the runs it was wrong about.
+(fit), and for others (held_out). A fault that works slowly is known no sooner than it shows, so
+that the delay is also told from the first evaluation outside the spread of healthy runs. Faults
+that did mild harm or none are told apart. With --wrong, the runs it was wrong about.
 """
 
 import argparse
 import json
 import statistics
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dvdgan.config import load_config
 from dvdgan.config.guard import Guard
-from dvdgan.guard.verdict import HEALTHY, judge
+from dvdgan.guard.verdict import judge
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "guard"))
 
-from histories import SPLITS, History, read  # noqa: E402
+from histories import HEALTHY, SPLITS, History, read  # noqa: E402
 
-# Within so many evaluation periods of the onset a collapse is to be known.
+# Within so many evaluation periods a collapse is to be known.
 PERIODS = 2
 PER_STEPS = 100_000
+
+Table = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -45,58 +49,60 @@ class Outcome:
     @property
     def delay(self) -> int | None:
         """Steps from the onset to the verdict; None: missed."""
-        late = self.noticed is not None and self.history.onset and not self.false_alarm
-        return self.noticed - self.history.onset if late else None  # type: ignore[operator]
+        if self.noticed is None or self.false_alarm:
+            return None
+        return self.noticed - self.history.onset
 
-    @property
-    def in_time(self) -> bool:
-        return self.delay is not None and self.delay <= PERIODS * self.history.period
+    def in_time(self, after: int | None) -> bool:
+        """Whether the collapse is known PERIODS after a step."""
+        if self.noticed is None or self.false_alarm or after is None:
+            return False
+        return self.noticed <= after + PERIODS * self.history.period
 
 
-def outcomes(split: str, guard: Guard) -> list[Outcome]:
-    return [Outcome(history, history.noticed(guard)) for history in read(split)]
-
-
-def share(found: list[Outcome]) -> dict[str, Any]:
+def share(found: Iterable[Outcome]) -> Table:
     """Of runs that collapse."""
-    delays = [each.delay for each in found if each.delay is not None]
-    periods = [each.delay / each.history.period for each in found if each.delay is not None]
-    return {
+    found = list(found)
+    known = [(each.delay, each.history.period) for each in found if each.delay is not None]
+    told: Table = {
         "runs": len(found),
-        "noticed": len(delays),
-        "in time": sum(each.in_time for each in found),
-        "median delay, steps": statistics.median(delays) if delays else None,
-        "longest delay, steps": max(delays, default=None),
-        "median delay, periods": round(statistics.median(periods), 2) if periods else None,
+        "noticed": len(known),
+        "in time": sum(each.in_time(each.history.onset) for each in found),
+        "in time since it showed": sum(each.in_time(each.history.shown) for each in found),
     }
+    if known:
+        told["median delay, steps"] = statistics.median(delay for delay, _ in known)
+        told["longest delay, steps"] = max(delay for delay, _ in known)
+        periods = statistics.median(delay / period for delay, period in known)
+        told["median delay, periods"] = round(periods, 2)
+    return told
 
 
-def summary(found: list[Outcome]) -> dict[str, Any]:
+def summary(found: list[Outcome]) -> Table:
     """Of all runs of a split."""
-    collapsing = [each for each in found if each.history.onset and not each.history.harmless]
-    healthy_steps = sum(each.history.healthy_steps for each in found)
+    collapsing = [each for each in found if each.history.collapses]
+    healthy = [each for each in found if each.history.kind == HEALTHY]
+    steps = sum(each.history.healthy_steps for each in found)
     alarms = sum(each.false_alarm for each in found)
-    kinds = dict.fromkeys(each.history.kind for each in collapsing)
-    return {
-        "hard": share([each for each in collapsing if each.history.hard]),
-        "rest": share([each for each in collapsing if not each.history.hard]),
+    kinds = dict.fromkeys((each.history.kind, each.history.hard) for each in collapsing)
+    told: Table = {
+        "hard": share(each for each in collapsing if each.history.hard),
+        "rest": share(each for each in collapsing if not each.history.hard),
         "healthy": {
-            "runs": sum(not each.history.onset for each in found),
-            "steps": healthy_steps,
+            "runs": len(healthy),
+            "steps": steps,
             "false alarms": alarms,
-            "per 100,000 steps": round(alarms * PER_STEPS / healthy_steps, 1),
-        },
-        "harmless": {
-            "runs": sum(each.history.harmless for each in found),
-            "called collapsed": sum(
-                each.history.harmless and each.delay is not None for each in found
-            ),
-        },
-        "kinds": {
-            kind: share([each for each in collapsing if each.history.kind == kind])
-            for kind in kinds
+            "per 100,000 steps": round(alarms * PER_STEPS / steps, 1),
         },
     }
+    for harm in ("mild", "none"):
+        faults = [each for each in found if each.history.onset and each.history.harm == harm]
+        called = sum(each.delay is not None for each in faults)
+        told[f"faults, harm: {harm}"] = {"runs": len(faults), "called collapsed": called}
+    told["kinds"] = {
+        kind: share(each for each in collapsing if each.history.kind == kind) for kind, _ in kinds
+    }
+    return told
 
 
 def wrong(found: list[Outcome], guard: Guard) -> list[str]:
@@ -104,17 +110,18 @@ def wrong(found: list[Outcome], guard: Guard) -> list[str]:
     lines = []
     for each in found:
         history = each.history
-        missed = history.onset and not history.harmless and not each.in_time
-        if not missed and not each.false_alarm:
+        late = history.collapses and not each.in_time(history.onset)
+        if not late and not each.false_alarm:
             continue
         states = [
             f"{reading.step} {judge(history.readings[:count], guard).state}"
             for count, reading in enumerate(history.readings, start=1)
             if reading.step > history.begin
         ]
-        what = "false alarm" if each.false_alarm else "late" if each.delay else "missed"
+        what = "false alarm" if each.false_alarm else "missed" if each.delay is None else "late"
         of = history.kind if history.kind == HEALTHY else f"{history.kind}, {history.variant}"
-        lines.append(f"{what}: {history.name} ({of}, onset {history.onset}): {', '.join(states)}")
+        of += f", onset {history.onset}, shown {history.shown}" if history.onset else ""
+        lines.append(f"{what}: {history.name} ({of}): {', '.join(states)}")
     return lines
 
 
@@ -123,15 +130,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--params", type=Path, default=ROOT / "params.yaml", help="its train.guard")
-    parser.add_argument("--missed", action="store_true", help="also tell the runs it got wrong")
+    parser.add_argument("--wrong", action="store_true", help="also tell the runs it got wrong")
     parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
     arguments = parser.parse_args()
     guard = load_config(arguments.params).train.guard
     result = {}
     for split in SPLITS:
-        found = outcomes(split, guard)
+        found = [Outcome(history, history.noticed(guard)) for history in read(split)]
         result[split] = summary(found)
-        if arguments.missed:
+        if arguments.wrong:
             print("\n".join([f"{split}:", *wrong(found, guard)]), file=sys.stderr)
     print(json.dumps(result, indent=2))
     if arguments.write:

@@ -36,8 +36,11 @@ class History:
     variant: str
     hard: bool
     """The fault destroys numbers rather than the course of training."""
-    harmless: bool
-    """The fault left FVD and FID within the spread of the healthy runs of the same trunk."""
+    harm: str
+    """What the fault did: none, mild, or collapse (benchmarks/collapse/assemble.py); healthy: none.
+    """
+    shown: int | None
+    """The step of the evaluation since which all show harm, or of the failure; None: no harm."""
     onset: int
     """First step under the fault; 0: none."""
     begin: int
@@ -49,6 +52,10 @@ class History:
     """Of the trunk up to ``begin``, and its own."""
     failure: int | None
     """The step at which the trainer met a number that is not finite, and stopped."""
+
+    @property
+    def collapses(self) -> bool:
+        return self.harm == "collapse"
 
     @property
     def healthy_steps(self) -> int:
@@ -79,7 +86,7 @@ def _history(own: Line, trunk: Line | None) -> History:
         telemetry = _until(begin, list(_rows(trunk["telemetry"]))) + telemetry
         spectra = _until(begin, trunk["spectra"]) + spectra
         evaluations = _until(begin, trunk["evaluations"]) + evaluations
-    parts = ("name", "kind", "variant", "hard", "harmless", "onset", "period")
+    parts = ("name", "kind", "variant", "hard", "harm", "shown", "onset", "period")
     failure = own["failure"]
     return History(
         **{part: own[part] for part in parts},
