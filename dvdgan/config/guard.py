@@ -9,24 +9,31 @@ from dvdgan.protocols import MINIMUM_CLIPS
 
 
 class Thresholds(Section):
-    """Where a sign of a collapse begins; docs/collapse.md tells how they were found. Readings are
-    compared with the best healthy one of the run so far."""
+    """Where a sign of a collapse begins; docs/collapse.md tells how they were found. Most are
+    compared with the healthy readings of the run so far."""
 
     distance_ratio: Annotated[float, Field(gt=1)]
-    """FVD or FID more than so many times the lowest."""
+    """FVD or FID is more than so many times the lowest."""
     spread_ratio: Annotated[float, Field(gt=0, lt=1)]
-    """IS, diversity (also within classes), recall or accuracy below this part of the highest."""
+    """IS, accuracy, diversity or diversity within classes is less than this part of the highest."""
+    recall_ratio: Annotated[float, Field(gt=0, lt=1)]
+    """The same for recall, which varies more."""
     defect_rise: Share
     """The share of samples that are static, uniform, saturated, flickering or near duplicates is
-    higher than the lowest by this."""
+    higher than the lowest by more than this."""
     discriminator_loss: Annotated[float, Field(ge=0)]
     """A discriminator has won when the median of its hinge loss is below this ..."""
     logit_gap: Annotated[float, Field(gt=0)]
     """... and its logits on real and generated clips are further apart than this."""
     gradient_ratio: Annotated[float, Field(gt=1)]
-    """The median norm of a network's gradient is more than so many times the highest."""
-    singular_value_growth: Annotated[float, Field(gt=1)]
-    """The largest singular value of any layer grew by more than this factor between readings."""
+    """The median norm of a network's gradient, or the largest over the median, is more than so many
+    times the highest; or the median is lower than the lowest by this factor."""
+    singular_value_ratio: Annotated[float, Field(gt=1)]
+    """The largest singular value of a layer grew by more than so many times the highest growth from
+    one reading to the next."""
+    singular_value_change: Annotated[float, Field(ge=0, lt=1)]
+    """A network has stopped learning when the largest of these growths differs from 1 by less than
+    this."""
 
 
 class Guard(Section):

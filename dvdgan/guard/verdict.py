@@ -3,6 +3,7 @@
 docs/collapse.md tells how each threshold was found, and how often it was right.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,10 +17,14 @@ if TYPE_CHECKING:
 HEALTHY, SUSPECT, COLLAPSED = "healthy", "suspect", "collapsed"
 
 DISTANCES = ("FVD", "FID")
-SPREADS = ("IS", "diversity", "class_diversity", "recall", "accuracy")
+SPREADS = ("IS", "accuracy", "diversity", "class_diversity")
 DEFECTS = ("near_duplicates", "static", "uniform", "saturated", "flickering")
 GRADIENTS = ("generator_gradient", "spatial_gradient", "temporal_gradient")
+BURSTS = ("generator_burst", "spatial_burst", "temporal_burst")
 SINGULAR_VALUES = ("generator_singular_values", "discriminators_singular_values")
+
+# More diverse than real clips is no merit: a generator that confuses classes is, within each.
+CAPPED = ("diversity", "class_diversity")
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ def judge(readings: Sequence[Reading], guard: "Guard") -> Verdict:
         if broken := _not_finite(reading):
             verdict = Verdict(COLLAPSED, [broken], (suspect or [reading])[0].step)
             continue
-        reasons = list(_reasons(reading, healthy, guard.thresholds))
+        reasons = _reasons(reading, healthy, guard.thresholds)
         if not reasons:
             healthy.append(reading)
             suspect.clear()
@@ -62,7 +67,7 @@ def judge(readings: Sequence[Reading], guard: "Guard") -> Verdict:
 
 def alarming(reading: Reading, readings: Sequence[Reading], guard: "Guard") -> bool:
     """Whether a checkpoint whose samples were not measured had better be, after ``readings``."""
-    return bool(_not_finite(reading)) or any(_reasons(reading, readings, guard.thresholds))
+    return bool(_not_finite(reading)) or bool(_reasons(reading, readings, guard.thresholds))
 
 
 def _not_finite(reading: Reading) -> str:
@@ -71,55 +76,68 @@ def _not_finite(reading: Reading) -> str:
     return f"{', '.join(broken)} not finite at step {reading.step}" if broken else ""
 
 
-def _reasons(
-    reading: Reading, healthy: Sequence[Reading], thresholds: "Thresholds"
-) -> Iterator[str]:
+def _reasons(reading: Reading, healthy: Sequence[Reading], thresholds: "Thresholds") -> list[str]:
     """What is wrong with a reading, in words and figures, the samples first."""
-    step, limits = reading.step, thresholds
-    for name, value, best in _beside_best(reading, healthy, DISTANCES, min):
+    return [
+        f"{told} {'at' if of_samples else 'before'} step {reading.step}{beside}"
+        for of_samples, found in (
+            (True, _of_samples(reading, healthy, thresholds)),
+            (False, _of_training(reading, healthy, thresholds)),
+        )
+        for told, beside in found
+    ]
+
+
+def _of_samples(
+    reading: Reading, healthy: Sequence[Reading], limits: "Thresholds"
+) -> Iterator[tuple[str, str]]:
+    """What is found, and what it is compared with."""
+    for name, value, best in _beside(reading, healthy, DISTANCES, min):
         if value > limits.distance_ratio * best:
-            yield (
-                f"{name} {value:.4g} at step {step} is more than {limits.distance_ratio:g} times "
-                f"the best, {best:.4g}"
-            )
-    for name, value, best in _beside_best(reading, healthy, SPREADS, max):
-        if value < limits.spread_ratio * best:
-            yield (
-                f"{_words(name)} {value:.3g} at step {step} is less than {limits.spread_ratio:g} "
-                f"times the best, {best:.3g}"
-            )
-    for name, value, best in _beside_best(reading, healthy, DEFECTS, min):
+            yield f"{name} {value:.4g}", _times("more", limits.distance_ratio, "lowest", best)
+    for names, ratio in ((SPREADS, limits.spread_ratio), (("recall",), limits.recall_ratio)):
+        for name, value, best in _beside(reading, healthy, names, max):
+            highest = min(best, 1.0) if name in CAPPED else best
+            if value < ratio * highest:
+                yield f"{_words(name)} {value:.3g}", _times("less", ratio, "highest", highest)
+    for name, value, best in _beside(reading, healthy, DEFECTS, min):
         if value > best + limits.defect_rise:
-            yield f"{value:.0%} of the samples are {_words(name)} at step {step}, once {best:.0%}"
-    training = _known(reading.training)
+            yield f"{value:.0%} of the samples are {_words(name)}", f", once {best:.0%}"
+
+
+def _of_training(
+    reading: Reading, healthy: Sequence[Reading], limits: "Thresholds"
+) -> Iterator[tuple[str, str]]:
+    now = _numbers(reading)
     for name in DISCRIMINATORS:
-        loss, gap = training.get(f"{name}_loss"), training.get(f"{name}_gap")
-        if loss is None or gap is None:
-            continue
+        loss, gap = now.get(f"{name}_loss", math.inf), now.get(f"{name}_gap", 0.0)
         if loss < limits.discriminator_loss and gap > limits.logit_gap:
-            yield (
-                f"the {name} discriminator has won by step {step}: its loss is {loss:.2g}, its "
-                f"logits are {gap:.3g} apart"
-            )
-    for name, value, most in _beside_best(reading, healthy, GRADIENTS, max):
-        if value > limits.gradient_ratio * most:
-            yield (
-                f"{_words(name)} {value:.3g} before step {step} is more than "
-                f"{limits.gradient_ratio:g} times the most before, {most:.3g}"
-            )
+            told = f"the {name} discriminator has won: loss {loss:.2g}, logits {gap:.3g} apart"
+            yield told, ""
+    ratio = limits.gradient_ratio
+    for name, value, most in _beside(reading, healthy, (*GRADIENTS, *BURSTS), max):
+        if value > ratio * most:
+            yield f"{_words(name)} {value:.3g}", _times("more", ratio, "highest", most)
+    for name, value, least in _beside(reading, healthy, GRADIENTS, min):
+        if value < least / ratio:
+            yield f"{_words(name)} {value:.3g}", _times("less", 1 / ratio, "lowest", least)
+    ratio = limits.singular_value_ratio
+    for name, value, most in _beside(reading, healthy, SINGULAR_VALUES, max):
+        if value > ratio * most:
+            grew = f"{_words(name)} grew {value:.3g} times"
+            yield grew, _times("more", ratio, "highest growth", most)
     for name in SINGULAR_VALUES:
-        growth = training.get(name)
-        if growth is not None and growth > limits.singular_value_growth:
-            yield f"{_words(name)} grew {growth:.3g} times before step {step}"
+        if abs(now.get(name, math.inf) - 1) < limits.singular_value_change:
+            yield f"{_words(name)} stand still", ""
 
 
-def _beside_best(
+def _beside(
     reading: Reading,
     healthy: Sequence[Reading],
     names: Sequence[str],
     best: Callable[[list[float]], float],
 ) -> Iterator[tuple[str, float, float]]:
-    """Name, value, and the best value of the healthy readings, of each that both have."""
+    """Name, value, and the ``best`` of the healthy readings' values, of each that both have."""
     now = _numbers(reading)
     for name in names:
         before = [numbers[name] for numbers in map(_numbers, healthy) if name in numbers]
@@ -133,6 +151,10 @@ def _numbers(reading: Reading) -> dict[str, float]:
 
 def _known(numbers: Numbers) -> dict[str, float]:
     return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _times(how: str, ratio: float, best: str, value: float) -> str:
+    return f" is {how} than {ratio:.3g} times the {best}, {value:.4g}"
 
 
 def _words(name: str) -> str:

@@ -16,6 +16,7 @@ WELL = {
         "spatial_loss": 0.9,
         "spatial_gap": 1.5,
         "generator_gradient": 30.0,
+        "generator_burst": 2.0,
         "generator_singular_values": 1.02,
     },
 }
@@ -77,21 +78,48 @@ def test_a_number_that_is_not_finite_is_a_collapse_at_once(name: str) -> None:
 @pytest.mark.parametrize(
     ("threshold", "sign", "words"),
     [
-        ({"distance_ratio": 2.0}, {"FID": 81.0}, "FID 81 at step 20 is more than 2 times the best"),
-        ({"spread_ratio": 0.5}, {"IS": 1.4}, "IS 1.4 at step 20 is less than 0.5 times the best"),
-        ({"spread_ratio": 0.5}, {"recall": 0.29}, "recall 0.29 at step 20"),
-        ({"defect_rise": 0.3}, {"static": 0.33}, "33% of the samples are static at step 20"),
+        (
+            {"distance_ratio": 2.0},
+            {"FID": 81.0},
+            "FID 81 at step 20 is more than 2 times the lowest, 40",
+        ),
+        (
+            {"spread_ratio": 0.5},
+            {"IS": 1.4},
+            "IS 1.4 at step 20 is less than 0.5 times the highest, 3",
+        ),
+        ({"recall_ratio": 0.5}, {"recall": 0.29}, "recall 0.29 at step 20"),
+        (
+            {"defect_rise": 0.3},
+            {"static": 0.33},
+            "33% of the samples are static at step 20, once 2%",
+        ),
         ({"defect_rise": 0.3}, {"near_duplicates": 0.5}, "50% of the samples are near duplicates"),
         (
             {"discriminator_loss": 0.01, "logit_gap": 10.0},
             {"spatial_loss": 0.0, "spatial_gap": 12.0},
-            "the spatial discriminator has won by step 20",
+            "the spatial discriminator has won: loss 0, logits 12 apart before step 20",
         ),
-        ({"gradient_ratio": 8.0}, {"generator_gradient": 250.0}, "generator gradient 250"),
         (
-            {"singular_value_growth": 1.5},
+            {"gradient_ratio": 8.0},
+            {"generator_gradient": 250.0},
+            "generator gradient 250 before step 20 is more than 8 times the highest, 30",
+        ),
+        ({"gradient_ratio": 8.0}, {"generator_burst": 17.0}, "generator burst 17 before step 20"),
+        (
+            {"gradient_ratio": 8.0},
+            {"generator_gradient": 3.0},
+            "generator gradient 3 before step 20 is less than 0.125 times the lowest, 30",
+        ),
+        (
+            {"singular_value_ratio": 1.5},
             {"generator_singular_values": 1.6},
-            "generator singular values grew 1.6 times before step 20",
+            "grew 1.6 times before step 20 is more than 1.5 times the highest growth, 1.02",
+        ),
+        (
+            {"singular_value_change": 1e-4},
+            {"generator_singular_values": 1.0},
+            "generator singular values stand still before step 20",
         ),
     ],
 )
@@ -100,7 +128,7 @@ def test_each_sign_is_told_in_words_and_figures(threshold: dict, sign: dict, wor
     assert (verdict.state, verdict.began) == (SUSPECT, 20)
     (reason,) = verdict.reasons
     assert words in reason
-    # Any one sign, and another one later, make a collapse together.
+    # The same sign in the next reading makes a collapse.
     later = judge([reading(10), reading(20, **sign), reading(30, **sign)], guard(**threshold))
     assert (later.state, later.began) == (COLLAPSED, 20)
     assert later.reasons[0].endswith("2 readings in a row are suspect")
@@ -122,7 +150,7 @@ def test_patience_counts_readings() -> None:
     verdict = judge(fvds(100.0, 300.0, 400.0, 500.0), patient)
     assert (verdict.state, verdict.began) == (COLLAPSED, 20)
     assert verdict.reasons == [
-        "FVD 500 at step 40 is more than 2 times the best, 100; 3 readings in a row are suspect"
+        "FVD 500 at step 40 is more than 2 times the lowest, 100; 3 readings in a row are suspect"
     ]
 
 
@@ -134,7 +162,7 @@ def test_patience_of_one_needs_no_second_look() -> None:
 def test_what_a_run_never_was_it_cannot_cease_to_be() -> None:
     """The first samples of any run are all alike, still and grey."""
     untrained = reading(10, diversity=0.01, recall=0.0, static=1.0, FVD=900.0)
-    limits = guard(spread_ratio=0.5, defect_rise=0.3, distance_ratio=2.0)
+    limits = guard(spread_ratio=0.5, recall_ratio=0.5, defect_rise=0.3, distance_ratio=2.0)
     assert judge([untrained], limits).state == HEALTHY
     assert judge([untrained, reading(20), reading(30)], limits).state == HEALTHY
     assert judge([untrained, reading(20), untrained], limits).state == SUSPECT
@@ -145,3 +173,10 @@ def test_training_alone_can_alarm_before_samples_are_measured() -> None:
     burst = Reading(20, training=WELL["training"] | {"generator_gradient": 900.0})
     assert alarming(burst, [reading(10)], limits)
     assert not alarming(Reading(20, training=WELL["training"]), [reading(10)], limits)
+
+
+def test_more_diverse_than_real_clips_is_no_merit() -> None:
+    """A generator that confuses classes is so within each; learning them is no collapse."""
+    limits = guard(spread_ratio=0.5)
+    assert judge([reading(10, diversity=4.0), reading(20, diversity=0.6)], limits).state == HEALTHY
+    assert judge([reading(10, diversity=4.0), reading(20, diversity=0.4)], limits).state == SUSPECT
