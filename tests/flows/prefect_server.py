@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 PROJECT = Path(__file__).resolve().parents[2]
-PATIENCE = 300.0  # seconds; a server takes 20 to start where nothing else runs
+PATIENCE = 900.0  # seconds; a server takes 20 to start where nothing else runs
 
 
 class Server:
@@ -92,6 +93,7 @@ class Server:
         ):
             variables.setenv("PREFECT_API_URL", self.api)
             yield
+            EventsWorker.drain_all(timeout=30, at_exit=False)  # it knows this server's address
 
     def run(self, *command: str, folder: Path = PROJECT, **variables: str) -> str:
         """A command against this server; what it printed."""
