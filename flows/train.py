@@ -118,6 +118,7 @@ class TaskSteps:
         return TaskEvaluation(run, step)
 
     def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> Answer:
+        self._page.refresh()
         return ask(run, to_step, reasons) if self._asking else Answer()
 
     def roll_back(self, run: RunFolder, to_step: int, guard: Guard, reasons: list[str]) -> None:
