@@ -42,6 +42,7 @@ from dvdgan.guard.verdict import COLLAPSED
 from flows.asking import ask
 from flows.best_effort import await_server
 from flows.events import tell
+from flows.nodes import launch_on_nodes
 from flows.run_page import RunPage
 
 POLL_SECONDS = 0.2
@@ -55,9 +56,12 @@ RESTART_SECONDS = 30.0
 
 @task(name="launch", cache_policy=NO_CACHE, persist_result=False)
 def launch(run: RunFolder) -> Trainer:
-    """Start the trainer; it resumes from the newest whole checkpoint."""
+    """Start the trainer, here or on DVDGAN_NODES; it resumes from the newest whole checkpoint."""
     begun = max(run.saved_steps(), default=0)
     get_run_logger().info("attempt %d, from step %d", run.course().attempt, begun)
+    environment = RunEnvironment.from_environment()
+    if environment.nodes:
+        return launch_on_nodes(run, environment)
     return PlainSteps().launch(run)
 
 

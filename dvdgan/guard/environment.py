@@ -10,6 +10,7 @@ from typing import TypeVar
 from dvdgan.errors import UserError
 
 TRACKERS = ("tensorboard", "dvclive", "wandb")
+WAIT, GO_ON = "wait", "go_on"
 
 Value = TypeVar("Value")
 
@@ -39,6 +40,14 @@ class RunEnvironment:
     """Where clips are sampled and measured, in torch's words; None: the first GPU, else the CPU."""
     ask_before_rollback: bool
     """Whether a person is asked, through Prefect, before a rollback."""
+    nodes: tuple[tuple[str, str], ...]
+    """Name and address of each host that trains; (): this one alone."""
+    node_processes: int
+    """Trainer processes on each of ``nodes``."""
+    lost_node: str
+    """What is done when one of ``nodes`` is lost: WAIT for it, or GO_ON with what is left."""
+    node_timeout: float
+    """Seconds of silence after which a node is lost."""
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> "RunEnvironment":
@@ -63,10 +72,21 @@ class RunEnvironment:
             shards=read("DVDGAN_SHARDS", str, None),
             evaluation_device=read("DVDGAN_EVALUATION_DEVICE", _device, None),
             ask_before_rollback=read("DVDGAN_ASK_BEFORE_ROLLBACK", _yes_or_no, False),
+            nodes=read("DVDGAN_NODES", _nodes, ()),
+            node_processes=read("DVDGAN_NODE_PROCESSES", _whole("DVDGAN_NODE_PROCESSES", 1), 1),
+            lost_node=read("DVDGAN_LOST_NODE", _lost_node, WAIT),
+            node_timeout=float(read("DVDGAN_NODE_TIMEOUT", _whole("DVDGAN_NODE_TIMEOUT", 5), 120)),
         )
 
     def refuse_without_prefect(self) -> None:
         """Raise UserError where a variable asks for what only Prefect can do."""
+        if self.nodes:
+            raise UserError(
+                "trainers on other hosts cannot be started without Prefect's server",
+                where="the environment variable DVDGAN_NODES",
+                todo="set PREFECT_API_URL to a server that answers, or unset the variable "
+                "(docs/clusters.md)",
+            )
         if self.ask_before_rollback:
             raise UserError(
                 "nobody can be asked before a rollback without Prefect's server",
@@ -112,6 +132,22 @@ def _yes_or_no(text: str) -> bool:
     if text not in ("0", "1"):
         raise _refused("DVDGAN_ASK_BEFORE_ROLLBACK", text, "1 or 0")
     return text == "1"
+
+
+def _nodes(text: str) -> tuple[tuple[str, str], ...]:
+    found = [re.fullmatch(r"([\w.-]+)=(\S+)", part.strip()) for part in text.split(",")]
+    nodes = tuple(match.groups() for match in found if match)
+    names, addresses = {node[0] for node in nodes}, {node[1] for node in nodes}
+    if not len(names) == len(addresses) == len(found):
+        allowed = "NAME=ADDRESS of every node with commas between, none of them twice"
+        raise _refused("DVDGAN_NODES", text, allowed)
+    return nodes  # type: ignore[return-value]
+
+
+def _lost_node(text: str) -> str:
+    if text not in (WAIT, GO_ON):
+        raise _refused("DVDGAN_LOST_NODE", text, f"{WAIT} or {GO_ON}")
+    return text
 
 
 def _refused(name: str, text: str, allowed: str) -> UserError:

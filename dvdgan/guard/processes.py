@@ -1,19 +1,24 @@
 """Child processes the guard starts, and how they are stopped."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from dvdgan.errors import EXIT_INTERRUPTED, UserError
 from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.marks import kill_marked, marked, new_mark
 from dvdgan.guard.reading import Numbers
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.storage.local import read_json
 
 STOP_GRACE_SECONDS = 120.0
+STOP_POLL_SECONDS = 0.1
 
 LIFELINE = (sys.executable, "-m", "dvdgan.guard.lifeline")
 
@@ -34,37 +39,69 @@ class TrainerProcess:
     It ends when its supervisor does, however that ends.
     """
 
-    def __init__(self, run: RunFolder) -> None:
-        launcher = RunEnvironment.from_environment().launcher
-        command = [*LIFELINE, *launcher, "dvdgan.training", str(run.root)]
-        # A store shared by all of torchrun's restarts lets a process find addresses of dead ones.
-        alone = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"} | os.environ
-        self._process = subprocess.Popen(command, start_new_session=True, env=alone)
+    def __init__(
+        self,
+        run: RunFolder,
+        launcher: Sequence[str] | None = None,
+        variables: Mapping[str, str] | None = None,
+        output: int | None = None,
+    ) -> None:
+        """Start it by the words ``launcher`` (None: DVDGAN_LAUNCHER's) with more ``variables``.
+
+        ``output``: where both its streams go, as Popen's stdout.
+        """
+        if launcher is None:
+            launcher = RunEnvironment.from_environment().launcher
+        self._mark = new_mark()
+        self._process = subprocess.Popen(
+            [*LIFELINE, *launcher, "dvdgan.training", str(run.root)],
+            start_new_session=True,
+            # A store shared by all of torchrun's restarts lets a process find addresses of dead
+            # ones.
+            env={"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+            | os.environ
+            | self._mark
+            | dict(variables or {}),
+            stdout=output,
+            stderr=output and subprocess.STDOUT,
+        )
 
     @property
     def pid(self) -> int:
         """Of the trainer, or of the launcher of several."""
         return self._process.pid
 
+    def lines(self) -> Iterator[str]:
+        """What a trainer with output PIPE prints, until it and all it started have ended."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            yield line.decode("utf-8", "replace").rstrip("\n")
+
     def poll(self) -> int | None:
         """The exit code, or None while it runs."""
         return self._process.poll()
 
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> int:
-        """Ask for a checkpoint and an end (SIGTERM); after ``grace`` seconds insist (SIGKILL)."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(grace)
-            finally:  # also when a second signal interrupts the waiting
-                self._kill_session()
+        """Ask for a checkpoint and an end (SIGTERM); after ``grace`` seconds insist (SIGKILL).
+
+        Nothing it started is left: not ranks whose launcher died before them either.
+        """
+        deadline = time.monotonic() + grace
+        try:
+            if self._process.poll() is None:
+                self._process.terminate()
+            while (self._process.poll() is None or marked(self._mark)) and (
+                time.monotonic() < deadline
+            ):
+                time.sleep(STOP_POLL_SECONDS)
+        finally:  # also when a second signal interrupts the waiting
+            self._kill_all()
         return self._process.wait()
 
-    def _kill_session(self) -> None:
-        try:
+    def _kill_all(self) -> None:
+        with contextlib.suppress(ProcessLookupError):  # nothing of that session is left
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return  # nothing of it is left
+        kill_marked(self._mark)
 
 
 class Measured(NamedTuple):

@@ -20,6 +20,10 @@ def test_the_defaults() -> None:
         shards=None,
         evaluation_device=None,
         ask_before_rollback=False,
+        nodes=(),
+        node_processes=1,
+        lost_node="wait",
+        node_timeout=120.0,
     )
     assert RunEnvironment.from_environment({}) == plain
     empty = {"DVDGAN_MIRROR": " ", "DVDGAN_KEEP_LAST": "", "DVDGAN_LAUNCHER": ""}
@@ -38,6 +42,10 @@ def test_all_of_them_set() -> None:
         "DVDGAN_SHARDS": "s3://videos/shards",
         "DVDGAN_EVALUATION_DEVICE": "cuda:1",
         "DVDGAN_ASK_BEFORE_ROLLBACK": "1",
+        "DVDGAN_NODES": "node0=10.77.0.1, gpu-1.rack=fd00::2",
+        "DVDGAN_NODE_PROCESSES": "8",
+        "DVDGAN_LOST_NODE": "go_on",
+        "DVDGAN_NODE_TIMEOUT": "60",
     }
     assert RunEnvironment.from_environment(variables) == RunEnvironment(
         launcher=("torchrun", "--nproc-per-node", "8", "-m"),
@@ -50,6 +58,10 @@ def test_all_of_them_set() -> None:
         shards="s3://videos/shards",
         evaluation_device="cuda:1",
         ask_before_rollback=True,
+        nodes=(("node0", "10.77.0.1"), ("gpu-1.rack", "fd00::2")),
+        node_processes=8,
+        lost_node="go_on",
+        node_timeout=60.0,
     )
 
 
@@ -65,6 +77,13 @@ def test_all_of_them_set() -> None:
         ("DVDGAN_MIRROR_MBPS", "nan", "megabytes per second above 0"),
         ("DVDGAN_EVALUATION_DEVICE", "gpu1", "cpu, cuda, or cuda:1 for the second GPU"),
         ("DVDGAN_ASK_BEFORE_ROLLBACK", "yes", "1 or 0"),
+        ("DVDGAN_NODES", "node0", "NAME=ADDRESS of every node"),
+        ("DVDGAN_NODES", "node0=10.0.0.1,node0=10.0.0.2", "none of them twice"),
+        ("DVDGAN_NODES", "node0=10.0.0.1,node1=10.0.0.1", "none of them twice"),
+        ("DVDGAN_NODES", "../node=10.0.0.1", "NAME=ADDRESS"),
+        ("DVDGAN_LOST_NODE", "hope", "wait or go_on"),
+        ("DVDGAN_NODE_TIMEOUT", "1", "a whole number, 5 or more"),
+        ("DVDGAN_NODE_PROCESSES", "0", "a whole number, 1 or more"),
         ("DVDGAN_TRACKERS", "tensorbord", "tensorboard, dvclive, wandb"),
     ],
 )

@@ -1,0 +1,41 @@
+"""Marks: a word in the environment by which all processes of one launch are found (Linux).
+
+torchrun gives every rank a session of its own, and a rank whose torchrun died has another parent:
+neither a session nor a process tree holds all of them. What they inherit does.
+"""
+
+import os
+import signal
+import uuid
+from pathlib import Path
+
+VARIABLE = "DVDGAN_LAUNCH_MARK"
+
+
+def new_mark() -> dict[str, str]:
+    """The variable that marks a process and all it starts."""
+    return {VARIABLE: uuid.uuid4().hex}
+
+
+def marked(mark: dict[str, str]) -> list[int]:
+    """The process ids that carry ``mark``."""
+    word = f"{VARIABLE}={mark[VARIABLE]}".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:  # it has ended, or is another user's
+            continue
+        if word in words:
+            found.append(int(path.parent.name))
+    return found
+
+
+def kill_marked(mark: dict[str, str]) -> None:
+    """SIGKILL every process that carries ``mark``, until none is left to start another."""
+    while pids := marked(mark):
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue

@@ -1,0 +1,121 @@
+"""Many nodes: the flow `train-node` on a Prefect worker of each host, and who starts all of them.
+
+infra/prefect/add_node.sh makes a host's deployment and worker; docs/clusters.md tells it whole.
+"""
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.states import Cancelled, Crashed
+
+from dvdgan.errors import EXIT_INTERRUPTED, UserError
+from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.launch import BEGUN, ENDED, WAITING
+from dvdgan.guard.leader import NodesTrainer
+from dvdgan.guard.node import serve
+from dvdgan.guard.run_folder import RunFolder
+from flows.best_effort import best_effort, impatient_client
+
+ORDERLY = (StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED)
+
+
+@flow(name="train-node", flow_run_name="train on {name}", persist_result=False)
+def train_node(run_folder: str, name: str, ticket: str) -> State[Any] | None:
+    """Be one node of a run, on whose behalf the flow `train` starts this: not by hand.
+
+    ``run_folder`` and the working folder lie on a file system that all nodes see.
+    """
+    code = serve(RunFolder(Path(run_folder)), name, ticket, get_run_logger().info)
+    if code == EXIT_INTERRUPTED:
+        return Cancelled(message="stopped; what it had is saved")
+    if code != 0:
+        raise RuntimeError(f"the trainers of {name} ended with exit code {code}; see their lines")
+    return None
+
+
+def launch_on_nodes(run: RunFolder, environment: RunEnvironment) -> NodesTrainer:
+    """Start a trainer on every node of DVDGAN_NODES, from a flow run or one of its tasks.
+
+    Raises UserError naming the nodes that have no deployment.
+    """
+    unknown = []
+    with best_effort("the nodes that train"), impatient_client() as client:
+        for name, _ in environment.nodes:
+            try:
+                client.read_deployment_by_name(f"train-node/{name}")
+            except ObjectNotFound:
+                unknown.append(name)
+    if unknown:
+        raise UserError(
+            f"Prefect knows no deployment train-node/{', train-node/'.join(unknown)}",
+            where="the environment variable DVDGAN_NODES",
+            todo="run `infra/prefect/add_node.sh NAME` on that host, or correct the name",
+        )
+    return NodesTrainer(run, environment, DeploymentRuns(run), get_run_logger().warning)
+
+
+class DeploymentRuns:
+    """The nodes' flow runs, as guard/launch.py asks for them.
+
+    A server that is away costs a launch time and nothing else: it is asked again.
+    """
+
+    def __init__(self, run: RunFolder) -> None:
+        self._run = run
+        self._ids: dict[str, UUID] = {}
+        self._to_close: set[UUID] = set()
+
+    def start(self, name: str, ticket: str) -> bool:
+        """See NodeRuns. The run is a subflow of the flow run around."""
+        self._close()
+        with (
+            best_effort(f"the start of node {name}"),
+            temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
+        ):
+            started = run_deployment(
+                f"train-node/{name}",
+                parameters={
+                    "run_folder": str(self._run.root.absolute()),
+                    "name": name,
+                    "ticket": ticket,
+                },
+                timeout=0,
+                as_subflow=True,
+                # An answer that was lost must not start a second one.
+                idempotency_key=ticket,
+            )
+            assert isinstance(started, FlowRun)  # a coroutine only where an event loop runs
+            self._ids[name] = started.id
+            return True
+        return False
+
+    def state(self, name: str) -> str | None:
+        with best_effort(f"asking for node {name}"), impatient_client() as client:
+            state = client.read_flow_run(self._ids[name]).state
+            if state is None or state.is_scheduled():
+                return WAITING
+            return ENDED if state.type in ORDERLY else BEGUN
+        return None
+
+    def give_up(self, name: str) -> None:
+        if name in self._ids:
+            self._to_close.add(self._ids.pop(name))
+        self._close()
+
+    def _close(self) -> None:
+        """Cancelled is what never began; Crashed, what began and does not answer."""
+        for id_ in list(self._to_close):
+            with best_effort("the end of a node's run"), impatient_client() as client:
+                state = client.read_flow_run(id_).state
+                if state is None or state.is_scheduled():
+                    client.set_flow_run_state(id_, Cancelled(message="not needed any more"), True)
+                elif not state.is_final():
+                    lost: State[Any] = Crashed(message="node lost: it does not answer")
+                    client.set_flow_run_state(id_, lost, force=True)
+                self._to_close.discard(id_)

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Run a command once on every node of this Slurm job, and ask all of them to stop when asked to.
+# srun ends its tasks at once on SIGTERM; SIGUSR1 it passes on, and torchrun stops in good order.
+set -uo pipefail
+srun --nodes "$SLURM_JOB_NUM_NODES" --ntasks "$SLURM_JOB_NUM_NODES" --ntasks-per-node 1 \
+    --kill-on-bad-exit=1 --export ALL "$@" &
+tasks=$!
+stop() {
+    # A job that Slurm itself ends has had SIGTERM on all nodes; a second signal would cut saving short.
+    [ "$(squeue --noheader --job "$SLURM_JOB_ID" --format %T 2>/dev/null)" = RUNNING ] || return
+    kill -USR1 "$tasks" 2>/dev/null
+}
+trap stop TERM INT
+while kill -0 "$tasks" 2>/dev/null; do wait "$tasks"; done
+wait "$tasks"

@@ -1,0 +1,202 @@
+"""Many nodes as one trainer: gathered, stopped together, lost and replaced. Real processes, killed;
+the trainers themselves are a stand-in (tests/training/test_nodes.py has real ones)."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from dvdgan.errors import EXIT_INTERRUPTED
+from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.launch import BEGUN, ENDED, WAITING
+from dvdgan.guard.leader import NodesTrainer
+from dvdgan.guard.run_folder import RunFolder
+
+NODE = Path(__file__).with_name("stand_in_node.py")
+SILENCE = 6
+
+
+class LocalRuns:
+    """Nodes that are processes here; those whose name is in ``away`` begin when it is taken out."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+        self.away: set[str] = set()
+        self.wanted: dict[str, str] = {}
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.given_up: list[str] = []
+
+    def start(self, name: str, ticket: str) -> bool:
+        self.wanted[name] = ticket
+        self.processes.pop(name, None)
+        self.arrive()
+        return True
+
+    def arrive(self) -> None:
+        for name in [name for name in self.wanted if name not in self.away]:
+            words = [sys.executable, str(NODE), str(self.run.root), name, self.wanted.pop(name)]
+            # The lock of a node's name is of this test alone.
+            own = os.environ | {"TMPDIR": str(self.run.root)}
+            self.processes[name] = subprocess.Popen(words, start_new_session=True, env=own)
+
+    def state(self, name: str) -> str | None:
+        if name not in self.processes:
+            return WAITING
+        return ENDED if self.processes[name].poll() in (0, 1) else BEGUN
+
+    def give_up(self, name: str) -> None:
+        self.wanted.pop(name, None)
+        self.given_up.append(name)
+
+    def power_cut(self, name: str) -> None:
+        """Kill a node with all its children at once, and keep it away."""
+        self.away.add(name)
+        node = psutil.Process(self.processes[name].pid)
+        for process in [*node.children(recursive=True), node]:
+            process.kill()
+
+
+class Scene:
+    """A run folder, its nodes, and what was told."""
+
+    def __init__(self, root: Path) -> None:
+        self.run = RunFolder(root)
+        self.runs = LocalRuns(self.run)
+        self.told: list[str] = []
+
+    def train(self, lost_node: str = "wait") -> NodesTrainer:
+        variables = {
+            "DVDGAN_NODES": "one=10.0.0.1,other=10.0.0.2",
+            "DVDGAN_NODE_TIMEOUT": str(SILENCE),
+            "DVDGAN_LOST_NODE": lost_node,
+        }
+        environment = RunEnvironment.from_environment(variables)
+        return NodesTrainer(self.run, environment, self.runs, self.told.append)
+
+    def trained(self) -> list[list[Any]]:
+        """[name, nodes, endpoint] of every trainer started so far, sorted."""
+        path = self.run.root / "trained"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return sorted(json.loads(line) for line in lines)
+
+    def trainers(self) -> list[psutil.Process]:
+        found = psutil.process_iter(["cmdline"])
+        return [each for each in found if str(self.run.root) in (each.info["cmdline"] or [])]
+
+    def finish(self, code: int = 0) -> None:
+        (self.run.root / "finish").write_text(str(code))
+
+
+def wait(condition: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    scene = Scene(tmp_path)
+    yield scene
+    for process in scene.trainers():
+        process.kill()
+    for node in scene.runs.processes.values():
+        node.wait(30)
+
+
+BOTH = [["one", 2, "10.0.0.1:29400"], ["other", 2, "10.0.0.1:29400"]]
+
+
+def test_all_nodes_are_gathered_before_any_trains_and_end_as_one(scene: Scene) -> None:
+    scene.runs.away.add("other")
+    trainer = scene.train()
+    wait(lambda: any("waiting for node other" in words for words in scene.told))
+    assert scene.trained() == []
+    scene.runs.away.clear()
+    scene.runs.arrive()
+    wait(lambda: scene.trained() == BOTH)
+    assert trainer.poll() is None
+    scene.finish()
+    wait(lambda: trainer.poll() is not None)
+    assert trainer.poll() == trainer.stop() == 0
+
+
+def test_a_stop_ends_all_of_them(scene: Scene) -> None:
+    trainer = scene.train()
+    wait(lambda: scene.trained() == BOTH)
+    assert trainer.stop() == EXIT_INTERRUPTED
+    wait(lambda: not scene.trainers())
+    assert scene.runs.given_up == []
+
+
+def test_a_failure_on_one_is_the_failure_of_all(scene: Scene) -> None:
+    trainer = scene.train()
+    wait(lambda: scene.trained() == BOTH)
+    scene.finish(3)
+    wait(lambda: trainer.poll() is not None)
+    assert trainer.poll() == 3
+
+
+def test_a_lost_node_is_named_and_waited_for(scene: Scene) -> None:
+    trainer = scene.train()
+    wait(lambda: scene.trained() == BOTH)
+    scene.runs.power_cut("other")
+    wait(lambda: any("node other is lost" in words for words in scene.told))
+    wait(lambda: "other" in scene.runs.wanted)
+    assert scene.runs.given_up == ["other"]
+    assert scene.trained() == BOTH, "half of the nodes trained"
+    scene.runs.away.clear()
+    scene.runs.arrive()
+    wait(lambda: scene.trained() == sorted(2 * BOTH))
+    scene.finish()
+    wait(lambda: trainer.poll() is not None)
+    assert trainer.poll() == 0
+
+
+def test_what_is_left_goes_on_without_the_first_node(scene: Scene) -> None:
+    """The one at whose address all had met."""
+    trainer = scene.train("go_on")
+    wait(lambda: scene.trained() == BOTH)
+    scene.runs.power_cut("one")
+    wait(lambda: scene.trained() == sorted([*BOTH, ["other", 1, "10.0.0.2:29400"]]))
+    assert any("node one is lost" in words for words in scene.told)
+    assert trainer.poll() is None
+    # It comes too late: not half way into a launch.
+    scene.runs.away.clear()
+    scene.runs.arrive()
+    scene.finish()
+    wait(lambda: trainer.poll() is not None)
+    assert trainer.poll() == 0
+    assert len(scene.trained()) == 3
+
+
+LEADER = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from test_launch import Scene
+scene = Scene(Path(sys.argv[1]))
+scene.train()
+time.sleep(600)
+"""
+
+
+def test_a_killed_leader_leaves_no_trainer_behind(scene: Scene) -> None:
+    words = [sys.executable, "-c", LEADER, str(scene.run.root), str(Path(__file__).parent)]
+    leader = subprocess.Popen(words)
+    try:
+        wait(lambda: scene.trained() == BOTH)
+        os.kill(leader.pid, signal.SIGKILL)
+        leader.wait()
+        wait(lambda: not scene.trainers())
+    finally:
+        leader.kill()
+        leader.wait()

@@ -1,0 +1,69 @@
+"""infra/slurm/train.sbatch on a real Slurm: two nodes train, are warned, come back, cancelled."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from many_hosts import ENDLESS, assert_as_on_one_host, end_soon, finished, measure
+from slurm_cluster import Slurm, slurm
+
+from dvdgan.guard.run_folder import RunFolder
+from dvdgan.storage.local import read_json
+
+NewRun = Callable[..., RunFolder]
+SUPERVISED = Path(__file__).with_name("supervised_run.py")
+
+pytestmark = pytest.mark.timeout(1800)  # a busy machine takes ten times as long
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    with slurm(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
+
+
+def submit(cluster: Slurm, run: RunFolder) -> str:
+    """The id of a new job of two nodes that trains ``run``."""
+    return cluster.run(
+        *("sbatch", "--parsable", "--nodes", "2", "--output", f"{cluster.folder}/job-%j.out"),
+        *("infra/slurm/train.sbatch", "python", str(SUPERVISED), str(run.root)),
+    )
+
+
+def is_left(cluster: Slurm) -> bool:
+    return any(host.running("dvdgan.training") for host in cluster.hosts)
+
+
+def test_a_job_is_warned_queued_again_cancelled_and_goes_on(
+    cluster: Slurm, new_run: NewRun
+) -> None:
+    run, alone = new_run("slurm", **ENDLESS), new_run("alone", **ENDLESS)
+    measure(run)
+    job = submit(cluster, run)
+    cluster.wait("no checkpoint", lambda: run.saved_steps(), 240)
+    for host in cluster.hosts:
+        assert host.running("dvdgan.training")
+
+    # What Slurm sends before the time limit: saved, and the job waits for its turn again.
+    cluster.run("scancel", "--batch", "--signal", "USR1", job)
+    cluster.wait("no warning was heeded", run.interrupted.exists, 60)
+    saved = read_json(run.interrupted)["step"]
+    assert run.saved_steps()[-1] == saved
+    cluster.wait(
+        "not queued again", lambda: "Restarts=1" in cluster.run("scontrol", "show", "job", job)
+    )
+    cluster.wait("not resumed", lambda: finished(run) > saved)
+
+    # Cancelled: saved too, and not queued again.
+    cluster.run("scancel", job)
+    cluster.wait("the job does not end", lambda: cluster.state(job) == "CANCELLED", 120)
+    cluster.wait("trainers live on", lambda: not is_left(cluster), 60)
+    saved = read_json(run.interrupted)["step"]
+    assert run.saved_steps()[-1] == saved == finished(run)
+
+    steps = end_soon(run)
+    job = submit(cluster, run)
+    cluster.wait("no end", lambda: cluster.state(job) not in ("PENDING", "RUNNING"), 300)
+    assert cluster.state(job) == "COMPLETED", cluster.log
+    assert finished(run) == steps
+    assert_as_on_one_host(run, alone, steps)
