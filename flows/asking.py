@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from prefect import State, get_run_logger
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.responses import SetStateStatus
 from prefect.input import Keyset, RunInput, keyset_from_paused_state
 from prefect.runtime import flow_run
 from prefect.states import Paused
@@ -46,7 +47,7 @@ def ask(run: RunFolder, to_step: int, reasons: list[str]) -> Answer:
                 keys = cast(Keyset, state.state_details.run_input_keyset)
             elif state is not None and state.is_running():
                 if keys is None:
-                    _pause(client, identity, form)
+                    keys = _pause(client, identity, form)
                     continue
                 answer = cast(RollBack, form.load(keys, flow_run_id=identity))
                 get_run_logger().info("answered: %s. %s", answer.answer, answer.note)
@@ -59,14 +60,16 @@ def ask(run: RunFolder, to_step: int, reasons: list[str]) -> Answer:
     )
 
 
-def _pause(client: SyncPrefectClient, identity: UUID, form: type[RollBack]) -> None:
+def _pause(client: SyncPrefectClient, identity: UUID, form: type[RollBack]) -> Keyset | None:
+    """Show the form; the keys of the answer, None where the server does not let the run pause."""
     paused: State[Any] = Paused(
         timeout_seconds=DAYS * 24 * 3600, reschedule=False, pause_key=uuid4().hex
     )
     keys = keyset_from_paused_state(paused)
     form.save(keys, flow_run_id=identity)
     paused.state_details.run_input_keyset = {str(part): key for part, key in keys.items()}
-    client.set_flow_run_state(identity, paused)
+    answer = client.set_flow_run_state(identity, paused)
+    return keys if answer.status == SetStateStatus.ACCEPT else None
 
 
 def _question(run: RunFolder, to_step: int, reasons: list[str]) -> str:
