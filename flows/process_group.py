@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from dvdgan.guard.lifeline import tied
+
 # A trainer finishes its step and saves before it goes.
 STOP_GRACE_SECONDS = 180.0
 
@@ -24,7 +26,7 @@ def run_in_group(command: Sequence[str], folder: str, on_line: Callable[[str], N
     process = subprocess.Popen(
         [sys.executable, "-m", "dvdgan.guard.lifeline", *command],
         cwd=folder,
-        env={**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, **tied(), "PATH": path, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

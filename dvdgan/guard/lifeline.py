@@ -7,15 +7,27 @@ import sys
 
 PR_SET_PDEATHSIG = 1
 
+PARENT = "DVDGAN_PARENT"
+
+
+def tied() -> dict[str, str]:
+    """What to add to the environment of a child that calls `die_with_parent`.
+
+    A parent that is killed while its child's Python is still starting is missed without it: the
+    child only sees whoever has adopted it.
+    """
+    return {PARENT: str(os.getpid())}
+
 
 def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
     """Ask the kernel to send this process ``number`` when its parent dies, even by SIGKILL.
 
     On other systems than Linux there is no such request and nothing is done.
     """
+    # Not for the children of this process, which have another parent.
+    parent = int(os.environ.pop(PARENT, os.getppid()))
     if not sys.platform.startswith("linux"):
         return
-    parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(number))
     if os.getppid() != parent:  # it died before the request took effect
         os.kill(os.getpid(), number)

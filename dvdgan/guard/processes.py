@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from dvdgan.errors import EXIT_INTERRUPTED, UserError
 from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.lifeline import tied
 from dvdgan.guard.marks import kill_marked, marked, new_mark
 from dvdgan.guard.reading import Numbers
 from dvdgan.guard.run_folder import RunFolder
@@ -30,7 +31,7 @@ def _considerate() -> dict[str, str]:
     them, and its waiting threads sleep. With OpenMP's defaults, as many spinning threads as cores
     on both sides, a training step beside an evaluation took 29 s instead of 0.3 s on two cores."""
     half = max((os.cpu_count() or 2) // 2, 1)
-    return {"OMP_NUM_THREADS": str(half), "OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+    return {"OMP_NUM_THREADS": str(half), "OMP_WAIT_POLICY": "PASSIVE", **os.environ, **tied()}
 
 
 class TrainerProcess:

@@ -18,6 +18,7 @@ from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.interruption import raise_if_interrupted
+from dvdgan.guard.lifeline import tied
 from dvdgan.guard.mirror import mirroring
 from dvdgan.guard.run_folder import RunFolder, step_of
 from dvdgan.guard.run_lock import held
@@ -100,7 +101,7 @@ def _supervise(folder: RunFolder, config: "Config", environment: RunEnvironment)
         # importing Prefect takes seconds and this package does without it. In a session of its own
         # it hears of a stop once, from here: a second signal would end the trainer as it saves.
         command = [sys.executable, "-m", "flows.train", str(folder.root)]
-        code = _wait(subprocess.Popen(command, start_new_session=True))
+        code = _wait(subprocess.Popen(command, start_new_session=True, env=os.environ | tied()))
         if code == EXIT_INTERRUPTED:
             raise InterruptedRunError("the trainer was stopped; its last checkpoint is saved")
         if code != 0:

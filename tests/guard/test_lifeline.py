@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dvdgan.guard import lifeline
+
 PARENT = """
 import subprocess, sys, time
 command = [sys.executable, "-m", "dvdgan.guard.lifeline", "sleep", "600"]
@@ -52,3 +54,17 @@ def test_the_child_of_a_killed_parent_ends() -> None:
         parent.stdout.close()
         if is_running(child):
             os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel request is Linux's")
+def test_a_parent_that_died_before_its_child_had_begun_is_not_missed() -> None:
+    """The child is told who its parent has to be; here it is somebody else, as after adoption."""
+    command = [sys.executable, "-m", "dvdgan.guard.lifeline", "sleep", "600"]
+    orphan = subprocess.run(command, env=os.environ | {lifeline.PARENT: "1"}, timeout=60)
+    assert orphan.returncode == -signal.SIGTERM
+    child = subprocess.Popen(
+        [*command[:-2], "env"], env=os.environ | lifeline.tied(), text=True, stdout=subprocess.PIPE
+    )
+    output, _ = child.communicate(timeout=60)
+    assert child.returncode == 0
+    assert lifeline.PARENT not in output, "its own children have another parent"
