@@ -1,0 +1,86 @@
+"""A trainer without torch: $LIGHT_STEP_SECONDS a step, half a second a checkpoint.
+
+It holds after each step of $LIGHT_HOLDS until there is a file `released-STEP` in the work tree.
+
+Started as a launcher starts the real one: SCRIPT dvdgan.training RUN_FOLDER. It locks, saves, stops
+and resumes as that does. Should it work beside another, it writes `violation` in the run folder.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from dvdgan.config.schema import RunSettings
+from dvdgan.errors import EXIT_INTERRUPTED
+from dvdgan.guard import run_lock
+from dvdgan.guard.lifeline import die_with_parent
+from dvdgan.guard.run_folder import RunFolder, newest_whole, seal
+from dvdgan.storage.local import atomic_directory, remove_abandoned, write_json
+from dvdgan.training.stopping import StopRequest
+
+
+def held(step: int) -> bool:
+    holds = os.environ.get("LIGHT_HOLDS", "").split()
+    return str(step) in holds and not Path(f"released-{step}").exists()
+
+
+def save(run: RunFolder, state: dict[str, int]) -> None:
+    if run.checkpoint(state["step"]).exists():
+        return
+    with atomic_directory(run.checkpoint(state["step"])) as folder:
+        write_json(folder / "state.json", state)
+        time.sleep(0.5)
+        seal(folder)
+
+
+def train(run: RunFolder) -> int:
+    settings = RunSettings.model_validate_json(run.settings.read_text()).train
+    course, stop = run.course(), StopRequest()
+    run.checkpoints.mkdir(exist_ok=True)
+    remove_abandoned(run.checkpoints)
+    step = newest_whole(run)[0]
+    state = {"step": 0, "number": settings.seed}
+    if step is not None:
+        state = json.loads((run.checkpoint(step) / "state.json").read_text())
+    state["attempt"] = course.attempt
+    lines = run.metrics.read_text().splitlines(True)[: state["step"]] if state["step"] else []
+    run.metrics.write_text("".join(lines))
+    with run.metrics.open("a") as metrics:
+        while state["step"] < settings.steps:
+            time.sleep(float(os.environ.get("LIGHT_STEP_SECONDS", "0.1")))
+            while held(state["step"]) and not stop.requested:
+                time.sleep(0.05)
+            state["step"] += 1
+            state["number"] = (state["number"] * 69069 + 1 + course.attempt) % 2**32
+            loss = 1 + state["number"] / 2**32
+            metrics.write(
+                json.dumps({"step": state["step"], "generator_gradient_norm": loss}) + "\n"
+            )
+            metrics.flush()
+            due = state["step"] % settings.checkpoint_every == 0 or state["step"] == settings.steps
+            if due or stop.requested:
+                save(run, state)
+            if stop.requested and state["step"] < settings.steps:
+                write_json(run.interrupted, {"step": state["step"]})
+                return EXIT_INTERRUPTED
+    return 0
+
+
+def alone(run: RunFolder) -> None:
+    """Independent of the lock: tell of any other that has passed it and lives."""
+    for mark in run.root.glob("at-work-*"):
+        if Path(f"/proc/{mark.name.rpartition('-')[2]}/fd").exists():
+            (run.root / "violation").touch()
+        mark.unlink()
+    (run.root / f"at-work-{os.getpid()}").touch()
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    folder = RunFolder(Path(sys.argv[2]))
+    with run_lock.held(folder.trainer_lock, "another trainer"):
+        alone(folder)
+        code = train(folder)
+    sys.exit(code)

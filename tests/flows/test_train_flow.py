@@ -1,0 +1,200 @@
+"""The train flow on a real server: outages, the cancel button, and a person who is asked."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from killing import survive
+from light_run import LightRun, nothing_left
+from prefect_server import Server
+
+from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR
+
+pytestmark = pytest.mark.timeout(900)
+
+NewRun = Callable[..., LightRun]
+ASK = {"DVDGAN_ASK_BEFORE_ROLLBACK": "1", "LIGHT_COLLAPSE": "0:32"}
+
+
+class Mortal(Server):
+    """A server that can be killed."""
+
+    def kill(self) -> None:
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def flow_run(self, run: LightRun) -> dict[str, Any]:
+        """The newest one of ``run``."""
+        wanted = {"tags": {"all_": [place(run)]}}
+        body = {"flow_runs": wanted, "sort": "EXPECTED_START_TIME_DESC", "limit": 1}
+        found = self.post("flow_runs/filter", body)
+        return found[0] if found else {"state_type": None}
+
+    def state(self, run: LightRun) -> str | None:
+        return self.flow_run(run)["state_type"]
+
+    def tasks(self) -> set[str]:
+        """The names of all task runs."""
+        return {each["name"] for each in self.post("task_runs/filter", {"limit": 200})}
+
+    def events(self) -> set[str]:
+        """The kinds of events about checkpoints."""
+        wanted = {"event": {"prefix": ["dvdgan.checkpoint"]}}
+        return {each["event"] for each in self.post("events/filter", {"filter": wanted})["events"]}
+
+    def artifacts(self) -> set[str]:
+        """Their keys."""
+        return {each["key"] for each in self.post("artifacts/latest/filter", {})}
+
+    def answer(self, run: LightRun, **form: str) -> None:
+        given = self.post(f"flow_runs/{self.flow_run(run)['id']}/resume", {"run_input": form})
+        assert given["status"] == "ACCEPT", given
+
+
+def place(run: LightRun) -> str:
+    return f"at:{os.uname().nodename}:{run.run.root}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
+    server = Mortal(tmp_path_factory.mktemp("server"), None)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def new_run(tmp_path: Path, server: Mortal) -> Iterator[NewRun]:
+    """Make a run that shows itself on the server."""
+
+    def make(**environment: str) -> LightRun:
+        mine = {key: server.environment[key] for key in ("PREFECT_API_URL", "PREFECT_HOME")}
+        return LightRun(tmp_path / "tree", **(mine | environment))
+
+    yield make
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> LightRun:
+    """What every run has to come to; it needs no server."""
+    run = LightRun(tmp_path_factory.mktemp("undisturbed") / "tree", LIGHT_STEP_SECONDS="0")
+    with nothing_left(run):
+        assert run.finish() == 0, run.log.read_text()
+    return run
+
+
+def test_a_server_killed_and_started_again_is_not_noticed(
+    new_run: NewRun, server: Mortal, undisturbed: LightRun
+) -> None:
+    run = new_run(LIGHT_HOLDS="12 36")
+    with nothing_left(run):
+        process = run.begin()
+        run.await_that(lambda: run.events("evaluated") and server.state(run) == "RUNNING")
+        server.kill()
+        run.release(12)
+        run.await_that(lambda: len(run.events("evaluated")) == 4)
+        server.start()
+        run.release(36)
+        assert run.ended(process) == 0, run.log.read_text()
+    assert run.outcome() == undisturbed.outcome()
+    # The server writes down a moment later what it is told.
+    run.await_that(lambda: server.state(run) == "COMPLETED")
+    run.await_that(lambda: {"evaluate step 8", "evaluate step 64"} <= server.tasks())
+    assert any(name.startswith("launch") for name in server.tasks())
+    kinds = {"dvdgan.checkpoint.saved", "dvdgan.checkpoint.promoted"}
+    run.await_that(lambda: server.events() == kinds)
+    name = run.run.root.name
+    run.await_that(lambda: {f"progress-{name}", f"train-{name}"} <= server.artifacts())
+
+
+def test_the_button_stops_the_trainer_which_saves(
+    new_run: NewRun, server: Mortal, undisturbed: LightRun
+) -> None:
+    run = new_run(LIGHT_HOLDS="12")
+    with nothing_left(run):
+        process = run.begin()
+        run.await_that(lambda: run.steps() == 12 and server.state(run) == "RUNNING")
+        button = f"flow_runs/{server.flow_run(run)['id']}/set_state"
+        server.post(button, {"state": {"type": "CANCELLING"}})
+        assert run.ended(process) == EXIT_INTERRUPTED, run.log.read_text()
+        run.await_that(lambda: not run.alive())
+        assert server.state(run) == "CANCELLED"
+        assert max(run.run.saved_steps()) == run.steps()
+        assert run.finish(LIGHT_HOLDS="") == 0, run.log.read_text()
+    assert run.outcome()[0] == undisturbed.outcome()[0]
+
+
+def test_killed_at_random_it_ends_as_if_nothing_had_been(
+    new_run: NewRun, undisturbed: LightRun
+) -> None:
+    survive(new_run(), undisturbed, kills=6, seed=1)
+
+
+def test_a_person_is_asked_again_after_a_kill_and_rolls_back(
+    new_run: NewRun, server: Mortal
+) -> None:
+    run = new_run(LIGHT_STEP_SECONDS="0.05", **ASK)
+    with nothing_left(run):
+        process = run.begin()
+        run.await_that(lambda: run.events("evaluated") and server.state(run) == "PAUSED")
+        assert not run.alive("light_trainer"), "it trains while a person is asked"
+        first = server.flow_run(run)["id"]
+        [flow] = run.alive("flows.train")
+        flow.kill()
+        assert run.ended(process) == EXIT_USER_ERROR, run.log.read_text()
+        assert not run.events("rolled_back")
+
+        process = run.begin()
+        run.await_that(lambda: server.flow_run(run)["id"] != first)
+        run.await_that(lambda: server.state(run) == "PAUSED")
+        server.answer(run, answer="roll back", note="once more")
+        assert run.ended(process) == 0, run.log.read_text()
+    [back] = run.events("rolled_back")
+    assert back["to_step"] == 24
+    assert back["reasons"] == ["FVD not finite at step 32", "note: once more"]
+    assert server.state(run) == "COMPLETED"
+    [over] = server.post("flow_runs/filter", {"flow_runs": {"id": {"any_": [first]}}})
+    assert over["state_type"] == "CRASHED"
+
+
+def test_a_person_may_end_the_run_here(new_run: NewRun, server: Mortal) -> None:
+    run = new_run(LIGHT_STEP_SECONDS="0.05", **ASK)
+    with nothing_left(run):
+        process = run.begin()
+        run.await_that(lambda: run.events("evaluated") and server.state(run) == "PAUSED")
+        server.answer(run, answer="end here")
+        assert run.ended(process) == 0, run.log.read_text()
+    [early] = run.events("ended_early")
+    assert early["reasons"] == ["no rollback was wanted", "FVD not finite at step 32"]
+    assert not run.events("rolled_back")
+
+
+def test_where_nobody_can_be_asked_training_does_not_begin(new_run: NewRun) -> None:
+    run = new_run(**(ASK | {"PREFECT_API_URL": ""}))
+    with nothing_left(run):
+        assert run.finish() == EXIT_USER_ERROR
+        assert "nobody can be asked" in run.log.read_text()
+    assert run.steps() == 0
+
+
+def test_a_server_that_stays_away_keeps_no_run_from_its_end(
+    new_run: NewRun, server: Mortal, undisturbed: LightRun
+) -> None:
+    """The last test: nobody starts it again."""
+    run = new_run(LIGHT_STEP_SECONDS="0.1")
+    with nothing_left(run):
+        process = run.begin()
+        run.await_that(lambda: run.events("evaluated"))
+        server.kill()
+        run.await_that(lambda: len(run.events("evaluated")) == 8)
+        judged = time.monotonic()
+        assert run.ended(process) == 0, run.log.read_text()
+        assert time.monotonic() - judged < 120
+    assert run.outcome() == undisturbed.outcome()
