@@ -61,6 +61,7 @@ class TrainerProcess:
             # ones.
             env={"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
             | os.environ
+            | tied()
             | self._mark
             | dict(variables or {}),
             stdout=output,
