@@ -90,3 +90,37 @@ def test_a_noted_stop_is_raised_where_it_is_looked_for_and_a_second_one_at_once(
         "SIGTERM received",
         "insisted: SIGINT received",
     ]
+
+
+# Swallows what is raised, as foreign code may, and looks afterwards.
+DEAF = """
+import contextlib, sys, time
+from dvdgan.guard import interruption
+
+getattr(interruption, sys.argv[1])()
+print("listening", flush=True)
+raised = True
+with contextlib.suppress(Exception):
+    time.sleep(2)
+    raised = False
+print("raised" if raised else "noted")
+interruption.raise_if_interrupted()
+"""
+
+
+@pytest.mark.parametrize(
+    ("listen", "told"), [("interrupt_on_signals", "raised"), ("note_signals", "noted")]
+)
+def test_a_request_is_heard_although_it_was_swallowed(listen: str, told: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", DEAF, listen],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "listening\n"
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=60)
+    assert output == f"{told}\n"
+    assert "InterruptedRunError: SIGTERM received" in errors
