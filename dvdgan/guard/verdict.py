@@ -41,8 +41,10 @@ def judge(readings: Sequence[Reading], guard: "Guard") -> Verdict:
 
     A number that is not finite is a collapse at once. Any other sign makes the reading suspect, and
     a collapse when guard.patience readings in a row are. Signs are compared with the best among the
-    healthy readings before: what a run never was it cannot cease to be.
+    healthy readings before: what a run never was it cannot cease to be. Once suspect, a run is
+    healthy again only when every sign is back half the way to its threshold.
     """
+    narrow = _half_way(guard.thresholds)
     healthy: list[Reading] = []
     suspect: list[Reading] = []
     verdict = Verdict(HEALTHY)
@@ -50,7 +52,7 @@ def judge(readings: Sequence[Reading], guard: "Guard") -> Verdict:
         if broken := _not_finite(reading):
             verdict = Verdict(COLLAPSED, [broken], (suspect or [reading])[0].step)
             continue
-        reasons = _reasons(reading, healthy, guard.thresholds)
+        reasons = _reasons(reading, healthy, narrow if suspect else guard.thresholds)
         if not reasons:
             healthy.append(reading)
             suspect.clear()
@@ -68,6 +70,13 @@ def judge(readings: Sequence[Reading], guard: "Guard") -> Verdict:
 def alarming(reading: Reading, readings: Sequence[Reading], guard: "Guard") -> bool:
     """Whether a checkpoint whose samples were not measured had better be, after ``readings``."""
     return bool(_not_finite(reading)) or bool(_reasons(reading, readings, guard.thresholds))
+
+
+def _half_way(thresholds: "Thresholds") -> "Thresholds":
+    """Half the way back to where nothing is wrong: to ratios of 1, and rises of 0."""
+    ratios = [name for name in type(thresholds).model_fields if name.endswith("_ratio")]
+    changes = {name: math.sqrt(getattr(thresholds, name)) for name in ratios}
+    return thresholds.model_copy(update=changes | {"defect_rise": thresholds.defect_rise / 2})
 
 
 def _not_finite(reading: Reading) -> str:

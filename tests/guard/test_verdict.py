@@ -55,8 +55,10 @@ def fvds(*values: float | None) -> list[Reading]:
         ([100.0], 200.0, HEALTHY),  # exactly the ratio
         ([100.0], 201.0, SUSPECT),
         ([100.0, 300.0], 201.0, COLLAPSED),
-        ([100.0, 300.0], 150.0, HEALTHY),  # recovered
-        ([100.0, 300.0, 150.0], 300.0, SUSPECT),  # not in a row
+        ([100.0, 300.0], 140.0, HEALTHY),  # recovered
+        ([100.0, 300.0], 150.0, COLLAPSED),  # not back half the way, by ratio
+        ([100.0, 150.0], 150.0, HEALTHY),  # which is asked only of a suspect run
+        ([100.0, 300.0, 140.0], 300.0, SUSPECT),  # not in a row
         ([150.0, 100.0], 210.0, SUSPECT),  # the best, not the last
         ([100.0, 150.0], 210.0, SUSPECT),
     ],
@@ -150,7 +152,8 @@ def test_patience_counts_readings() -> None:
     verdict = judge(fvds(100.0, 300.0, 400.0, 500.0), patient)
     assert (verdict.state, verdict.began) == (COLLAPSED, 20)
     assert verdict.reasons == [
-        "FVD 500 at step 40 is more than 2 times the lowest, 100; 3 readings in a row are suspect"
+        "FVD 500 at step 40 is more than 1.41 times the lowest, 100; 3 readings in a row are "
+        "suspect"
     ]
 
 
