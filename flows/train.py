@@ -47,9 +47,9 @@ from flows.run_page import RunPage
 
 POLL_SECONDS = 0.2
 
-# A server that is gone is asked once, and what it was not told within so many seconds of the end
-# it is never told.
-QUICK = {PREFECT_CLIENT_MAX_RETRIES: 0, PREFECT_API_REQUEST_TIMEOUT: 10.0}
+# The flow is begun and ended with a server that may be busy, or gone: seconds, never minutes. What
+# it was not told within LAST_WORDS_SECONDS of the end it is never told.
+QUICK = {PREFECT_CLIENT_MAX_RETRIES: 2, PREFECT_API_REQUEST_TIMEOUT: 20.0}
 LAST_WORDS_SECONDS = 20.0
 RESTART_SECONDS = 30.0
 
