@@ -9,18 +9,20 @@ from dvdgan.protocols import MINIMUM_CLIPS
 
 
 class Thresholds(Section):
-    """Where a sign of a collapse begins; docs/collapse.md tells how they were found. Most are
-    compared with the healthy readings of the run so far."""
+    """Where a sign of a collapse begins; docs/collapse.md tells how they were found. Samples are
+    compared with the best reading, the healthy one with the lowest FVD so far, the rest with all
+    healthy ones."""
 
     distance_ratio: Annotated[float, Field(gt=1)]
     """FVD or FID is more than so many times the lowest."""
     spread_ratio: Annotated[float, Field(gt=0, lt=1)]
-    """IS, accuracy, diversity or diversity within classes is less than this part of the highest."""
+    """IS, accuracy, diversity or diversity within classes is less than this part of the best
+    reading's."""
     recall_ratio: Annotated[float, Field(gt=0, lt=1)]
     """The same for recall, which varies more."""
     defect_rise: Share
     """The share of samples that are static, uniform, saturated, flickering or near duplicates is
-    higher than the lowest by more than this."""
+    higher than the best reading's by more than this."""
     discriminator_loss: Annotated[float, Field(ge=0)]
     """A discriminator has won when the median of its hinge loss is below this ..."""
     logit_gap: Annotated[float, Field(gt=0)]

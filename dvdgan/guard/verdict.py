@@ -40,8 +40,8 @@ def judge(readings: Sequence[Reading], guard: "Guard") -> Verdict:
     """Judge the last of ``readings``, those of one run in the order of steps.
 
     A number that is not finite is a collapse at once. Any other sign makes the reading suspect, and
-    a collapse when guard.patience readings in a row are. Signs are compared with the best among the
-    healthy readings before: what a run never was it cannot cease to be. Once suspect, a run is
+    a collapse when guard.patience readings in a row are. Signs are compared with the healthy
+    readings before: what a run never was it cannot cease to be. Once suspect, a run is
     healthy again only when every sign is back half the way to its threshold.
     """
     narrow = _half_way(guard.thresholds)
@@ -100,18 +100,25 @@ def _reasons(reading: Reading, healthy: Sequence[Reading], thresholds: "Threshol
 def _of_samples(
     reading: Reading, healthy: Sequence[Reading], limits: "Thresholds"
 ) -> Iterator[tuple[str, str]]:
-    """What is found, and what it is compared with."""
-    for name, value, best in _beside(reading, healthy, DISTANCES, min):
-        if value > limits.distance_ratio * best:
-            yield f"{name} {value:.4g}", _times("more", limits.distance_ratio, "lowest", best)
+    """What is found, and what it is compared with: the best good checkpoint, which a run ends with.
+
+    Not with the best of each sign: young samples may be diverse like noise, and never flicker.
+    """
+    if not healthy:
+        return
+    best = [min(healthy, key=lambda each: each.metrics.get("FVD") or math.inf)]
+    for name, value, lowest in _beside(reading, healthy, DISTANCES, min):
+        if value > limits.distance_ratio * lowest:
+            yield f"{name} {value:.4g}", _times("more", limits.distance_ratio, "lowest", lowest)
     for names, ratio in ((SPREADS, limits.spread_ratio), (("recall",), limits.recall_ratio)):
-        for name, value, best in _beside(reading, healthy, names, max):
-            highest = min(best, 1.0) if name in CAPPED else best
-            if value < ratio * highest:
-                yield f"{_words(name)} {value:.3g}", _times("less", ratio, "highest", highest)
-    for name, value, best in _beside(reading, healthy, DEFECTS, min):
-        if value > best + limits.defect_rise:
-            yield f"{value:.0%} of the samples are {_words(name)}", f", once {best:.0%}"
+        for name, value, before in _beside(reading, best, names, max):
+            usual = min(before, 1.0) if name in CAPPED else before
+            if value < ratio * usual:
+                yield f"{_words(name)} {value:.3g}", _times("less", ratio, "best reading's", usual)
+    for name, value, usual in _beside(reading, best, DEFECTS, min):
+        if value > usual + limits.defect_rise:
+            found = f"{value:.0%} of the samples are {_words(name)}"
+            yield found, f", of the best reading {usual:.0%}"
 
 
 def _of_training(

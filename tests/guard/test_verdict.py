@@ -88,13 +88,13 @@ def test_a_number_that_is_not_finite_is_a_collapse_at_once(name: str) -> None:
         (
             {"spread_ratio": 0.5},
             {"IS": 1.4},
-            "IS 1.4 at step 20 is less than 0.5 times the highest, 3",
+            "IS 1.4 at step 20 is less than 0.5 times the best reading's, 3",
         ),
         ({"recall_ratio": 0.5}, {"recall": 0.29}, "recall 0.29 at step 20"),
         (
             {"defect_rise": 0.3},
             {"static": 0.33},
-            "33% of the samples are static at step 20, once 2%",
+            "33% of the samples are static at step 20, of the best reading 2%",
         ),
         ({"defect_rise": 0.3}, {"near_duplicates": 0.5}, "50% of the samples are near duplicates"),
         (
@@ -183,3 +183,13 @@ def test_more_diverse_than_real_clips_is_no_merit() -> None:
     limits = guard(spread_ratio=0.5)
     assert judge([reading(10, diversity=4.0), reading(20, diversity=0.6)], limits).state == HEALTHY
     assert judge([reading(10, diversity=4.0), reading(20, diversity=0.4)], limits).state == SUSPECT
+
+
+def test_samples_are_compared_with_the_best_reading_not_with_the_best_of_each_sign() -> None:
+    """Young samples are diverse as noise is, and do not flicker; that is no merit either."""
+    noise = reading(10, FVD=300.0, diversity=1.0, static=0.0)
+    learnt = reading(20, FVD=90.0, diversity=0.6, static=0.3)
+    limits = guard(spread_ratio=0.5, defect_rise=0.3)
+    now = {"diversity": 0.4, "static": 0.5}
+    assert judge([noise, learnt, reading(30, **now)], limits).state == HEALTHY
+    assert judge([noise, reading(30, **now)], limits).state == SUSPECT
