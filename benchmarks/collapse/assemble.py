@@ -3,10 +3,11 @@
     python benchmarks/collapse/assemble.py --work FOLDER
 
 Numbers keep four significant digits; equal recordings give equal bytes. What a fault did is told by
-the healthy runs of the same trunk, from its onset on. It did harm where numbers broke, or where the
-last two evaluations are both worse than any of those: by FVD, by FID, or clearly by a sign of the
-samples. A collapse is more: broken numbers, distances half as long again as the longest of them, or
-the sign. Runs that took no harm, or mild harm, are kept and marked.
+the healthy runs of the same trunk that are as far or further. It did harm where numbers broke, or
+where the last two evaluations are both worse than any of those: by FVD, by FID, or clearly by a
+sign of the samples. A collapse is more: broken numbers, or worse than the run itself was before and
+by a sign, or by distances half as long again as the longest of the healthy runs. Mild harm is thus
+also to come to a standstill. Runs that took mild harm or none are kept, and marked.
 """
 
 import argparse
@@ -25,6 +26,8 @@ SPREADS = ("accuracy", "diversity")
 # How far signs, which are less exact than the distances, lie outside where there is harm.
 DEFECT_MARGIN, SPREAD_MARGIN = 0.2, 0.8
 COLLAPSE_FACTOR = 1.5
+# Healthy runs still improve: those up to so many steps younger are as far.
+ALIKE = 2 * PERIOD
 NONE, MILD, COLLAPSE = "none", "mild", "collapse"
 # A fault's last evaluations that are compared.
 LAST = 2
@@ -48,12 +51,12 @@ def read(work: Path) -> dict[str, History]:
     return found
 
 
-def spread(healthy: list[History], onset: int) -> dict[str, tuple[float, float]]:
-    """Metric or sign -> its lowest and highest value in healthy runs from step ``onset`` on."""
+def spread(healthy: list[History], since: int) -> dict[str, tuple[float, float]]:
+    """Metric or sign -> its lowest and highest value in healthy runs from step ``since`` on."""
     values: dict[str, list[float]] = {}
     for history in healthy:
         for evaluation in history["evaluations"]:
-            if evaluation["step"] >= onset:
+            if evaluation["step"] >= since:
                 for name, value in (evaluation["metrics"] | evaluation["signs"]).items():
                     values.setdefault(name, []).append(value)
     return {name: (min(each), max(each)) for name, each in values.items()}
@@ -63,25 +66,39 @@ def harm(struck: History, healthy: list[History]) -> tuple[str, int | None]:
     """What a fault did: none, mild or collapse; and the step since which that shows."""
     if struck["failure"] is not None:
         return COLLAPSE, struck["failure"]["step"]
-    usual = spread(healthy, struck["onset"])
+    trunk = next(each for each in healthy if each["name"] == struck["trunk"])
+    before = next(each for each in trunk["evaluations"] if each["step"] == struck["begin"])
     after = [each for each in struck["evaluations"] if each["step"] >= struck["onset"]]
+    usual = [spread(healthy, each["step"] - ALIKE) for each in after]
     for degree, factor in ((COLLAPSE, COLLAPSE_FACTOR), (MILD, 1.0)):
-        for name in usual:
-            worse = [_worse(name, each, usual[name], factor) for each in after]
+        for name in usual[-1]:
+            worse = [
+                _worse(name, each, known[name], factor)
+                and (degree == MILD or _worse(name, each, (_value(name, before),) * 2, 1.0))
+                for each, known in zip(after, usual, strict=True)
+            ]
             if all(worse[-LAST:]):
-                lasting = takewhile(
-                    lambda each: any(_worse(name, each, usual[name], 1.0) for name in usual),
-                    reversed(after),
-                )
-                shown = [each["step"] for each in lasting][-1]
-                return degree, shown
+                return degree, _shown(after, usual)
     return NONE, None
+
+
+def _shown(after: list[dict[str, Any]], usual: list[dict[str, tuple[float, float]]]) -> int:
+    """The step from which on every evaluation is worse in something."""
+    lasting = takewhile(
+        lambda pair: any(_worse(name, pair[0], known, 1.0) for name, known in pair[1].items()),
+        zip(reversed(after), reversed(usual), strict=True),
+    )
+    return int([each["step"] for each, _ in lasting][-1])
+
+
+def _value(name: str, evaluation: dict[str, Any]) -> Any:
+    return (evaluation["metrics"] | evaluation["signs"]).get(name)
 
 
 def _worse(
     name: str, evaluation: dict[str, Any], usual: tuple[float, float], factor: float
 ) -> bool:
-    value, (lowest, highest) = (evaluation["metrics"] | evaluation["signs"]).get(name), usual
+    value, (lowest, highest) = _value(name, evaluation), usual
     if value is None:
         return True
     if name in DISTANCES:
