@@ -28,6 +28,7 @@ from runs import PERIOD, Branch, Trunk, branches, trunks
 
 from dvdgan.config.schema import RunSettings
 from dvdgan.data.dataset import ClipDataset
+from dvdgan.errors import InterruptedRunError
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.stages.evaluate import run_checkpoint
@@ -144,6 +145,9 @@ def main() -> None:
         print(f"record: {name}, {number} of {len(names)}, {minutes:.0f} min", flush=True)
         try:
             make(trunk, branch, work, arguments.real)
+        except InterruptedRunError:
+            print(f"record: stopped in {name}", flush=True)
+            break
         except Exception:  # one run that cannot be made must not end the others
             traceback.print_exc()
             print(f"record: {name} was not made", flush=True)

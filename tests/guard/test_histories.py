@@ -1,0 +1,92 @@
+"""How often the guard is right on recorded runs: docs/collapse_runs.md tells how they were made."""
+
+from pathlib import Path
+
+import pytest
+from histories import HEALTHY, SPLITS, History, read
+
+from dvdgan.config import load_config
+from dvdgan.config.guard import Guard
+
+PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+
+# Evaluation periods within which a collapse is to be known.
+PERIODS = 2
+
+# What the guard gets wrong in held_out. One more is a step back; one less: take it off the list.
+LATE = {"held-out-x19"}  # its FVD grows for 20 steps before it is suspect
+ENDED_TOO_SOON = {"held-out-x09"}  # suspect at its last evaluation, ten steps after it shows
+FALSE_ALARMS = {"held-out-c"}  # its samples begin to flicker while FVD is at its best
+
+
+@pytest.fixture(scope="module")
+def guard() -> Guard:
+    return load_config(PARAMS).train.guard
+
+
+@pytest.fixture(scope="module")
+def held_out() -> list[History]:
+    return read("held_out")
+
+
+def late(histories: list[History], guard: Guard, since: str) -> set[str]:
+    """Those that collapse and are not known PERIODS after their ``onset``, or ``shown``."""
+    found = set()
+    for each in histories:
+        noticed = each.noticed(guard)
+        deadline = getattr(each, since) + PERIODS * each.period
+        if noticed is None or noticed > deadline:
+            found.add(each.name)
+    return found
+
+
+def collapsing(histories: list[History], hard: bool) -> list[History]:
+    return [each for each in histories if each.collapses and each.hard == hard]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_hard_failure_is_known_in_time(split: str, guard: Guard) -> None:
+    assert late(collapsing(read(split), hard=True), guard, "onset") == set()
+
+
+def test_other_collapses_are_known_soon_after_they_show(
+    held_out: list[History], guard: Guard
+) -> None:
+    # Not after their onset: bad data, say, take a while to spoil anything.
+    others = collapsing(held_out, hard=False)
+    assert late(others, guard, "shown") == LATE | ENDED_TOO_SOON
+    assert late(collapsing(read("fit"), hard=False), guard, "shown") == set()
+
+
+def test_a_run_that_ended_too_soon_did(held_out: list[History]) -> None:
+    for each in held_out:
+        if each.name in ENDED_TOO_SOON:
+            assert each.shown is not None
+            assert each.end < each.shown + PERIODS * each.period
+
+
+@pytest.mark.parametrize(("split", "known"), [("fit", set()), ("held_out", FALSE_ALARMS)])
+def test_healthy_runs_are_not_called_collapsed(split: str, known: set[str], guard: Guard) -> None:
+    healthy = [each for each in read(split) if each.kind == HEALTHY]
+    assert {each.name for each in healthy if each.noticed(guard) is not None} == known
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_no_run_is_called_collapsed_before_its_fault(split: str, guard: Guard) -> None:
+    for each in read(split):
+        noticed = each.noticed(guard)
+        assert not each.onset or noticed is None or noticed >= each.onset, each.name
+
+
+def test_the_splits_share_no_data() -> None:
+    data = [{each.about["data"] for each in read(split)} for split in SPLITS]
+    assert not data[0] & data[1]
+
+
+@pytest.mark.parametrize(
+    ("split", "healthy", "collapsing"), [("fit", 15, 10), ("held_out", 21, 19)]
+)
+def test_there_are_as_many_runs_as_the_page_says(split: str, healthy: int, collapsing: int) -> None:
+    histories = read(split)
+    assert sum(each.kind == HEALTHY for each in histories) == healthy
+    assert sum(each.collapses for each in histories) == collapsing
