@@ -17,7 +17,11 @@ def finished(run: RunFolder) -> int:
 
 
 def measure(run: RunFolder) -> None:
-    """Write all evaluations beforehand: a supervisor takes a result that is there."""
+    """Write all evaluations beforehand, which a supervisor takes as its own, and have it judge no
+    collapse: clips by twos at a high learning rate do collapse."""
+    settings = read_json(run.settings)
+    settings["train"]["guard"]["patience"] = ENDLESS["steps"]
+    write_json(run.settings, settings)
     for step in range(EVERY, ENDLESS["steps"] + 1, EVERY):
         metrics = {"FID": 9.0, "FVD": 9.0, "IS": 1.0}
         write_json(run.evaluation(step), {"metrics": metrics, "signs": {}})

@@ -87,7 +87,7 @@ class Slurm:
             for path in sorted([*self.folder.glob("*.log"), *self.folder.glob("*.out")])
         )
 
-    def wait(self, what: str, condition: Callable[[], object], seconds: float = 240) -> None:
+    def wait(self, what: str, condition: Callable[[], object], seconds: float = 600) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"{what}\n{self.log}"

@@ -40,7 +40,7 @@ def test_a_job_is_warned_queued_again_cancelled_and_goes_on(
     run, alone = new_run("slurm", **ENDLESS), new_run("alone", **ENDLESS)
     measure(run)
     job = submit(cluster, run)
-    cluster.wait("no checkpoint", lambda: run.saved_steps(), 240)
+    cluster.wait("no checkpoint", lambda: run.saved_steps())
     for host in cluster.hosts:
         assert host.running("dvdgan.training")
 
@@ -56,14 +56,14 @@ def test_a_job_is_warned_queued_again_cancelled_and_goes_on(
 
     # Cancelled: saved too, and not queued again.
     cluster.run("scancel", job)
-    cluster.wait("the job does not end", lambda: cluster.state(job) == "CANCELLED", 120)
+    cluster.wait("the job does not end", lambda: cluster.state(job) == "CANCELLED")
     cluster.wait("trainers live on", lambda: not is_left(cluster), 60)
     saved = read_json(run.interrupted)["step"]
     assert run.saved_steps()[-1] == saved == finished(run)
 
     steps = end_soon(run)
     job = submit(cluster, run)
-    cluster.wait("no end", lambda: cluster.state(job) not in ("PENDING", "RUNNING"), 300)
+    cluster.wait("no end", lambda: cluster.state(job) not in ("PENDING", "RUNNING"))
     assert cluster.state(job) == "COMPLETED", cluster.log
     assert finished(run) == steps
     assert_as_on_one_host(run, alone, steps)
