@@ -1,5 +1,6 @@
-# make demo: set up, then run the whole pipeline on a small synthetic set. make test: set up, then
-# all tests. make prefect: a local Prefect server with a worker. make lock: compile the lock anew.
+# make demo: set up, then run the whole pipeline on a small synthetic set. make test: set up, then the
+# tests. make test-long: those that take minutes, with servers and clusters of their own.
+# make prefect: a local Prefect server with a worker. make lock: compile the lock anew.
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
@@ -10,10 +11,10 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test prefect lock clean
+.PHONY: help setup demo test test-long prefect lock clean
 
 help:
-	@sed -n '1,2s/^# //p' Makefile
+	@sed -n '1,3s/^# //p' Makefile
 
 setup: $(READY)
 
@@ -42,6 +43,10 @@ demo: $(READY)
 # once. The tests start more than a hundred processes, which import compiled files in half the time.
 test: $(READY)
 	@env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
+
+# Many nodes, Slurm, Dask and PostgreSQL: skipped with the reason where one is missing.
+test-long: $(READY)
+	@env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 python -m pytest -m long
 
 prefect: $(READY)
 	@infra/local/prefect.sh

@@ -16,7 +16,7 @@ from dvdgan.storage.local import sha256_of_tree
 PROJECT = Path(__file__).resolve().parents[2]
 
 pytest.importorskip("prefect_dask", reason="Dask is not installed: pip install 'dvdgan[dask]'")
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ PORT = 4200
 FINAL = {"CANCELLED", "CRASHED", "COMPLETED", "FAILED"}
 SILENCE = 20  # seconds after which a node counts as lost
 
-pytestmark = pytest.mark.timeout(1800)  # a busy machine takes ten times as long
+# A busy machine takes ten times as long.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 @dataclass

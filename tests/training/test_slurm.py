@@ -13,7 +13,8 @@ from dvdgan.storage.local import read_json
 NewRun = Callable[..., RunFolder]
 SUPERVISED = Path(__file__).with_name("supervised_run.py")
 
-pytestmark = pytest.mark.timeout(1800)  # a busy machine takes ten times as long
+# A busy machine takes ten times as long.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
