@@ -13,10 +13,8 @@ PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 # Evaluation periods within which a collapse is to be known.
 PERIODS = 2
 
-# What the guard gets wrong in held_out. One more is a step back; one less: take it off the list.
-LATE = {"held-out-x19"}  # its FVD grows for 20 steps before it is suspect
-ENDED_TOO_SOON = {"held-out-x09"}  # suspect at its last evaluation, ten steps after it shows
-FALSE_ALARMS = {"held-out-c"}  # its samples begin to flicker while FVD is at its best
+# One more is a step back; one less: take it off the list.
+FALSE_ALARMS = {"held-out-c"}  # nothing was done to it, yet its samples begin to flicker
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +51,8 @@ def test_other_collapses_are_known_soon_after_they_show(
     held_out: list[History], guard: Guard
 ) -> None:
     # Not after their onset: bad data, say, take a while to spoil anything.
-    others = collapsing(held_out, hard=False)
-    assert late(others, guard, "shown") == LATE | ENDED_TOO_SOON
+    assert late(collapsing(held_out, hard=False), guard, "shown") == set()
     assert late(collapsing(read("fit"), hard=False), guard, "shown") == set()
-
-
-def test_a_run_that_ended_too_soon_did(held_out: list[History]) -> None:
-    for each in held_out:
-        if each.name in ENDED_TOO_SOON:
-            assert each.shown is not None
-            assert each.end < each.shown + PERIODS * each.period
 
 
 @pytest.mark.parametrize(("split", "known"), [("fit", set()), ("held_out", FALSE_ALARMS)])
@@ -84,7 +74,7 @@ def test_the_splits_share_no_data() -> None:
 
 
 @pytest.mark.parametrize(
-    ("split", "healthy", "collapsing"), [("fit", 15, 10), ("held_out", 21, 19)]
+    ("split", "healthy", "collapsing"), [("fit", 18, 16), ("held_out", 24, 28)]
 )
 def test_there_are_as_many_runs_as_the_page_says(split: str, healthy: int, collapsing: int) -> None:
     histories = read(split)
