@@ -1,4 +1,5 @@
-"""Thresholds that nothing finite reaches, for runs too small to tell a collapse from noise."""
+"""Thresholds for runs too small to tell a collapse from noise: only a gradient of 0 reaches them,
+and what is not finite. With it go a patience that no run wears out."""
 
 LAX = {
     "distance_ratio": 1e9,

@@ -28,6 +28,7 @@ TINY = {
     "spatial_frames": 2,
     "checkpoint_every": 12,
     "evaluate_every": 12,
+    "patience": 1000,
     "preview_every": 12,
     "samples": 32,
     "standing_batches": 2,

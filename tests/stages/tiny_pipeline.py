@@ -35,7 +35,8 @@ def tiny(videos: Path) -> dict[str, Any]:
     params["reference"]["clips_per_video"] = 8
     params["model"] |= {"generator_channels": 1, "discriminator_channels": 1, "spatial_frames": 2}
     params["train"] |= {"steps": 4, "batch_size": 4, "checkpoint_every": 4, "preview_every": 4}
-    params["train"]["guard"] |= {"samples": 32, "evaluate_every": 4, "thresholds": LAX}
+    guard = {"samples": 32, "evaluate_every": 4, "patience": 1000, "thresholds": LAX}
+    params["train"]["guard"] |= guard
     params["evaluate"] |= {"samples": 32, "interpolation_lines": 2, "interpolation_videos": 3}
     params["export"] |= {"standing_batches": 2, "standing_batch_size": 4}
     params["monitor"]["components"] = 4
