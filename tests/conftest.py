@@ -1,6 +1,8 @@
 """Fixtures that more than one folder of tests uses."""
 
+import signal
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from dvdgan.data.synthetic import write_synthetic
+from dvdgan.guard.interruption import SIGNALS
 
 SHARED_DATA = Path(__file__).resolve().parents[1] / "../shared/data"
 LONG = ("pipeline", "stages", "training")  # folders
@@ -32,6 +35,15 @@ def hostile_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         # Links that dangle or loop are part of the test, hence no filter.
         tar.extractall(folder, filter="fully_trusted")
     return folder / "hostile"
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    """A test that calls the command line in this process leaves no signal handler of it behind."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 class BySharedFixtures(LoadScopeScheduling):

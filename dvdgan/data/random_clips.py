@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ Clips = tuple[Tensor, Tensor]
 """Clips (B, T, 3, H, W) uint8 and their labels (B,) int64."""
 
 Clip = tuple[NDArray[np.uint8], int]
+Error = TypeVar("Error", bound=Exception)
 
 # Videos tried in place of one that cannot be read, before the data are given up.
 MOST_ATTEMPTS = 100
@@ -62,8 +63,8 @@ class RandomClips(Dataset[Batch]):
         try:
             rows = self.dataset.in_order(self._whole, numbers)
         except (UserError, StoreUnavailableError) as error:
-            return error
-        damaged = [error for _, errors in rows for error in errors]
+            return _bare(error)
+        damaged = [_bare(error) for _, errors in rows for error in errors]
         return Batch(*to_tensors([clip for clip, _ in rows]), damaged)
 
     def exactly(self, numbers: Sequence[int]) -> Clips:
@@ -82,7 +83,7 @@ class RandomClips(Dataset[Batch]):
             except DamagedShardError as error:
                 met.setdefault(error.shard, error)
                 if len(met) > self.max_damaged_shards:
-                    raise beyond(self.max_damaged_shards, met) from error
+                    raise beyond(self.max_damaged_shards, met) from None  # it may be this very one
             else:
                 return clip, list(met.values())
         raise UserError(
@@ -155,6 +156,12 @@ def to_tensors(rows: Sequence[Clip]) -> Clips:
     frames_last = torch.from_numpy(np.stack([clip for clip, _ in rows]))
     labels = torch.tensor([label for _, label in rows])
     return frames_last.permute(0, 1, 4, 2, 3).contiguous(), labels
+
+
+def _bare(error: Error) -> Error:
+    """Without its traceback and causes, which libraries (tblib, of Dask) teach pickle to follow."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 @lru_cache(maxsize=2)

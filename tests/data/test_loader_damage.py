@@ -1,5 +1,6 @@
 """Damaged tars: reported and replaced alike by everyone, up to a budget; then named."""
 
+import copyreg
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import torch
 from small_shards import rows, same
 
+from dvdgan.data.damage import DamagedShardError
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import Share, reference_clips, training_batches
 from dvdgan.data.random_clips import ConditioningFrames, RandomClips
@@ -108,6 +110,20 @@ def test_beyond_the_budget_the_run_stops_and_names_them(
     with pytest.raises(UserError, match="2 shards are damaged, more than") as stopped:
         take(broken, 1, workers=workers)
     assert all(name in str(stopped.value) for name in names)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_errors_come_from_workers_also_where_dask_has_taught_pickle_tracebacks(
+    broken: Path, allowed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tblib = pytest.importorskip("tblib.pickling_support")
+    for kind in (DamagedShardError, UserError):  # what importing dask.distributed does for all
+        monkeypatch.setitem(copyreg.dispatch_table, kind, tblib.pickle_exception)
+    for name in sorted(set(dataset_of(broken)._shards))[: allowed + 1]:
+        truncate(broken / name, 0)
+    with pytest.raises(UserError, match="damaged"):
+        take(broken, allowed, workers=1)
 
 
 def test_where_nothing_can_be_read_the_run_ends(broken: Path) -> None:
