@@ -1,5 +1,5 @@
 # make demo: set up, then run the whole pipeline on a small synthetic set. make test: set up, then the
-# tests. make test-long: those that take minutes, with servers and clusters of their own.
+# tests. make test-long: the tests that take a minute or more, or a cluster of their own.
 # make prefect: a local Prefect server with a worker. make lock: compile the lock anew.
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -44,7 +44,7 @@ demo: $(READY)
 test: $(READY)
 	@env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 
-# Many nodes, Slurm, Dask and PostgreSQL: skipped with the reason where one is missing.
+# More kills, outages, many nodes, Slurm, Dask, PostgreSQL: skipped with the reason where one is missing.
 test-long: $(READY)
 	@env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 python -m pytest -m long
 

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from dvdgan.data.damage import DamageBudget
 from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.loader_processes import LoaderContext
 from dvdgan.data.random_clips import Batch, Clips, RandomClips
 from dvdgan.data.sources.even_clips import EvenClips
 from dvdgan.errors import UserError
@@ -49,6 +50,7 @@ def training_batches(
         num_workers=share.workers,
         collate_fn=_unchanged,
         worker_init_fn=_serve_the_trainer,
+        multiprocessing_context=LoaderContext() if share.workers else None,
         pin_memory=torch.cuda.is_available(),
         # The loader draws a number on creation; not from the generator that training resumes.
         generator=torch.Generator(),

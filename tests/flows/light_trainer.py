@@ -10,14 +10,18 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 from dvdgan.config.schema import RunSettings
 from dvdgan.errors import EXIT_INTERRUPTED
 from dvdgan.guard import run_lock
 from dvdgan.guard.lifeline import die_with_parent
 from dvdgan.guard.run_folder import RunFolder, newest_whole, seal
-from dvdgan.storage.local import atomic_directory, remove_abandoned, write_json
+from dvdgan.storage.local import atomic_directory, remove_abandoned, write_bytes, write_json
 from dvdgan.training.stopping import StopRequest
 
 
@@ -68,19 +72,31 @@ def train(run: RunFolder) -> int:
     return 0
 
 
-def alone(run: RunFolder) -> None:
-    """Independent of the lock: tell of any other that has passed it and lives."""
+@contextmanager
+def alone(run: RunFolder) -> Iterator[None]:
+    """Independent of the lock: tell of any other that works, or was killed and still lives."""
     for mark in run.root.glob("at-work-*"):
-        if Path(f"/proc/{mark.name.rpartition('-')[2]}/fd").exists():
+        if lives(int(mark.name.rpartition("-")[2]), float(mark.read_text())):
             (run.root / "violation").touch()
-        mark.unlink()
-    (run.root / f"at-work-{os.getpid()}").touch()
+        mark.unlink(missing_ok=True)
+    mine = run.root / f"at-work-{os.getpid()}"
+    write_bytes(mine, str(psutil.Process().create_time()).encode())
+    yield
+    mine.unlink(missing_ok=True)
+
+
+def lives(pid: int, since: float) -> bool:
+    """Not as a zombie, nor as another process that was given its number."""
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - since) < 2 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 if __name__ == "__main__":
     die_with_parent()
     folder = RunFolder(Path(sys.argv[2]))
-    with run_lock.held(folder.trainer_lock, "another trainer"):
-        alone(folder)
+    with run_lock.held(folder.trainer_lock, "another trainer"), alone(folder):
         code = train(folder)
     sys.exit(code)

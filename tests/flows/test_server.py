@@ -91,6 +91,7 @@ def test_the_form_explains_every_parameter(server: Server) -> None:
     assert schedule["active"]
 
 
+@pytest.mark.long
 def test_two_runs_never_train_at_once(server: Server) -> None:
     told = server.folder / "tree/told"
     with server.worker("dvdgan"):

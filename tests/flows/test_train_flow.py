@@ -131,6 +131,7 @@ def test_the_button_stops_the_trainer_which_saves(
     assert run.outcome()[0] == undisturbed.outcome()[0]
 
 
+@pytest.mark.long
 def test_killed_at_random_it_ends_as_if_nothing_had_been(
     new_run: NewRun, undisturbed: LightRun
 ) -> None:
@@ -184,6 +185,7 @@ def test_where_nobody_can_be_asked_training_does_not_begin(new_run: NewRun) -> N
     assert run.steps() == 0
 
 
+@pytest.mark.long
 def test_a_server_that_stays_away_keeps_no_run_from_its_end(
     new_run: NewRun, server: Mortal, undisturbed: LightRun
 ) -> None:

@@ -126,6 +126,7 @@ def alone(synthetic_videos: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_two_processes_measure_what_one_does(alone: Path) -> None:
     """Bit for bit: features do not depend on who extracts them."""
     once = (alone / EVALUATE / "metrics.json").read_bytes()

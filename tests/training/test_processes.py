@@ -72,7 +72,10 @@ def one(new_run: NewRun) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize(
     ("processes", "launcher"),
-    [(2, f"{ACCELERATE} 2 --main_process_port 0"), (3, f"{TORCHRUN} 3")],
+    [
+        pytest.param(2, f"{ACCELERATE} 2 --main_process_port 0", marks=pytest.mark.long),
+        (3, f"{TORCHRUN} 3"),
+    ],
     ids=["accelerate-2", "torchrun-3"],
 )
 def test_several_processes_end_where_one_does(

@@ -41,6 +41,7 @@ def finished(run: RunFolder) -> int:
     return run.metrics.read_bytes().count(b"\n") if run.metrics.exists() else 0
 
 
+@pytest.mark.long
 def test_a_link_that_is_cut_and_mended_holds_the_run_up_and_changes_nothing(
     hosts: Network, new_run: NewRun
 ) -> None:
