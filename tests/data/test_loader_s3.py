@@ -14,6 +14,7 @@ from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import Share, training_batches
 from dvdgan.data.random_clips import RandomClips
 from dvdgan.errors import UserError
+from dvdgan.storage.s3 import Patience, S3Store
 from dvdgan.storage.store import Store, StoreUnavailableError, open_store
 
 URL = "s3://videos/small/shards"
@@ -91,4 +92,5 @@ def test_a_store_that_stays_away_is_no_damage(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(StoreUnavailableError):
-        take(shards, open_store(URL), allowed=99, workers=1)
+        impatient = S3Store("videos", "small/shards", patience=Patience(attempts=2))
+        take(shards, impatient, allowed=99, workers=1)

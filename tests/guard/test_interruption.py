@@ -98,9 +98,9 @@ import contextlib, sys, time
 from dvdgan.guard import interruption
 
 getattr(interruption, sys.argv[1])()
-print("listening", flush=True)
 raised = True
 with contextlib.suppress(Exception):
+    print("listening", flush=True)
     time.sleep(2)
     raised = False
 print("raised" if raised else "noted")

@@ -90,6 +90,7 @@ def test_report_params_rerun_the_report_alone(finished: Path, copied: Copy) -> N
     assert stages_run(again.stdout) == ["index", "report"]
 
 
+@pytest.mark.long
 def test_going_back_to_old_params_is_a_cache_hit(finished: Path, copied: Copy) -> None:
     tree = copied(finished, "back")
     lock, params = (tree / "dvc.lock").read_bytes(), (tree / "params.yaml").read_text()

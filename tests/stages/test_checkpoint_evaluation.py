@@ -6,30 +6,21 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny_pipeline import ALL, run_stages, tiny
 
 from dvdgan.errors import UserError
 from dvdgan.export.sampler import Sampler
-from dvdgan.stages import evaluate, export
+from dvdgan.stages import evaluate
 from dvdgan.storage.local import read_json
 
 SHARES = ("recall", "near_duplicates", "static", "uniform", "saturated", "flickering", "accuracy")
 
 
-@pytest.fixture(scope="module")
-def trained(synthetic_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run of one checkpoint."""
-    folder = tmp_path_factory.mktemp("trained")
-    run_stages(tiny(synthetic_videos), folder, ALL[: ALL.index(export)])
-    return folder
-
-
-def measured(folder: Path) -> dict[str, dict[str, float]]:
+def measured(folder: Path, write: Path) -> dict[str, dict[str, float]]:
     """What the evaluation of the checkpoint writes."""
     (checkpoint,) = folder.glob(".runs/train/*/checkpoints/step-*")
     with contextlib.chdir(folder):
-        evaluate.run_checkpoint(checkpoint, Path("measured.json"))
-    told: dict[str, dict[str, float]] = read_json(folder / "measured.json")
+        evaluate.run_checkpoint(checkpoint, write)
+    told: dict[str, dict[str, float]] = read_json(write)
     return told
 
 
@@ -45,17 +36,18 @@ def test_metrics_and_signs_are_numbers_in_their_ranges(trained: Path) -> None:
 
 
 def test_clips_that_are_not_finite_have_no_numbers(
-    trained: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def diverged(*_: object, **__: object) -> None:
         raise FloatingPointError("the generator's output is not finite")
 
     monkeypatch.setattr(Sampler, "stream", diverged)
-    assert measured(trained) == {"metrics": {"FID": None, "FVD": None, "IS": None}, "signs": {}}
+    nothing = {"metrics": {"FID": None, "FVD": None, "IS": None}, "signs": {}}
+    assert measured(trained, tmp_path / "measured.json") == nothing
 
 
 def test_statistics_of_an_older_version_are_to_be_made_again(trained: Path, tmp_path: Path) -> None:
     older = shutil.copytree(trained, tmp_path / "older")
     (older / "artifacts" / "reference" / "ranges.json").unlink()
     with pytest.raises(UserError, match="dvc repro reference"):
-        measured(older)
+        measured(older, tmp_path / "measured.json")

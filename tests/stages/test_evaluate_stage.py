@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from dvdgan.evaluation.moments import Moments, load_moments
 from dvdgan.evaluation.networks import feature_network
 from dvdgan.evaluation.networks.feature_network import save_feature_network
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
-from dvdgan.stages import evaluate, features, monitor, reference
+from dvdgan.stages import evaluate, export, features, reference
 from dvdgan.stages.artefacts import EVALUATE, FEATURES, REFERENCE, REPORT
 from dvdgan.storage.local import read_json, sha256_of_file
 
@@ -46,21 +46,17 @@ def published() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def several(
-    published: None, synthetic_videos: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def several(published: None, synthetic_videos: Path, trained_copy: Callable[[str], Path]) -> Path:
     """A folder whose bundle was measured under the paper's two protocols."""
-    folder = tmp_path_factory.mktemp("several")
+    folder = trained_copy("several")
     for seed, (name, classes) in enumerate(PUBLISHED.items()):
         torch.manual_seed(seed)
         weights, names = SmallI3D(classes, width=4), [f"class {each}" for each in range(classes)]
         save_feature_network(folder / "weights" / name, name, weights, names)
     params = tiny(synthetic_videos)
-    # Checkpoints are measured in processes of their own, where the published networks are real.
-    before = ALL[: ALL.index(evaluate)]
-    run_stages(params, folder, before)
+    # Not train: checkpoints are measured in processes of their own, where the networks are real.
     params["features"]["protocols"] = ["unterthiner_fvd", "dvdgan_fid_is"]
-    run_stages(params, folder, (features, reference, *ALL[len(before) :]))
+    run_stages(params, folder, (features, reference, *ALL[ALL.index(export) :]))
     return folder
 
 
@@ -118,11 +114,10 @@ def test_nothing_of_the_work_in_progress_is_left(several: Path) -> None:
 
 
 @pytest.fixture
-def alone(synthetic_videos: Path, tmp_path: Path) -> Path:
+def alone(synthetic_videos: Path, trained_copy: Callable[[str], Path]) -> Path:
     """A folder whose bundle was measured by one process."""
-    folder = tmp_path / "alone"
-    folder.mkdir()
-    run_stages(tiny(synthetic_videos), folder, ALL[: ALL.index(monitor)])
+    folder = trained_copy("alone")
+    run_stages(tiny(synthetic_videos), folder, (export, evaluate))
     return folder
 
 

@@ -1,16 +1,18 @@
 """Frame prediction is a params change: the same stages train, export, measure and show it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_pipeline import T, run_stages, tiny
+from tiny_pipeline import ALL, T, run_stages, tiny
 
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.random_clips import ConditioningFrames
 from dvdgan.export.sampler import Sampler
+from dvdgan.stages import train
 from dvdgan.stages.artefacts import EVALUATE, MODEL, REPORT, SHARDS, TRAIN
 from dvdgan.storage.local import read_json
 from dvdgan.video.grid import GIVEN
@@ -19,12 +21,12 @@ C = 2
 
 
 @pytest.fixture(scope="module")
-def finished(synthetic_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(synthetic_videos: Path, trained_copy: Callable[[str], Path]) -> Path:
     """A folder in which every stage has run, judged by D_S and D_T."""
-    folder = tmp_path_factory.mktemp("prediction")
+    folder = trained_copy("prediction")
     params = tiny(synthetic_videos)
     params["model"] |= {"conditioning_frames": C, "recurrent_channels": 6}
-    run_stages(params, folder)
+    run_stages(params, folder, ALL[ALL.index(train) :])
     return folder
 
 

@@ -74,7 +74,7 @@ def one(new_run: NewRun) -> dict[str, Tensor]:
     ("processes", "launcher"),
     [
         pytest.param(2, f"{ACCELERATE} 2 --main_process_port 0", marks=pytest.mark.long),
-        (3, f"{TORCHRUN} 3"),
+        pytest.param(3, f"{TORCHRUN} 3", marks=pytest.mark.long),
     ],
     ids=["accelerate-2", "torchrun-3"],
 )
