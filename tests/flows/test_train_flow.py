@@ -138,6 +138,7 @@ def test_killed_at_random_it_ends_as_if_nothing_had_been(
     survive(new_run(), undisturbed, kills=6, seed=1)
 
 
+@pytest.mark.long
 def test_a_person_is_asked_again_after_a_kill_and_rolls_back(
     new_run: NewRun, server: Mortal
 ) -> None:

@@ -28,6 +28,7 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_been(
     assert sum(killed.values()) == kills
 
 
+@pytest.mark.long
 def test_a_flow_that_no_server_lets_begin_is_done_all_the_same(
     tmp_path: Path, undisturbed: LightRun
 ) -> None:

@@ -161,6 +161,7 @@ def test_a_lost_node_is_named_and_waited_for(scene: Scene) -> None:
     assert trainer.poll() == 0
 
 
+@pytest.mark.long
 def test_what_is_left_goes_on_without_the_first_node(scene: Scene) -> None:
     """The one at whose address all had met."""
     trainer = scene.train("go_on")

@@ -108,7 +108,7 @@ def kept_lines(project: Path) -> int:
 @pytest.mark.parametrize(
     ("how", "code"),
     [
-        (signal.SIGINT, INTERRUPTED),
+        pytest.param(signal.SIGINT, INTERRUPTED, marks=pytest.mark.long),
         (signal.SIGTERM, INTERRUPTED),
         (signal.SIGKILL, KILLED),
     ],

@@ -48,7 +48,7 @@ def unbroken(new_run: NewRun, nursery: Nursery) -> RunFolder:
     return run
 
 
-@pytest.mark.parametrize("kills", [10, pytest.param(30, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [6, pytest.param(30, marks=pytest.mark.long)])
 def test_random_kills_change_no_bit(
     new_run: NewRun, nursery: Nursery, unbroken: RunFolder, kills: int
 ) -> None:
