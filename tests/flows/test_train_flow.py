@@ -166,6 +166,7 @@ def test_a_person_is_asked_again_after_a_kill_and_rolls_back(
     assert over["state_type"] == "CRASHED"
 
 
+@pytest.mark.long
 def test_a_person_may_end_the_run_here(new_run: NewRun, server: Mortal) -> None:
     run = new_run(LIGHT_STEP_SECONDS="0.05", **ASK)
     with nothing_left(run):

@@ -35,6 +35,8 @@ everything = pytest.mark.skipif(
     os.environ.get("DVDGAN_COMPILE_ALL") != "1",
     reason="minutes of C++: set DVDGAN_COMPILE_ALL=1",
 )
+pytestmark = pytest.mark.long
+
 backends = pytest.mark.parametrize(
     "backend", [WITHOUT_CODE, pytest.param("inductor", marks=[compiler, everything])]
 )

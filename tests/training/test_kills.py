@@ -57,7 +57,7 @@ def test_random_kills_change_no_bit(
     Every start is held at most two steps on: kills + awaiting < STEPS, so none ends the run,
     however fast.
     """
-    awaiting = 3 * kills // 10
+    awaiting = min(kills // 2, STEPS - 1 - kills)
     run = new_run("killed", steps=STEPS, checkpoint_every=1, preview_every=10)
     rng = random.Random(0)
     sure = 0  # starts that had a checkpoint and went on to the next

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import pytest
 from trainer_processes import ALONE, Nursery, await_steps, finished
 
 from dvdgan.guard.run_folder import RunFolder
@@ -13,6 +14,7 @@ from dvdgan.guard.run_folder import RunFolder
 HELD = 8
 
 
+@pytest.mark.long
 def test_the_second_waits_until_the_first_is_gone(
     new_run: Callable[..., RunFolder], nursery: Nursery
 ) -> None:
