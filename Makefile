@@ -44,7 +44,8 @@ demo: $(READY)
 test: $(READY)
 	@env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 
-# More kills, outages, many nodes, Slurm, Dask, PostgreSQL: skipped with the reason where one is missing.
+# More kills, longer outages, many processes and nodes, Slurm, Dask, PostgreSQL: skipped with the
+# reason where one is missing.
 test-long: $(READY)
 	@env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 python -m pytest -m long
 
