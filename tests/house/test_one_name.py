@@ -14,7 +14,7 @@ PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("stage", PIPELINE)
 def test_a_stage_is_a_verb_a_file_a_section_and_a_page(stage: str) -> None:
-    assert PIPELINE[stage]["cmd"] == f"dvdgan {stage}"
+    assert PIPELINE[stage]["cmd"] == f"exec dvdgan {stage}"
     assert stage in {command.callback.__name__ for command in app.registered_commands}  # type: ignore[union-attr]
     assert (ROOT / "dvdgan" / "stages" / f"{stage}.py").is_file()
     assert f"dvdgan/stages/{stage}.py" in PIPELINE[stage]["deps"]

@@ -41,10 +41,15 @@ TINY = {
 
 
 def environment() -> dict[str, str]:
-    """The tests' own environment, with this Python's tools first and no Prefect configured."""
+    """The tests' own environment, with this Python's tools first and no Prefect configured.
+
+    DVC uses /bin/sh where no SHELL is set, as in a container or under cron, and Debian's does not
+    give its place to the command as bash does.
+    """
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT")}
     tools = str(Path(sys.executable).parent)
-    return clean | {"PATH": f"{tools}{os.pathsep}{clean['PATH']}", "OMP_NUM_THREADS": "1"}
+    path = f"{tools}{os.pathsep}{clean['PATH']}"
+    return clean | {"PATH": path, "OMP_NUM_THREADS": "1", "SHELL": "/bin/sh"}
 
 
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
