@@ -6,7 +6,7 @@ from dvdgan.guard.run_folder import RunFolder, newest_whole, step_name
 from dvdgan.storage.local import remove_abandoned
 from dvdgan.training.checkpoint import all_tensors, load_checkpoint, set_numbers
 from dvdgan.training.runtime import Runtime
-from dvdgan.training.state import TrainState, initial_state
+from dvdgan.training.state import TrainState, blank_state, initial_state
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model, Train
@@ -19,22 +19,25 @@ def resumed_state(
 
     The main process alone reads the run folder; the others are given what it read.
     """
-    state = initial_state(clip, model, train, classes, runtime.device)
-    told: dict[str, Any] | None = _load(run, state, runtime) if runtime.is_main else None
-    told = runtime.of_main(told)
-    if told is not None:
-        set_numbers(state, told)
+    step = runtime.of_main(_newest(run) if runtime.is_main else None)
+    begun = initial_state if step is None else blank_state
+    state = begun(clip, model, train, classes, runtime.device)
+    if step is not None:
+        told = _load(run, step, state, runtime) if runtime.is_main else {}
+        set_numbers(state, runtime.of_main(told))
         runtime.spread(all_tensors(state))
     return state
 
 
-def _load(run: RunFolder, state: TrainState, runtime: Runtime) -> dict[str, Any] | None:
+def _newest(run: RunFolder) -> int | None:
     remove_abandoned(run.checkpoints)
     step, skipped = newest_whole(run)
     for line in skipped:
         print(line, flush=True)
-    if step is None:
-        return None
+    return step
+
+
+def _load(run: RunFolder, step: int, state: TrainState, runtime: Runtime) -> dict[str, Any]:
     told = load_checkpoint(state, run.checkpoint(step))
     print(f"train: resumed from {step_name(step)}", flush=True)
     now = runtime.conditions()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from dvdgan.models.build import build_discriminators, build_generator
+from dvdgan.models.cost import without_memory
 from dvdgan.models.discriminators import Discriminators
 from dvdgan.models.generator import Generator
 from dvdgan.models.latent import mixed_seed
@@ -37,6 +38,28 @@ def initial_state(
     torch.manual_seed(mixed_seed(train.seed, "initialisation"))
     generator = build_generator(model, clip, classes).to(device)
     discriminators = build_discriminators(model, clip, classes).to(device)
+    return _optimised(train, generator, discriminators, device)
+
+
+def blank_state(
+    clip: "Clip", model: "Model", train: "Train", classes: int, device: torch.device
+) -> TrainState:
+    """A state of the same form without its numbers, which are a checkpoint's to fill in.
+
+    Orthogonal weights of the paper's size take a minute or two, at every start that does not need
+    them.
+    """
+    with without_memory():
+        generator = build_generator(model, clip, classes)
+        discriminators = build_discriminators(model, clip, classes)
+    return _optimised(
+        train, generator.to_empty(device=device), discriminators.to_empty(device=device), device
+    )
+
+
+def _optimised(
+    train: "Train", generator: Generator, discriminators: Discriminators, device: torch.device
+) -> TrainState:
     average = copy.deepcopy(generator).requires_grad_(False)
 
     def adam(network: torch.nn.Module, learning_rate: float) -> torch.optim.Adam:

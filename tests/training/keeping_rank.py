@@ -13,12 +13,12 @@ import torch
 from safetensors.torch import save_file
 
 from dvdgan.training import __main__ as trainer
-from dvdgan.training import resume
+from dvdgan.training import loop
 from dvdgan.training import round as rounds
 from dvdgan.training.state import TrainState
 
 states: list[TrainState] = []
-begin = resume.initial_state
+begin = loop.resumed_state
 
 
 def noted(*arguments: Any) -> TrainState:
@@ -28,7 +28,7 @@ def noted(*arguments: Any) -> TrainState:
 
 torch.set_default_dtype(torch.float64)
 rounds.to_model_range = lambda clips: clips.double() / 127.5 - 1
-resume.initial_state = noted
+loop.resumed_state = noted
 del sys.argv[1]
 code = trainer.main()
 tensors = {

@@ -12,7 +12,7 @@ from dvdgan.storage.local import sha256_of_tree
 from dvdgan.training.checkpoint import load_checkpoint, save_checkpoint
 from dvdgan.training.draws import Draws
 from dvdgan.training.round import Round
-from dvdgan.training.state import TrainState, initial_state
+from dvdgan.training.state import TrainState, blank_state, initial_state
 
 CPU = torch.device("cpu")
 
@@ -61,7 +61,7 @@ def test_every_bit_comes_back_and_training_goes_on_the_same(
     advanced: TrainState, tmp_path: Path
 ) -> None:
     save_checkpoint(advanced, tmp_path / "checkpoint")
-    resumed = new_state()
+    resumed = blank_state(CLIP, MODEL, TRAIN, 3, CPU)
     load_checkpoint(resumed, tmp_path / "checkpoint")
     assert resumed.step == 2
     before, after = tensors(advanced), tensors(resumed)
