@@ -1,15 +1,18 @@
 """What telemetry costs: what is told every step, as a share of the step, and what is told at times.
 
     python benchmarks/telemetry_overhead.py
+    python benchmarks/telemetry_overhead.py --preset presets/table1_12x64.yaml --device cuda \
+        --precision bf16 --batch 16
 
-The step is the demo's, on made-up clips; the numbers of every step are its gradient norms and
-counts, one exchange of them, and the lines written. A tracker works beside training, so that of it
-the processor's time is told, of all threads together. The singular values are also taken of the
-paper's 64 x 64, 12-frame networks. One thread, medians, all in one run.
+The step is a preset's, the demo's if none is named, on made-up clips; the numbers of every step are
+its gradient norms and counts, one exchange of them, and the lines written. A tracker works beside
+training, so that of it the processor's time is told, of all threads together. One thread, medians,
+all in one run.
 """
 
 import argparse
 import json
+import platform
 import statistics
 import tempfile
 import time
@@ -32,23 +35,25 @@ from dvdgan.training.telemetry import Telemetry
 from dvdgan.training.trackers import KNOWN
 
 PRESETS = Path(__file__).resolve().parents[1] / "presets"
-CPU = torch.device("cpu")
+CLASSES = 4
 
 
 def median_ms(work: Callable[[], object], repeats: int) -> float:
-    """Milliseconds of a call."""
+    """Milliseconds of a call, until the GPU has done its part."""
     found = []
     for _ in range(repeats):
         began = time.perf_counter()
         work()
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
         found.append(time.perf_counter() - began)
     return 1e3 * statistics.median(found)
 
 
-def begun(config: Config, classes: int) -> TrainState:
+def begun(config: Config, device: torch.device) -> TrainState:
     """The state before step 1, but not orthogonal: that would take minutes."""
     with patch("torch.nn.init.orthogonal_", torch.nn.init.normal_):
-        return initial_state(config.clip, config.model, config.train, classes, CPU)
+        return initial_state(config.clip, config.model, config.train, CLASSES, device)
 
 
 def noise(config: Config) -> Iterator[tuple[Tensor, Tensor]]:
@@ -59,12 +64,12 @@ def noise(config: Config) -> Iterator[tuple[Tensor, Tensor]]:
         yield pixels, torch.zeros(config.train.batch_size, dtype=torch.int64)
 
 
-def sheet_of(config: Config, classes: int) -> SampleSheet:
+def sheet_of(config: Config) -> SampleSheet:
     """A sheet of random latents, with as many clips as in a run."""
 
     def inputs(count: int) -> GeneratorInputs:
         return GeneratorInputs(
-            torch.randn(count, config.model.latent_dim), torch.arange(count) % classes
+            torch.randn(count, config.model.latent_dim), torch.arange(count) % CLASSES
         )
 
     standing = [inputs(2 * ROWS) for _ in range(STANDING_BATCHES)]
@@ -85,18 +90,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--preset", type=Path, default=PRESETS / "demo.yaml")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--batch", type=int, help="clips in a step's batch; default: the preset's")
+    parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32")
     parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--quick", action="store_true", help="leave the paper's networks out")
     parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    demo = load_config(PRESETS / "demo.yaml")
-    state = begun(demo, 4)
-    draws = Draws(0, demo.train.batch_size, torch.zeros(4, dtype=torch.int64), CPU)
+    device = torch.device(arguments.device)
+    config = load_config(arguments.preset)
+    changes = {
+        "batch_size": arguments.batch or config.train.batch_size,
+        "precision": arguments.precision,
+        "accumulation": 1,
+    }
+    config = config.model_copy(update={"train": config.train.model_copy(update=changes)})
+    state = begun(config, device)
+    labels = torch.zeros(CLASSES, dtype=torch.int64)
+    draws = Draws(0, config.train.batch_size, labels, device)
     one_round = Round(
-        demo.clip, demo.model, demo.train, state, state.generator, state.discriminators, draws
+        config.clip, config.model, config.train, state, state.generator, state.discriminators, draws
     )
-    clips = noise(demo)
+    clips = noise(config)
     figures, _ = one_round.play(clips)
     step = median_ms(lambda: one_round.play(clips), arguments.repeats)
 
@@ -115,7 +131,7 @@ def main() -> None:
         def tell() -> None:
             values = torch.stack([value.double() for value in figures.values()]).tolist()
             told = dict(zip(figures, values, strict=True))
-            telemetry.record(1, told, demo.train.batch_size, 1.0, 0.1)
+            telemetry.record(1, told, config.train.batch_size, 1.0, 0.1)
 
         every_step = {
             "gradient norms and counts": median_ms(norms, arguments.repeats),
@@ -128,23 +144,24 @@ def main() -> None:
         for name in ("dvclive", "tensorboard")
         if find_spec(name) is not None
     }
-    sheet = sheet_of(demo, 4)
+    sheet = sheet_of(config)
 
-    def spectra(of: TrainState) -> None:
-        largest_singular_values(of.generator)
-        largest_singular_values(of.discriminators)
+    def spectra() -> None:
+        largest_singular_values(state.generator)
+        largest_singular_values(state.discriminators)
 
     result = {
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else platform.machine(),
+        "preset": arguments.preset.stem,
+        "batch": config.train.batch_size,
+        "precision": arguments.precision,
         "step_ms": step,
         "every_step_ms": every_step,
         "share_of_the_step": sum(every_step.values()) / step,
         "trackers_processor_ms": trackers,
         "sheet_and_video_ms": median_ms(lambda: sheet.draw(state.average), 3),
-        "singular_values_ms": {"demo": median_ms(lambda: spectra(state), 3)},
+        "singular_values_ms": median_ms(spectra, 3),
     }
-    if not arguments.quick:
-        paper = begun(load_config(PRESETS / "table1_12x64.yaml"), 600)
-        result["singular_values_ms"]["table1_12x64"] = median_ms(lambda: spectra(paper), 1)
     print(json.dumps(result, indent=2))
     if arguments.write:
         arguments.write.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

@@ -30,9 +30,9 @@ DEMO = Path(__file__).resolve().parents[1] / "presets" / "demo.yaml"
 WARM_UP = 2
 
 
-def prepared(folder: Path) -> Config:
-    """The demo's params, with shards of 24 videos in ``folder``/artifacts/shards."""
-    params = load_config(DEMO).model_dump()
+def prepared(folder: Path, preset: Path = DEMO) -> Config:
+    """The params of ``preset``, with shards of 24 videos in ``folder``/artifacts/shards."""
+    params = load_config(preset).model_dump()
     params["index"]["root"] = str(folder / "videos")
     config = parse_config(params)
     write_synthetic(folder / "videos", videos_per_class=6)
@@ -42,7 +42,7 @@ def prepared(folder: Path) -> Config:
     return config
 
 
-def new_run(folder: Path, config: Config, name: str, **changes: int) -> RunFolder:
+def new_run(folder: Path, config: Config, name: str, **changes: int | str) -> RunFolder:
     run = RunFolder(folder / name)
     settings = RunSettings(
         clip=config.clip,
