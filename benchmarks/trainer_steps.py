@@ -1,13 +1,14 @@
 """The trainer itself at full size: a step, its wait for clips, memory, what checkpoints hold up.
 
-    python benchmarks/trainer_steps.py --batch 16             the paper's 64 x 64, 12 frames, in bf16
+    python benchmarks/trainer_steps.py --batch 16            the paper's 64 x 64, 12 frames, in bf16
     python benchmarks/trainer_steps.py --batch 8 --preset presets/demo.yaml --precision fp32
 
 Trains on a small set of drawn videos in a temporary folder, as `dvdgan train` starts the trainer,
 kills it (SIGKILL) and starts it again. Seen from outside, by the arrival of the lines it writes:
 the pause is how much longer a line takes to come where a checkpoint was taken before it, the first
-one apart, and longer still where the one before is not yet written. Medians. One trainer process:
-on a GPU where there is one.
+one apart, and longer still where the one before is not yet written; the slowest step is one beside
+finding memory for them, or beside writing. Medians. One trainer process, on a GPU where there is
+one.
 """
 
 import argparse
@@ -93,6 +94,7 @@ def measure(folder: Path, config: Config, arguments: argparse.Namespace) -> dict
     return {
         "first_step_after_s": first.seen[1] - first.began,
         "step_s": step_seconds,
+        "slowest_step_s": max(gap for step, gap in gaps.items() if step > 2 and (step - 1) % every),
         "clips_per_second": arguments.batch / step_seconds,
         "waiting_for_clips": statistics.median(line["data_wait_share"] for line in timing),
         "first_checkpoint_pause_s": after[0] - step_seconds,

@@ -36,6 +36,7 @@ class Keeper:
         self._stop = StopRequest()
         self._writer = BackgroundWriter()
         self._snapshot = Snapshot()
+        self._reserved = False
 
     def keep(self, state: TrainState, telemetry: Telemetry | None) -> bool:
         """After every step: save what is due, show it. Whether to stop, the state being saved.
@@ -43,6 +44,9 @@ class Keeper:
         Raises InterruptedRunError where a stop is asked for and the disk is full.
         """
         self._writer.check()
+        if self._runtime.is_main and not self._reserved:
+            self._reserved = True
+            self._writer.submit("memory for checkpoints", self._snapshot.reserve(state))
         stopping, blocked = self._runtime.any(self._stop.requested, bool(self._writer.blocked))
         last = state.step == self._train.steps
         if blocked:
