@@ -42,6 +42,7 @@ from dvdgan.guard.verdict import COLLAPSED
 from flows.asking import ask
 from flows.best_effort import await_server
 from flows.events import tell
+from flows.measure import WorkerEvaluation
 from flows.nodes import launch_on_nodes
 from flows.run_page import RunPage
 
@@ -66,7 +67,7 @@ def launch(run: RunFolder) -> Trainer:
 
 
 @task(name="evaluate", task_run_name="evaluate step {step}", cache_policy=NO_CACHE)
-def evaluate(process: EvaluationProcess, step: int) -> Measured | State[Any]:
+def evaluate(process: EvaluationProcess | WorkerEvaluation, step: int) -> Measured | State[Any]:
     """Measure one checkpoint."""
     while not process.done():
         time.sleep(POLL_SECONDS)
@@ -88,7 +89,8 @@ class TaskEvaluation:
     """An evaluation as a task run, submitted when it is first asked whether it is done."""
 
     def __init__(self, run: RunFolder, step: int) -> None:
-        self._process = EvaluationProcess(run, step)
+        elsewhere = RunEnvironment.from_environment().evaluation_worker
+        self._process = (WorkerEvaluation if elsewhere else EvaluationProcess)(run, step)
         self._task: PrefectFuture[Any] | None = None
         self._ended = threading.Event()
 

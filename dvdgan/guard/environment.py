@@ -38,6 +38,8 @@ class RunEnvironment:
     """URL of the store the tars are read from; None: artifacts/shards."""
     evaluation_device: str | None
     """Where clips are sampled and measured, in torch's words; None: the first GPU, else the CPU."""
+    evaluation_worker: bool
+    """Whether a Prefect worker elsewhere is asked to measure checkpoints, where there is one."""
     ask_before_rollback: bool
     """Whether a person is asked, through Prefect, before a rollback."""
     nodes: tuple[tuple[str, str], ...]
@@ -71,7 +73,12 @@ class RunEnvironment:
             trackers=read("DVDGAN_TRACKERS", _trackers, ()),
             shards=read("DVDGAN_SHARDS", str, None),
             evaluation_device=read("DVDGAN_EVALUATION_DEVICE", _device, None),
-            ask_before_rollback=read("DVDGAN_ASK_BEFORE_ROLLBACK", _yes_or_no, False),
+            evaluation_worker=read(
+                "DVDGAN_EVALUATION_WORKER", _yes_or_no("DVDGAN_EVALUATION_WORKER"), False
+            ),
+            ask_before_rollback=read(
+                "DVDGAN_ASK_BEFORE_ROLLBACK", _yes_or_no("DVDGAN_ASK_BEFORE_ROLLBACK"), False
+            ),
             nodes=read("DVDGAN_NODES", _nodes, ()),
             node_processes=read("DVDGAN_NODE_PROCESSES", _whole("DVDGAN_NODE_PROCESSES", 1), 1),
             lost_node=read("DVDGAN_LOST_NODE", _lost_node, WAIT),
@@ -128,10 +135,13 @@ def _device(text: str) -> str:
     return text
 
 
-def _yes_or_no(text: str) -> bool:
-    if text not in ("0", "1"):
-        raise _refused("DVDGAN_ASK_BEFORE_ROLLBACK", text, "1 or 0")
-    return text == "1"
+def _yes_or_no(name: str) -> Callable[[str], bool]:
+    def meaning(text: str) -> bool:
+        if text not in ("0", "1"):
+            raise _refused(name, text, "1 or 0")
+        return text == "1"
+
+    return meaning
 
 
 def _nodes(text: str) -> tuple[tuple[str, str], ...]:

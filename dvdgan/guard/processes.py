@@ -130,9 +130,14 @@ class EvaluationProcess:
         self._begun = 0
         self._lock = threading.Lock()
 
+    @property
+    def measured(self) -> bool:
+        """Whether there is a result, whoever measured it."""
+        return self._result.exists()
+
     def done(self) -> bool:
         with self._lock:
-            if self.cancelled or (self._process is None and self._result.exists()):
+            if self.cancelled or (self._process is None and self.measured):
                 return True
             process = self._process or self._begin()
             code = process.poll()
@@ -145,7 +150,7 @@ class EvaluationProcess:
 
     def result(self) -> Measured:
         """What was measured. Raises UserError when the evaluation failed."""
-        if not self._result.exists():
+        if not self.measured:
             raise UserError(
                 f"the evaluation of {self._checkpoint.name} failed",
                 where=str(self._checkpoint),
