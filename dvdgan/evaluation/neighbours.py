@@ -86,7 +86,7 @@ def copying(samples: Tensor, real: Tensor) -> Copying:
         )
     n, m = len(samples), len(real)
     ordered = real.to(torch.float64).sort().values
-    found = samples.to(torch.float64)
+    found = samples.to(torch.float64).contiguous()  # searchsorted warns otherwise
     below = torch.searchsorted(ordered, found).sum()
     up_to = torch.searchsorted(ordered, found, right=True).sum()
     # Pairs in which the sample is the farther one; equal distances count half.
