@@ -39,7 +39,7 @@ class Followed:
     """A trainer process, and when each step's line was seen: step -> seconds of the clock."""
 
     def __init__(self, run: RunFolder, log: Path) -> None:
-        self._run = run
+        self._run, self._log = run, log
         self.seen: dict[int, float] = {}
         self.began = time.perf_counter()
         with log.open("ab") as output:
@@ -51,7 +51,7 @@ class Followed:
             )
         self._last = len(lines(run.metrics))
 
-    def until(self, step: int, log: Path) -> None:
+    def until(self, step: int) -> None:
         """Wait for the line of ``step``. Raises SystemExit, with its last words, where it ends."""
         while step not in self.seen:
             now, count = time.perf_counter(), len(lines(self._run.metrics))
@@ -59,7 +59,7 @@ class Followed:
             self.seen |= dict.fromkeys(range(self._last + 1, count + 1), now)
             self._last = count
             if self.process.poll() is not None and step not in self.seen:
-                raise SystemExit(f"the trainer ended: {log.read_text()[-2000:]}")
+                raise SystemExit(f"the trainer ended: {self._log.read_text()[-2000:]}")
             time.sleep(POLL_SECONDS)
 
 
@@ -76,7 +76,7 @@ def measure(folder: Path, config: Config, arguments: argparse.Namespace) -> dict
     }
     run, log = new_run(folder, config, "run", **changes), folder / "log"
     first = Followed(run, log)
-    first.until(steps, log)
+    first.until(steps)
     first.process.wait()
     gaps = {later: first.seen[later] - first.seen[sooner] for sooner, later in pairwise(first.seen)}
     plain = [gap for step, gap in gaps.items() if step > WARM_UP and (step - 1) % every]
@@ -85,8 +85,8 @@ def measure(folder: Path, config: Config, arguments: argparse.Namespace) -> dict
     step_seconds = statistics.median(plain)
     run.remove(steps)
     again = Followed(run, log)
-    resumed_at = CHECKPOINTS * every + 1
-    again.until(resumed_at, log)
+    resumed_at = max(run.saved_steps()) + 1
+    again.until(resumed_at)
     again.process.send_signal(signal.SIGKILL)
     again.process.wait()
     size = sum(path.stat().st_size for path in run.checkpoint(resumed_at - 1).iterdir())
