@@ -17,6 +17,8 @@ from torch.nn.utils.parametrizations import _SpectralNorm
 Layer = TypeVar("Layer", bound=nn.Module)
 
 EPSILON = 1e-6
+# Rows of a Gram matrix up to which all its eigenvectors cost less than an iteration for the first.
+EXACT = 256
 
 
 def normalised(layer: Layer) -> Layer:
@@ -61,6 +63,52 @@ def settled(network: nn.Module) -> Iterator[None]:
     finally:
         for norm, training in zip(norms, were, strict=True):
             norm.train(training)
+
+
+@torch.no_grad()
+def converge(network: nn.Module) -> None:
+    """Set every power iteration's vectors to the leading singular vectors of its own weight.
+
+    One iteration a step follows weights that move slowly; an average of weights has vectors of its
+    own. Afterwards the largest singular value of each normalised weight is 1 within 1e-4. Needs
+    no global random state. A weight that is not finite keeps its vectors. The paper's generator
+    takes 7 s of one CPU core at 64 x 64 and about 100 s at 128 x 128.
+    """
+    for stored in network.modules():
+        if isinstance(stored, parametrize.ParametrizationList):
+            norm, weight = stored[0], stored.original
+            assert isinstance(norm, _SpectralNorm) and isinstance(weight, Tensor)
+            _set_leading(norm, weight.reshape(len(weight), -1))
+
+
+def _set_leading(norm: _SpectralNorm, matrix: Tensor) -> None:
+    product = gram(matrix)
+    if not product.isfinite().all():
+        return
+    leading = _leading_eigenvector(product).to(matrix.dtype)
+    right = matrix.T @ leading if len(leading) == len(matrix) else leading
+    norm._v.copy_(nn.functional.normalize(right, dim=0))
+    norm._u.copy_(nn.functional.normalize(matrix @ norm._v, dim=0))
+
+
+def _leading_eigenvector(product: Tensor) -> Tensor:
+    size = len(product)
+    if size <= EXACT:
+        exact: Tensor = torch.linalg.eigh(product).eigenvectors[:, -1]
+        return exact
+    # Not the vector at hand: where it belongs to another singular value nothing would move it.
+    start = torch.randn(size, 1, generator=torch.Generator().manual_seed(0)).to(product)
+    _, vectors = torch.lobpcg(product, k=1, X=start, niter=100, tol=1e-4, largest=True)
+    return vectors[:, 0]
+
+
+def gram(matrix: Tensor) -> Tensor:
+    """The smaller Gram matrix of ``matrix`` (rows, columns), float64: its singular values squared.
+
+    The product, which takes most of the time, is made in the matrix's own precision.
+    """
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    return (wide @ wide.T).double()
 
 
 def conv2d(channels_in: int, channels_out: int, kernel: int, bias: bool = True) -> nn.Conv2d:

@@ -1,7 +1,8 @@
 """Standing statistics: batch-norm statistics for sampling, recomputed from many latents.
 
-Paper A.3 samples from averaged weights, whose batch statistics no training step ever saw; as
-BigGAN does, they are the mean over training-mode forwards on untruncated latents.
+Paper A.3 samples from averaged weights. No training step ever saw their batch statistics; as BigGAN
+does, they are the mean over training-mode forwards on untruncated latents. Nor did any power
+iteration see these weights.
 """
 
 from collections.abc import Iterable
@@ -10,14 +11,17 @@ import torch
 from torch import nn
 
 from dvdgan.models.generator import Generator, GeneratorInputs
+from dvdgan.models.spectral import converge
 
 
 @torch.no_grad()
 def recompute_statistics(generator: Generator, batches: Iterable[GeneratorInputs]) -> None:
-    """Set every batch norm's mean and variance to their average over ``batches``, in place.
+    """Converge the spectral norms, then average batch statistics over ``batches``, in place.
 
-    Leaves the generator in eval mode; the power iterations do not move.
+    Each forward sets the mean and variance of every batch norm; the average over all forwards
+    stays. Leaves the generator in eval mode.
     """
+    converge(generator)
     norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
     generator.eval()
     momenta = [norm.momentum for norm in norms]

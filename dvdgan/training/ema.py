@@ -8,8 +8,8 @@ from torch import nn
 def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
     """average <- decay * average + (1 - decay) * network, parameters only, in place.
 
-    Buffers: the power iteration's vectors are copied; batch-norm statistics of an averaged network
-    are recomputed by standing statistics before it is used, so they are not averaged.
+    Buffers are copied, not averaged: before the average is used, `recompute_statistics` converges
+    its spectral norms and recomputes its batch-norm statistics.
     """
     for averaged, parameter in zip(average.parameters(), network.parameters(), strict=True):
         averaged.lerp_(parameter, 1 - decay)

@@ -63,7 +63,8 @@ class SampleSheet:
 
         `.png`: a row a clip, time from left to right. `.mp4`: all of them side by side; only where
         av is installed, which training does not need.
-        Recomputes the average's batch-norm statistics, which nothing else in training uses.
+        Converges the average's spectral norms and recomputes its batch-norm statistics, which
+        nothing else in training uses.
         """
         device = next(average.parameters()).device
         recompute_statistics(average, (batch.to(device) for batch in self.standing))

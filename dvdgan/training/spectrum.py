@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from dvdgan.models.spectral import gram
+
 Spectra = dict[str, list[float]]
 
 
@@ -47,9 +49,7 @@ def _of_matrix(matrix: Tensor, count: int) -> Tensor:
     The roots of the eigenvalues of the smaller Gram matrix. Power iteration on a block would cost
     a tenth, but near the orthogonal start, where all are alike, it needs hundreds of rounds.
     """
-    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    # The product, which takes most of the time, in the weight's float32; the rest is small.
-    gram = (wide @ wide.T).double()
-    finite = gram.isfinite().all()
-    eigenvalues: Tensor = torch.linalg.eigvalsh(torch.where(finite, gram, 0.0))
+    product = gram(matrix)
+    finite = product.isfinite().all()
+    eigenvalues: Tensor = torch.linalg.eigvalsh(torch.where(finite, product, 0.0))
     return torch.where(finite, eigenvalues[-count:].flip(0).clamp(min=0).sqrt(), torch.nan)

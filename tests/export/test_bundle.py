@@ -1,5 +1,6 @@
 """The bundle: what a user samples from, with torch and safetensors alone."""
 
+import copy
 import subprocess
 import sys
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from dvdgan.export.sampler import Sampler
 from dvdgan.models.architecture import GeneratorArchitecture
 from dvdgan.models.generator import Generator
 from dvdgan.storage.local import read_json, sha256_of_tree
+from dvdgan.training.ema import update_average
 
 CLASSES = ["bend", "jack", "wave"]
 ARCHITECTURE = GeneratorArchitecture(
@@ -132,6 +134,32 @@ def test_the_bundle_holds_plain_weights_and_says_what_it_is(bundle: Path) -> Non
     assert config["classes"] == CLASSES
     card = (bundle / "README.md").read_text()
     assert all(word in card for word in [*CLASSES, "12.5 frames per", "32 x 32", "step: 7"])
+
+
+@pytest.mark.parametrize("decay", [0.98, 0.99, 0.999, 0.9999])
+def test_every_exported_layer_has_a_largest_singular_value_of_one(
+    origin: Origin, tmp_path: Path, decay: float
+) -> None:
+    """The vectors of the power iteration in a checkpoint are those of the training weights."""
+    torch.manual_seed(4)
+    generator = Generator(ARCHITECTURE).train()
+    average = copy.deepcopy(generator)
+    for _ in range(30):
+        for parameter in generator.parameters():
+            parameter.data += 0.05 * torch.randn_like(parameter)
+        generator(torch.randn(2, 8), torch.tensor([0, 2]))
+        update_average(average, generator, decay)
+    path = tmp_path / "average.safetensors"
+    save_file(average.state_dict(), path)
+    write_bundle(trained_sampler(path, origin, STANDING), origin, FACTS, tmp_path / "bundle")
+    weights = {
+        name: tensor.double().reshape(len(tensor), -1)
+        for name, tensor in load_file(tmp_path / "bundle" / "generator.safetensors").items()
+        if name.endswith(".weight") and tensor.ndim > 1 and name != "class_embedding.weight"
+    }
+    assert len(weights) > 30
+    for name, weight in weights.items():
+        assert torch.linalg.svdvals(weight)[0].item() == pytest.approx(1, abs=1e-3), name
 
 
 def test_standing_statistics_follow_the_data_s_classes(average: Path, origin: Origin) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from dvdgan.models.architecture import Blocks, DiscriminatorArchitecture, GeneratorArchitecture
 from dvdgan.models.discriminators import Discriminators
 from dvdgan.models.generator import Generator
-from dvdgan.models.spectral import bake
+from dvdgan.models.spectral import bake, converge, linear
 from dvdgan.models.views import draw_views
 
 EPSILON = 1e-6  # BigGAN's
@@ -183,3 +183,42 @@ def test_bake_leaves_plain_layers_that_do_the_same(make: Make) -> None:
     torch.testing.assert_close(forward(), before)
     assert not normalised_layers(network)
     assert not [name for name in network.state_dict() if "parametrizations" in name]
+
+
+@every_network
+def test_converged_layers_have_a_largest_singular_value_of_one(make: Make) -> None:
+    network, _ = make()
+    randomise(network)
+    random = torch.get_rng_state()
+    converge(network.eval())
+    assert torch.equal(torch.get_rng_state(), random)
+    for name, layer in normalised_layers(network).items():
+        weight = array(layer.weight)
+        largest = np.linalg.norm(weight.reshape(len(weight), -1), 2)
+        assert largest == pytest.approx(1, abs=1e-5), name
+
+
+@pytest.mark.parametrize("size", [20, 600])  # the exact way, and the iterative one
+@pytest.mark.parametrize("lowest", [0.3, 0.99])  # of the singular values
+def test_convergence_leaves_a_vector_of_another_singular_value(size: int, lowest: float) -> None:
+    layer = linear(size, size + 5)
+    left, right = torch.eye(size + 5)[:, :size], torch.eye(size)
+    values = torch.linspace(lowest, 1, size)
+    norm = layer.parametrizations.weight[0]
+    with torch.no_grad():
+        layer.parametrizations.weight.original.copy_(left * values)
+        norm._u.copy_(left[:, 0])
+        norm._v.copy_(right[:, 0])
+    layer.eval()
+    assert layer.weight.max().item() == pytest.approx(1 / lowest)  # divided by the smallest
+    converge(layer)
+    assert layer.weight.max().item() == pytest.approx(1, abs=1e-4)
+
+
+def test_a_weight_that_is_not_finite_keeps_its_vectors() -> None:
+    layer = linear(4, 3)
+    with torch.no_grad():
+        layer.parametrizations.weight.original[1, 2] = torch.nan
+    before = layer.parametrizations.weight[0]._u.clone()
+    converge(layer)
+    assert torch.equal(layer.parametrizations.weight[0]._u, before)
