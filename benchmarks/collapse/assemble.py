@@ -8,11 +8,19 @@ where the last two evaluations are both worse than any of those: by FVD, by FID,
 sign of the samples. A collapse is more: broken numbers, or worse than the run itself was before and
 by a sign, or by distances half as long again as the longest of the healthy runs. Mild harm is thus
 also to come to a standstill. Runs that took mild harm or none are kept, and marked.
+
+What became of a run to which nothing was done is decided by its FVD. It never learned where no two
+evaluations in a row are at most three quarters of the untrained generator's. It collapsed where,
+after that, numbers broke, or two evaluations in a row are twice its own best so far and half as
+long again as the longest of the other healthy runs on the same data that are as far or further.
+
+Runs that are stored and were not recorded anew in FOLDER stay as they are.
 """
 
 import argparse
 import gzip
 import json
+from dataclasses import asdict
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -28,7 +36,10 @@ DEFECT_MARGIN, SPREAD_MARGIN = 0.2, 0.8
 COLLAPSE_FACTOR = 1.5
 # Healthy runs still improve: those up to so many steps younger are as far.
 ALIKE = 2 * PERIOD
-NONE, MILD, COLLAPSE = "none", "mild", "collapse"
+NONE, MILD, COLLAPSE, NEVER = "none", "mild", "collapse", "never learned"
+# A run to which nothing was done has learned at this share of the untrained generator's FVD, and
+# collapsed at this multiple of its own best.
+LEARNED, LOST = 0.75, 2.0
 # A fault's last evaluations that are compared.
 LAST = 2
 
@@ -37,7 +48,8 @@ History = dict[str, Any]
 # What is told of a run beside how it is put together.
 ABOUT = (
     *("data", "real", "seed", "generator_channels", "discriminator_channels", "batch_size"),
-    *("learning_rate", "discriminator_steps", "phi", "spatial_frames", "recurrence"),
+    *("generator_learning_rate", "discriminator_learning_rate", "adam_beta1", "adam_beta2"),
+    *("discriminator_steps", "phi", "spatial_frames", "recurrence", "steps"),
 )
 
 
@@ -48,6 +60,7 @@ def read(work: Path) -> dict[str, History]:
         path = work / "histories" / f"{name}.json"
         if path.exists():
             found[name] = json.loads(path.read_text(encoding="utf-8"))
+            found[name] |= asdict(trunks()[name]) if name in trunks() else {}
     return found
 
 
@@ -82,6 +95,42 @@ def harm(struck: History, healthy: list[History]) -> tuple[str, int | None]:
     return NONE, None
 
 
+def outcome(run: History, others: list[History]) -> tuple[str, int | None]:
+    """What became of a run to which nothing was done, and the step since which that shows."""
+    found = baseline(run)
+    if found is None:
+        return NONE, None
+    untrained = found["untrained"]["metrics"]["FVD"]
+    distances = [(each["step"], each["metrics"]["FVD"]) for each in run["evaluations"]]
+    learned = [fvd is not None and fvd <= LEARNED * untrained for _, fvd in distances]
+    pairs = [number for number in range(1, len(learned)) if all(learned[number - 1 : number + 1])]
+    if not pairs:
+        return NEVER, 1
+    best = min(fvd for _, fvd in distances[: pairs[0] + 1] if fvd is not None)
+    lost: list[int] = []
+    for step, fvd in distances[pairs[0] + 1 :]:
+        known = spread(others, step - 2 * run["period"]).get("FVD")
+        worst = known[1] if known else 0.0
+        if fvd is not None and fvd <= max(LOST * best, COLLAPSE_FACTOR * worst):
+            best, lost = min(best, fvd), []
+            continue
+        lost.append(step)
+        if len(lost) == LAST:
+            return COLLAPSE, lost[0]
+    if run["failure"] is not None:
+        return COLLAPSE, run["failure"]["step"]
+    return NONE, None
+
+
+def baseline(history: History) -> History | None:
+    """As the ledger has it; None in recordings made before it was measured."""
+    found = history.get("baseline")
+    if found is None:
+        return None
+    untrained = {name: found[name] for name in ("metrics", "intervals")}
+    return {"untrained": untrained, "mean_clip": found["mean_clip"]}
+
+
 def _shown(after: list[dict[str, Any]], usual: list[dict[str, tuple[float, float]]]) -> int:
     """The step from which on every evaluation is worse in something."""
     lasting = takewhile(
@@ -108,6 +157,22 @@ def _worse(
     return name in SPREADS and bool(value < SPREAD_MARGIN * lowest)
 
 
+def alike(other: History, run: History) -> bool:
+    """Whether ``other`` is one of the healthy runs that ``run`` is compared with."""
+    if other["kind"] != HEALTHY:
+        return False
+    if run["trunk"] is not None:
+        return run["trunk"] in (other["trunk"], other["name"])
+    whole = other["trunk"] is None and other.get("baseline") is not None
+    return whole and other["data"] == run["data"] and other["name"] != run["name"]
+
+
+def stored(split: str, anew: set[str]) -> list[History]:
+    """The runs that are stored already, without those that were recorded anew."""
+    with gzip.open(HISTORIES / f"{split}.jsonl.gz", "rt", encoding="utf-8") as lines:
+        return [each for each in map(json.loads, lines) if each["name"] not in anew]
+
+
 def told(history: History, done: str, shown: int | None) -> History:
     """What is stored of a run."""
     return {
@@ -120,10 +185,11 @@ def told(history: History, done: str, shown: int | None) -> History:
         "shown": shown,
         "onset": history.get("onset", 0),
         "begin": history.get("begin", 0),
-        "period": PERIOD,
+        "period": history["period"] if history["trunk"] is None else PERIOD,
         "about": {name: history[name] for name in ABOUT} | {"rate": history.get("rate", 1.0)},
         "telemetry": columns(history["telemetry"]),
         "spectra": history["spectra"],
+        "baseline": baseline(history),
         "evaluations": history["evaluations"],
         "failure": history["failure"],
     }
@@ -157,24 +223,23 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="where record.py worked")
     arguments = parser.parse_args()
     histories = read(arguments.work)
-    splits: dict[str, list[History]] = {"fit": [], "held_out": []}
+    splits = {split: stored(split, set(histories)) for split in ("fit", "held_out")}
     for history in histories.values():
-        trunk = history["trunk"] or history["name"]
-        healthy = [
-            each
-            for each in histories.values()
-            if trunk in (each["trunk"], each["name"]) and each.get("kind", HEALTHY) == HEALTHY
-        ]
-        struck = history.get("kind", HEALTHY) != HEALTHY
-        done = harm(history, healthy) if struck else (NONE, None)
-        splits[history["split"]].append(told(history, *done))
+        healthy = [each for each in histories.values() if alike(each, history)]
+        if history["trunk"] is None:
+            done, shown = outcome(history, healthy)
+            history["onset"] = shown or 0
+        elif history["kind"] == HEALTHY:
+            done, shown = NONE, None
+        else:
+            done, shown = harm(history, healthy)
+        splits[history["split"]].append(told(history, done, shown))
     for split, each in splits.items():
         write(each, HISTORIES / f"{split}.jsonl.gz")
-        kinds = [(one["kind"] == HEALTHY, one["hard"], one["harm"]) for one in each]
+        kinds = [(one["kind"], one["hard"], one["harm"]) for one in each]
         counts = {
-            "healthy" if well else f"{'hard' if hard else 'other'}, {done}": kinds.count(kind)
-            for kind in dict.fromkeys(kinds)
-            for well, hard, done in (kind,)
+            f"{kind}{', hard' if hard else ''}: {done}": kinds.count((kind, hard, done))
+            for kind, hard, done in dict.fromkeys(kinds)
         }
         print(f"{split}: {len(each)} runs: {counts}")
 

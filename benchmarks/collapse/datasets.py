@@ -5,6 +5,7 @@ thousand: a class has its colours and its direction, a video its size, speed and
 """
 
 import contextlib
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,18 +24,29 @@ CLASSES, SIZE, FRAMES, FPS = 4, 32, 32, 25
 
 @dataclass(frozen=True)
 class Data:
-    """Discs drawn from ``seed``, or (None) real videos of a folder given at the command."""
+    """Discs drawn from ``seed``; or (``folder``) real videos, in that folder below --real."""
 
-    seed: int | None
-    videos_per_class: int
     stride: int
+    seed: int = 0
+    videos_per_class: int = 0
+    folder: str | None = None
+    classes: tuple[str, ...] = ()
+    """Those of the folder that are taken; none named: all."""
 
 
 DATA = {
     "discs 1": Data(seed=1, videos_per_class=16, stride=2),
     "discs 2": Data(seed=2, videos_per_class=12, stride=3),
     "discs 3": Data(seed=3, videos_per_class=16, stride=2),
-    "real": Data(seed=None, videos_per_class=18, stride=2),
+    "discs 4": Data(seed=4, videos_per_class=16, stride=2),
+    "discs 5": Data(seed=5, videos_per_class=16, stride=2),
+    "discs 6": Data(seed=6, videos_per_class=12, stride=3),
+    "real": Data(folder="weizmann", stride=2),
+    "scenes": Data(
+        folder="intel_scenes",
+        classes=("bottle-detection", "car-detection", "one-by-one-person-detection"),
+        stride=2,
+    ),
 }
 
 
@@ -55,7 +67,6 @@ def disc_video(of_class: np.random.Generator, own: np.random.Generator) -> NDArr
 
 def write_discs(root: Path, data: Data) -> None:
     """Write root/<class>/<nnn>.mp4."""
-    assert data.seed is not None
     with atomic_directory(root) as aside:
         for label in range(CLASSES):
             for number in range(data.videos_per_class):
@@ -74,11 +85,13 @@ def config_of(name: str, folder: Path, real: Path | None) -> Config:
     params["index"]["root"] = str(folder / "videos")
     params["features"] |= {"width": 6, "steps": 200, "batch_size": 8}
     params["reference"]["clips_per_video"] = 3
-    if data.seed is None:
+    if data.folder is not None:
         assert real is not None, f"{name} needs --real"
-        params["index"] |= {"root": str(real)}
-        if (real / "index.csv").is_file():
-            params["index"] |= {"groups": str(real / "index.csv"), "group_column": "subject"}
+        root = real / data.folder
+        if not data.classes:
+            params["index"]["root"] = str(root)
+        if (root / "index.csv").is_file():
+            params["index"] |= {"groups": str(root / "index.csv"), "group_column": "subject"}
     return parse_config(params)
 
 
@@ -89,9 +102,12 @@ def prepared(name: str, root: Path, real: Path | None) -> Config:
     done = folder / "done"
     if done.exists():
         return config
-    data = DATA[name]
-    if data.seed is not None and not (folder / "videos").exists():
-        write_discs(folder / "videos", data)
+    data, videos = DATA[name], folder / "videos"
+    if data.folder is None and not videos.exists():
+        write_discs(videos, data)
+    for each in data.classes:
+        assert real is not None and data.folder is not None
+        shutil.copytree(real / data.folder / each, videos / each, dirs_exist_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.chdir(folder):
         index.run(config, workers=1)

@@ -1,12 +1,12 @@
 """Record real training runs, healthy ones and ones that something is done to.
 
-    python benchmarks/collapse/record.py --work FOLDER --real VIDEOS
+    python benchmarks/collapse/record.py --work FOLDER --real FOLDER
 
 Trains every row of trunks.csv and of branches.csv with the trainer's own loop, one thread, and
 measures their checkpoints as `dvdgan evaluate --checkpoint` does. What a supervisor would have seen
 is left in FOLDER/histories, a file a run; started again, or beside another one with other names, it
-makes what is missing. assemble.py makes the test data of it. VIDEOS: a folder of classes of real
-videos (the Weizmann actions); without it the runs on real videos are left out.
+makes what is missing. assemble.py makes the test data of it. The folder --real holds the folders of
+real videos that datasets.py names; without it the runs on real videos are left out.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from unittest.mock import patch
 import torch
 from datasets import DATA, prepared
 from fault import Struck
-from runs import PERIOD, Branch, Trunk, branches, trunks
+from runs import Branch, Trunk, branches, trunks
 
 from dvdgan.config.schema import RunSettings
 from dvdgan.data.dataset import ClipDataset
@@ -69,10 +69,10 @@ def _round(branch: Branch | None, *parts: Any) -> Round | Struck:
     return Struck(one_round, branch.fault, branch.onset)
 
 
-def measure(run: RunFolder, after: int = 0) -> None:
-    """Every checkpoint later than step ``after`` that was not."""
-    for step in run.saved_steps():
-        if step > after and not run.evaluation(step).exists():
+def measure(run: RunFolder, after: int | None = None) -> None:
+    """Measure every checkpoint later than step ``after``; None: all, and the baseline."""
+    for step in [0, *run.saved_steps()]:
+        if (after is None or step > after) and not run.evaluation(step).exists():
             run_checkpoint(run.checkpoint(step), run.evaluation(step))
 
 
@@ -87,8 +87,10 @@ def make_branch(branch: Branch, trunk: RunSettings, work: Path) -> None:
 
 def history(folder: RunFolder) -> dict[str, Any]:
     """All that a supervisor would have seen of the run's own steps."""
-    measured = sorted(folder.evaluation(PERIOD).parent.glob("step-*.json"))
+    untrained = folder.evaluation(0)
+    measured = sorted(set(untrained.parent.glob("step-*.json")) - {untrained})
     return {
+        "baseline": read_json(untrained) if untrained.exists() else None,
         "telemetry": _lines(folder.metrics),
         "spectra": _lines(folder.spectra),
         "evaluations": [
@@ -102,8 +104,10 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def make(trunk: Trunk, branch: Branch | None, work: Path, real: Path | None) -> None:
-    """Make a run and its history."""
+def make(
+    trunk: Trunk, branch: Branch | None, work: Path, real: Path | None, measured: bool = True
+) -> None:
+    """Make a run and, where it is to be ``measured``, its history."""
     config = prepared(trunk.data, work / "data", real)
     artefacts = work / "data" / trunk.data.replace(" ", "-") / "artifacts"
     settings = trunk.settings(config, artefacts)
@@ -111,10 +115,12 @@ def make(trunk: Trunk, branch: Branch | None, work: Path, real: Path | None) -> 
     folder = RunFolder(work / "runs" / name)
     if branch is None:
         train(folder, settings)
+        if not measured:
+            return
         measure(folder)
     else:
         make_branch(branch, settings, work)
-    told = asdict(trunk) | {"real": DATA[trunk.data].seed is None, "trunk": None}
+    told = asdict(trunk) | {"real": DATA[trunk.data].folder is not None, "trunk": None}
     if branch is not None:
         told |= asdict(branch) | {"hard": branch.hard}
     write_json(work / "histories" / f"{name}.json", told | history(folder))
@@ -125,9 +131,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, required=True, help="where runs are made and kept")
-    parser.add_argument("--real", type=Path, help="folder of classes of real videos")
+    parser.add_argument("--real", type=Path, help="folder that holds weizmann/ and intel_scenes/")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no run later")
     parser.add_argument("names", nargs="*", help="of the runs to make; none: all of them")
+    parser.add_argument("--train", action="store_true", help="measure them another time")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     work, began = arguments.work.resolve(), time.monotonic()
@@ -137,14 +144,14 @@ def main() -> None:
         branch = known.get(name)
         trunk = trunks()[branch.trunk if branch else name]
         done = (work / "histories" / f"{name}.json").exists()
-        if done or (arguments.real is None and DATA[trunk.data].seed is None):
+        if done or (arguments.real is None and DATA[trunk.data].folder is not None):
             continue
         minutes = (time.monotonic() - began) / 60
         if minutes > arguments.minutes:
             break
         print(f"record: {name}, {number} of {len(names)}, {minutes:.0f} min", flush=True)
         try:
-            make(trunk, branch, work, arguments.real)
+            make(trunk, branch, work, arguments.real, not arguments.train)
         except InterruptedRunError:
             print(f"record: stopped in {name}", flush=True)
             break

@@ -1,8 +1,9 @@
 """Which runs there are: trunks.csv, trained from the beginning; branches.csv, which leave a trunk.
 
-A branch goes on from a checkpoint of its trunk with other draws, as a run does after a rollback,
-and with its own learning rates, batch and D steps: so many runs past their beginning cost no more
-than their own steps. A fault strikes it at a step of its own, or (healthy) none does.
+Nothing is done to a trunk. A branch goes on from a checkpoint of its trunk with other draws, as a
+run does after a rollback, and with its own learning rates, batch and D steps: so many runs past
+their beginning cost no more than their own steps. A fault strikes it at a step of its own, or
+(healthy) none does.
 """
 
 import csv
@@ -16,26 +17,33 @@ from dvdgan.config.schema import Config, RunSettings
 
 HERE = Path(__file__).resolve().parent
 
-# Steps from one evaluated checkpoint to the next.
+# Steps from one evaluated checkpoint of a branch to the next.
 PERIOD = 10
 HEALTHY = "healthy"
 
 
 @dataclass(frozen=True)
 class Trunk:
-    """A row of trunks.csv: a run from the beginning, healthy."""
+    """A row of trunks.csv: a run from the beginning, to which nothing is done."""
 
     name: str
     split: str
     """fit: thresholds were found on it; held_out: they were not."""
+    kind: str
+    """healthy, or too bold: ordinary params of which a collapse is expected. What became of it is
+    decided by its evaluations (assemble.py)."""
     data: str
     seed: int
     steps: int
+    period: int
+    """Steps from one evaluated checkpoint to the next."""
     generator_channels: int
     discriminator_channels: int
     batch_size: int
-    learning_rate: float
-    """Of G and of D."""
+    generator_learning_rate: float
+    discriminator_learning_rate: float
+    adam_beta1: float
+    adam_beta2: float
     discriminator_steps: int
     phi: str
     spatial_frames: int
@@ -56,12 +64,14 @@ class Trunk:
             "steps": self.steps,
             "batch_size": self.batch_size,
             "discriminator_steps": self.discriminator_steps,
-            "generator_learning_rate": self.learning_rate,
-            "discriminator_learning_rate": self.learning_rate,
+            "generator_learning_rate": self.generator_learning_rate,
+            "discriminator_learning_rate": self.discriminator_learning_rate,
+            "adam_beta1": self.adam_beta1,
+            "adam_beta2": self.adam_beta2,
             "ema_decay": 0.95,
             "ema_start": 10,
-            "checkpoint_every": PERIOD,
-            "preview_every": PERIOD,
+            "checkpoint_every": self.period,
+            "preview_every": self.period,
             "seed": self.seed,
             "guard": config.train.guard.model_copy(update={"samples": 48}),
         }

@@ -2,11 +2,13 @@
 
     python benchmarks/collapse/score.py
 
-Recall of the hard faults and of the rest, delay from the onset to the verdict in steps and in
-evaluation periods, false alarms per 100,000 healthy steps; for the runs thresholds were found on
-(fit), and for others (held_out). A fault that works slowly is known no sooner than it shows, so
-that the delay is also told from the first evaluation outside the spread of healthy runs. Faults
-that did mild harm or none are told apart. With --wrong, the runs it was wrong about.
+Recall of the hard faults, of other faults and of collapses that nobody injected; delay from the
+onset to the verdict in steps and in evaluation periods; false alarms per 100,000 healthy steps;
+runs that never learned, and whether any of their checkpoints was called healthy. For the runs
+thresholds were found on (fit), and for others (held_out); intervals are exact ones at 95%. A fault
+that works slowly is known no sooner than it shows: the delay is also given from the first
+evaluation outside the spread of healthy runs. Faults that did mild harm or none are counted apart.
+With --wrong, the runs it was wrong about.
 """
 
 import argparse
@@ -18,14 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import binomtest, chi2
+
 from dvdgan.config import load_config
 from dvdgan.config.guard import Guard
-from dvdgan.guard.verdict import judge
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "guard"))
 
-from histories import HEALTHY, SPLITS, History, read  # noqa: E402
+from histories import HEALTHY, NEVER, NONE, SPLITS, History, read  # noqa: E402
 
 # Within so many evaluation periods a collapse is to be known.
 PERIODS = 2
@@ -67,6 +70,7 @@ def share(found: Iterable[Outcome]) -> Table:
     told: Table = {
         "runs": len(found),
         "noticed": len(known),
+        "recall": proportion(len(known), len(found)),
         "in time": sum(each.in_time(each.history.onset) for each in found),
         "in time since it showed": sum(each.in_time(each.history.shown) for each in found),
     }
@@ -78,29 +82,67 @@ def share(found: Iterable[Outcome]) -> Table:
     return told
 
 
-def summary(found: list[Outcome]) -> Table:
-    """Of all runs of a split."""
-    collapsing = [each for each in found if each.history.collapses]
-    healthy = [each for each in found if each.history.kind == HEALTHY]
+def proportion(right: int, count: int) -> list[float]:
+    """The share and its interval (Clopper and Pearson)."""
+    if not count:
+        return []
+    interval = binomtest(right, count).proportion_ci()
+    return [round(value, 3) for value in (right / count, interval.low, interval.high)]
+
+
+def rate(alarms: int, steps: int) -> list[float]:
+    """Alarms per 100,000 steps and their interval (Garwood)."""
+    low = chi2.ppf(0.025, 2 * alarms) / 2 if alarms else 0.0
+    high = chi2.ppf(0.975, 2 * alarms + 2) / 2
+    return [round(float(value) * PER_STEPS / steps, 1) for value in (alarms, low, high)]
+
+
+def healthy(found: list[Outcome], guard: Guard) -> Table:
+    """False alarms, over all steps on which nothing was wrong; and how long runs warm up."""
+    runs = [each for each in found if not each.history.injected and each.history.harm == NONE]
     steps = sum(each.history.healthy_steps for each in found)
     alarms = sum(each.false_alarm for each in found)
-    kinds = dict.fromkeys((each.history.kind, each.history.hard) for each in collapsing)
+    whole = [each.history for each in runs if each.history.baseline is not None]
+    first = [good[0] for each in whole if (good := each.called_good(guard))]
     told: Table = {
-        "hard": share(each for each in collapsing if each.history.hard),
-        "rest": share(each for each in collapsing if not each.history.hard),
-        "healthy": {
-            "runs": len(healthy),
-            "steps": steps,
-            "false alarms": alarms,
-            "per 100,000 steps": round(alarms * PER_STEPS / steps, 1),
-        },
+        "runs": len(runs),
+        "runs of 2,000 steps or more": sum(each.history.end >= 2000 for each in runs),
+        "steps": steps,
+        "false alarms": alarms,
+        "per 100,000 steps": rate(alarms, steps),
+        "ever called healthy, of those with a baseline": f"{len(first)} of {len(whole)}",
+    }
+    return told | ({"median step of the first": statistics.median(first)} if first else {})
+
+
+def never_learned(found: list[Outcome], guard: Guard) -> Table:
+    """Runs that were bad from the first step."""
+    runs = [each for each in found if each.history.harm == NEVER]
+    return {
+        "runs": len(runs),
+        "ended by the guard": sum(each.noticed is not None for each in runs),
+        "called healthy at some step": sum(bool(each.history.called_good(guard)) for each in runs),
+    }
+
+
+def summary(found: list[Outcome], guard: Guard) -> Table:
+    """Of all runs of a split."""
+    collapsing = [each for each in found if each.history.collapses]
+    injected = [each for each in collapsing if each.history.injected]
+    kinds = dict.fromkeys(each.history.kind for each in collapsing)
+    told: Table = {
+        "hard": share(each for each in injected if each.history.hard),
+        "rest": share(each for each in injected if not each.history.hard),
+        "nobody injected": share(each for each in collapsing if not each.history.injected),
+        "never learned": never_learned(found, guard),
+        "healthy": healthy(found, guard),
     }
     for harm in ("mild", "none"):
-        faults = [each for each in found if each.history.onset and each.history.harm == harm]
+        faults = [each for each in found if each.history.injected and each.history.harm == harm]
         called = sum(each.delay is not None for each in faults)
         told[f"faults, harm: {harm}"] = {"runs": len(faults), "called collapsed": called}
     told["kinds"] = {
-        kind: share(each for each in collapsing if each.history.kind == kind) for kind, _ in kinds
+        kind: share(each for each in collapsing if each.history.kind == kind) for kind in kinds
     }
     return told
 
@@ -113,11 +155,7 @@ def wrong(found: list[Outcome], guard: Guard) -> list[str]:
         late = history.collapses and not each.in_time(history.onset)
         if not late and not each.false_alarm:
             continue
-        states = [
-            f"{reading.step} {judge(history.readings[:count], guard).state}"
-            for count, reading in enumerate(history.readings, start=1)
-            if reading.step > history.begin
-        ]
+        states = [f"{step} {state}" for step, state in history.states(guard)]
         what = "false alarm" if each.false_alarm else "missed" if each.delay is None else "late"
         of = history.kind if history.kind == HEALTHY else f"{history.kind}, {history.variant}"
         of += f", onset {history.onset}, shown {history.shown}" if history.onset else ""
@@ -137,7 +175,7 @@ def main() -> None:
     result = {}
     for split in SPLITS:
         found = [Outcome(history, history.noticed(guard)) for history in read(split)]
-        result[split] = summary(found)
+        result[split] = summary(found, guard)
         if arguments.wrong:
             print("\n".join([f"{split}:", *wrong(found, guard)]), file=sys.stderr)
     print(json.dumps(result, indent=2))

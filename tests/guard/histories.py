@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from dvdgan.config.guard import Guard
-from dvdgan.guard.reading import Reading
+from dvdgan.guard.reading import Baseline, Reading
 from dvdgan.guard.signals import training_signals
-from dvdgan.guard.verdict import COLLAPSED, judge
+from dvdgan.guard.verdict import COLLAPSED, WARMING_UP, judge
+from dvdgan.guard.verdict import HEALTHY as GOOD
 
 FOLDER = Path(__file__).parent / "histories"
 SPLITS = ("fit", "held_out")
-HEALTHY = "healthy"
+HEALTHY, TOO_BOLD = "healthy", "too bold"
+NONE, MILD, COLLAPSE, NEVER = "none", "mild", "collapse", "never learned"
 
 Line = dict[str, Any]
 
@@ -32,17 +34,17 @@ class History:
     about: Line
     """What it was trained on and with."""
     kind: str
-    """Of fault; healthy: none."""
+    """Of fault; healthy, too bold: none."""
     variant: str
     hard: bool
     """The fault destroys numbers rather than the course of training."""
     harm: str
-    """What the fault did: none, mild, or collapse (benchmarks/collapse/assemble.py); healthy: none.
-    """
+    """What became of it: none, mild, collapse, never learned (benchmarks/collapse/assemble.py)."""
     shown: int | None
     """The step of the evaluation since which all show harm, or of the failure; None: no harm."""
     onset: int
-    """First step under the fault; 0: none."""
+    """First step under the fault; without one, that of the first evaluation of a collapse, or 1
+    where the run never learned; 0: none."""
     begin: int
     end: int
     """Last finished step."""
@@ -50,25 +52,46 @@ class History:
     """Steps between readings."""
     readings: list[Reading]
     """Of the trunk up to ``begin``, and its own."""
+    baseline: Baseline | None
+    """None of the oldest recordings, which were made before it was measured."""
     failure: int | None
     """The step at which the trainer met a number that is not finite, and stopped."""
 
     @property
+    def injected(self) -> bool:
+        return self.kind not in (HEALTHY, TOO_BOLD)
+
+    @property
     def collapses(self) -> bool:
-        return self.harm == "collapse"
+        return self.harm == COLLAPSE
 
     @property
     def healthy_steps(self) -> int:
         """Its own steps on which nothing was wrong with it."""
         return (self.onset - 1 if self.onset else self.end) - self.begin
 
+    def states(self, guard: Guard) -> list[tuple[int, str]]:
+        """Step and verdict of each of its own readings."""
+        return [
+            (reading.step, judge(self.readings[:count], guard, self.baseline).state)
+            for count, reading in enumerate(self.readings, start=1)
+            if reading.step > self.begin
+        ]
+
+    def called_good(self, guard: Guard) -> list[int]:
+        """Its own steps that were judged healthy, up to the end that the guard put to the run."""
+        ended = self.noticed(guard) or self.end
+        return [step for step, state in self.states(guard) if state == GOOD and step <= ended]
+
     def noticed(self, guard: Guard) -> int | None:
-        """The first of its own steps at which a collapse is known; None: never."""
-        for count, reading in enumerate(self.readings, start=1):
-            if reading.step <= self.begin:
-                continue
-            if judge(self.readings[:count], guard).state == COLLAPSED:
-                return reading.step
+        """The first of its own steps at which the guard calls the run collapsed or never learned;
+        None: at none."""
+        good = self.baseline is None  # else nobody knows whether it ever learned
+        for step, state in self.states(guard):
+            good |= state == GOOD
+            late = step >= guard.warm_up * self.end and state == WARMING_UP
+            if state == COLLAPSED or (not good and (late or step == self.end)):
+                return step
         return self.failure
 
 
@@ -94,6 +117,7 @@ def _history(own: Line, trunk: Line | None) -> History:
         begin=begin,
         end=telemetry[-1]["step"],
         readings=list(_readings(telemetry, spectra, evaluations)),
+        baseline=Baseline.of(own["baseline"]) if own.get("baseline") else None,
         failure=None if failure is None else failure["step"],
     )
 
@@ -109,7 +133,9 @@ def _readings(
         steps = steps[: bisect_right(steps, step, key=_step)]
         known = spectra[bisect_left(spectra, after, key=_step) :]
         known = known[: bisect_right(known, step, key=_step)]
-        yield Reading(step, each["metrics"], each["signs"], training_signals(steps, known))
+        training = training_signals(steps, known)
+        intervals = each.get("intervals", {})
+        yield Reading(step, each["metrics"], each["signs"], training, intervals)
         after = step
 
 
