@@ -74,10 +74,10 @@ def _pause(client: SyncPrefectClient, identity: UUID, form: type[RollBack]) -> K
 
 def _question(run: RunFolder, to_step: int, reasons: list[str]) -> str:
     signs = "\n".join(f"- {reason}" for reason in reasons)
-    back = f"step {to_step}, the last good one" if to_step else "the beginning: none was good"
+    back = f"step {to_step}, which was healthy" if to_step else "the beginning, with fresh weights"
     return (
         f"The run `{run.root}` has collapsed and stands still:\n\n{signs}\n\n"
         f"**roll back**: go on from {back}, with new draws and the changes that "
-        "`train.guard` tells. **end here**: the run ends with its best good checkpoint. The note "
+        "`train.guard` tells. **end here**: the run ends with its best checkpoint. The note "
         "goes into the run's ledger."
     )

@@ -42,7 +42,7 @@ class Candidate:
         same = (settings.clip, settings.model, settings.train) == (
             *(config.clip, config.model, config.train),
         )
-        return same and ledger.best_good(ledger.read(self.run.ledger)) == self.step
+        return same and ledger.best_in_line(ledger.read(self.run.ledger)) == self.step
 
     def lay_out(self) -> Path:
         """A work tree in which the stages after train, as plain commands, measure this checkpoint.

@@ -38,7 +38,7 @@ from dvdgan.guard.retention import promoted
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.guard.steps import Answer, PlainSteps
 from dvdgan.guard.supervisor import Trainer, supervise
-from dvdgan.guard.verdict import COLLAPSED
+from dvdgan.guard.verdict import COLLAPSED, Verdict
 from flows.asking import ask
 from flows.best_effort import await_server
 from flows.events import tell
@@ -79,9 +79,9 @@ def evaluate(process: EvaluationProcess | WorkerEvaluation, step: int) -> Measur
 
 
 @task(name="roll back", task_run_name="roll back to step {to_step}", cache_policy=NO_CACHE)
-def roll_back(run: RunFolder, to_step: int, guard: Guard, reasons: list[str]) -> None:
+def roll_back(run: RunFolder, to_step: int, guard: Guard, verdict: Verdict) -> None:
     """Move later checkpoints aside and change the course."""
-    PlainSteps().roll_back(run, to_step, guard, reasons)
+    PlainSteps().roll_back(run, to_step, guard, verdict)
     get_run_logger().info(ledger.describe(ledger.read(run.ledger)[-1]))
 
 
@@ -127,8 +127,8 @@ class TaskSteps:
         self._page.refresh()
         return ask(run, to_step, reasons) if self._asking else Answer()
 
-    def roll_back(self, run: RunFolder, to_step: int, guard: Guard, reasons: list[str]) -> None:
-        roll_back(run, to_step, guard, reasons)
+    def roll_back(self, run: RunFolder, to_step: int, guard: Guard, verdict: Verdict) -> None:
+        roll_back(run, to_step, guard, verdict)
 
     def announce(self, event: dict[str, Any]) -> None:
         get_run_logger().info(ledger.describe(event))
@@ -143,6 +143,8 @@ def _tell(run: RunFolder, event: dict[str, Any]) -> None:
             tell("saved", name, event["step"], {})
         case "rolled_back":
             tell("rolled_back", name, event["to_step"], event)
+        case "never_learned":
+            tell("never_learned", name, event["reached"], event)
         case "evaluated" if event["verdict"] == COLLAPSED:
             tell("collapsed", name, event["step"], event)
         case "evaluated" if event["step"] in promoted(ledger.read(run.ledger)):
@@ -184,7 +186,7 @@ def supervise_in_prefect(run: RunFolder, train: Train) -> int:
 def _last_state(ended: "Future[int]") -> State[Any]:
     match ended.exception():
         case None:
-            return Completed(message=f"best good checkpoint at step {ended.result()}")
+            return Completed(message=f"best checkpoint at step {ended.result()}")
         case InterruptedRunError() as stopped:
             return Cancelled(message=f"{stopped}; the same command goes on")
         case error:

@@ -89,10 +89,10 @@ def reference(params: Params = PARAMS) -> None:
 
 @app.command()
 def train(params: Params = PARAMS) -> None:
-    """Train under supervision; end with the best good checkpoint.
+    """Train under supervision; end with the best checkpoint.
 
     G learns against D_S and D_T. Each checkpoint is evaluated and judged as it comes; on collapse
-    the run goes back to the last good one with new draws and lower learning rates. Works in
+    the run goes back to the last healthy one with new draws and lower learning rates. Works in
     .runs/train/<fingerprint>: after Ctrl-C, kill or a crash, the same command resumes. Writes
     artifacts/train.
 

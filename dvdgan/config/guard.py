@@ -13,6 +13,9 @@ class Thresholds(Section):
     compared with the best reading, the healthy one with the lowest FVD so far, the rest with all
     healthy ones."""
 
+    baseline_factor: Annotated[float, Field(gt=0)]
+    """A checkpoint is healthy only where the 95% interval of its FVD lies below so many times that
+    of the untrained generator."""
     distance_ratio: Annotated[float, Field(gt=1)]
     """FVD or FID is more than so many times the lowest."""
     spread_ratio: Annotated[float, Field(gt=0, lt=1)]
@@ -50,8 +53,11 @@ class Guard(Section):
     """Suspect readings in a row that make a collapse; non-finite values need only one."""
     thresholds: Thresholds
     """Where a sign of a collapse begins."""
+    warm_up: Annotated[float, Field(gt=0, le=1)]
+    """Part of train.steps within which a checkpoint has to be clearly nearer to real clips than the
+    untrained generator; a run without one ends as never learned."""
     max_rollbacks: Annotated[int, Field(ge=0)]
-    """Returns to the last good checkpoint before the run ends with the best one."""
+    """Returns to a healthy checkpoint or to the beginning before the run ends with the best one."""
     learning_rate_scale: Annotated[float, Field(gt=0, le=1)]
     """Each rollback multiplies both learning rates by this."""
     added_discriminator_steps: Annotated[int, Field(ge=0)]

@@ -70,13 +70,24 @@ def trained_sampler(
     """The averaged generator of a checkpoint (its average.safetensors), ready to sample."""
     generator = Generator(origin.architecture)
     generator.load_state_dict(load_file(average))
-    return _finished(generator.to(device), origin, standing)
+    return sampler_of(generator.to(device), origin, standing)
 
 
 def untrained_sampler(origin: Origin, standing: Standing, device: str = "cpu") -> Sampler:
     """The same generator before its first step: a control for the metrics."""
     torch.manual_seed(mixed_seed("untrained generator"))
-    return _finished(Generator(origin.architecture).to(device), origin, standing)
+    return sampler_of(Generator(origin.architecture).to(device), origin, standing)
+
+
+def sampler_of(generator: Generator, origin: Origin, standing: Standing) -> Sampler:
+    """``generator``, which is changed in place, ready to sample: standing statistics, spectral norm
+    baked in."""
+    device = next(generator.parameters()).device
+    batches = _standing_batches(origin, standing)
+    shown = track(batches, "standing statistics", standing.batches, "forwards")
+    recompute_statistics(generator, (inputs.to(device) for inputs in shown))
+    bake(generator)
+    return Sampler(generator, origin.classes, origin.fps)
 
 
 def write_bundle(sampler: Sampler, origin: Origin, facts: dict[str, Any], folder: Path) -> None:
@@ -95,15 +106,6 @@ def write_bundle(sampler: Sampler, origin: Origin, facts: dict[str, Any], folder
         save_file(sampler.generator.state_dict(), aside / WEIGHTS)
         write_json(aside / CONFIG, config)
         (aside / "README.md").write_text(model_card(config), encoding="utf-8")
-
-
-def _finished(generator: Generator, origin: Origin, standing: Standing) -> Sampler:
-    device = next(generator.parameters()).device
-    batches = _standing_batches(origin, standing)
-    shown = track(batches, "standing statistics", standing.batches, "forwards")
-    recompute_statistics(generator, (inputs.to(device) for inputs in shown))
-    bake(generator)
-    return Sampler(generator, origin.classes, origin.fps)
 
 
 def _standing_batches(origin: Origin, standing: Standing) -> Iterator[GeneratorInputs]:

@@ -1,10 +1,13 @@
-"""The run's memory: an append-only list of evaluations, verdicts, promotions and rollbacks."""
+"""The run's memory: an append-only list of evaluations, verdicts and rollbacks."""
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+
+from dvdgan.guard.reading import Baseline
 
 Event = dict[str, Any]
 
@@ -54,19 +57,57 @@ def evaluations(events: list[Event]) -> list[Event]:
     return kept
 
 
-def last_good(events: list[Event]) -> int:
-    """The step promoted last and not rolled back; 0 when there is none."""
-    healthy = [event["step"] for event in evaluations(events) if event["verdict"] == "healthy"]
+def baseline(events: list[Event]) -> Baseline | None:
+    """What the run's checkpoints are compared with; None until it is measured."""
+    found = next((event for event in events if event["event"] == "baseline"), None)
+    return None if found is None else Baseline.of(found)
+
+
+def healthy_steps(events: list[Event]) -> list[int]:
+    """The steps that were judged healthy and not rolled back, ascending."""
+    return [event["step"] for event in evaluations(events) if event["verdict"] == "healthy"]
+
+
+def last_healthy(events: list[Event]) -> int:
+    """The newest healthy step; 0, the beginning, when there is none."""
+    return max(healthy_steps(events), default=0)
+
+
+def best(events: list[Event]) -> Event | None:
+    """The healthy evaluation with the lowest FVD: its checkpoint is what a run ends with.
+
+    Also one that a rollback went back past; RunFolder.best_checkpoint knows where that lies.
+    """
+    healthy = [
+        event for event in events if event["event"] == "evaluated" and event["verdict"] == "healthy"
+    ]
+    return min(healthy, key=lambda event: event["metrics"]["FVD"], default=None)
+
+
+def best_in_line(events: list[Event]) -> int | None:
+    """The step of `best`, where no rollback went back past it."""
+    found = best(events)
+    return found["step"] if found is not None and found in evaluations(events) else None
+
+
+def reached(events: list[Event]) -> int:
+    """The last step that was judged; 0 for none."""
+    return max((event["step"] for event in evaluations(events)), default=0)
+
+
+def rollback_step(events: list[Event], saved: Collection[int]) -> int:
+    """The step that the next rollback goes back to: a healthy one that is ``saved``, or 0.
+
+    It is the newest one. A run that, since its last rollback, has no healthy checkpoint at or
+    beyond the step at which that collapse began has collapsed in the same place: the next rollback
+    goes back further, to the newest one older than the last target, or to the beginning.
+    """
+    healthy = [step for step in healthy_steps(events) if step in saved]
+    last = next((event for event in reversed(events) if event["event"] == "rolled_back"), None)
+    if last is not None and max(healthy, default=0) < last.get("from_step", last["to_step"] + 1):
+        target = last["to_step"]
+        healthy = [step for step in healthy if step < target or target == 0]
     return max(healthy, default=0)
-
-
-def best_good(events: list[Event]) -> int | None:
-    """The healthy step with the lowest FVD, the checkpoint a run ends with."""
-    healthy = [event for event in evaluations(events) if event["verdict"] == "healthy"]
-    if not healthy:
-        return None
-    step: int = min(healthy, key=lambda event: (event["metrics"]["FVD"], event["step"]))["step"]
-    return step
 
 
 def course_of(events: list[Event]) -> Course:
@@ -83,12 +124,23 @@ def describe(event: Event) -> str:
     match event["event"]:
         case "saved":
             return f"checkpoint of step {event['step']} saved"
+        case "baseline":
+            found = Baseline.of(event)
+            return (
+                f"baseline: FVD {found.untrained} of the untrained generator, {found.mean_clip} of "
+                "the mean clip"
+            )
         case "rolled_back":
             scale, added = event["learning_rate_scale"], event["added_discriminator_steps"]
             more = f", {added} more D updates a step" if added else ""
-            told = f"back to step {event['to_step']}, learning rates x {scale:g}{more}, new draws"
+            step = event["to_step"]
+            where = f"back to step {step}" if step else "back to the beginning, fresh weights"
+            told = f"{where}, learning rates x {scale:g}{more}, new draws"
         case "ended_early":
-            told = f"ended early with the best good checkpoint, step {event['step']}"
+            where = event.get("reached", "an unknown step")  # not in older ledgers
+            told = f"ended early at step {where}; the best checkpoint is step {event['step']}"
+        case "never_learned":
+            told = f"ended at step {event['reached']} without having learned"
         case _:
             figures = [
                 f"{name} {value:.4g}"
@@ -96,7 +148,7 @@ def describe(event: Event) -> str:
                 if value is not None
             ]
             measured = ", ".join(figures) or "nothing finite"
-            told = f"step {event['step']}: {measured}, {event['verdict']}"
+            told = f"step {event['step']}: {measured}, {event['verdict'].replace('_', ' ')}"
     return told + reasons
 
 

@@ -8,13 +8,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dvdgan.errors import EXIT_INTERRUPTED, UserError
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.lifeline import tied
 from dvdgan.guard.marks import kill_marked, marked, new_mark
-from dvdgan.guard.reading import Numbers
+from dvdgan.guard.reading import Intervals, Numbers
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.storage.local import read_json
 
@@ -111,6 +111,10 @@ class Measured(NamedTuple):
 
     metrics: Numbers
     signs: Numbers
+    intervals: Intervals | None = None
+    """95% intervals of the distances they were computed for."""
+    mean_clip: dict[str, Any] | None = None
+    """Metrics and intervals of the mean clip, measured with step 0, the untrained generator."""
 
 
 class EvaluationProcess:
@@ -156,8 +160,7 @@ class EvaluationProcess:
                 where=str(self._checkpoint),
                 todo="read its lines above; run `dvdgan evaluate --checkpoint` on that folder",
             )
-        measured = read_json(self._result)
-        return Measured(measured["metrics"], measured["signs"])
+        return Measured(**read_json(self._result))
 
     def cancel(self) -> None:
         with self._lock:

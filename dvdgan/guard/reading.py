@@ -1,9 +1,11 @@
 """What the guard knows of one checkpoint, all of it numbers; None where one was not finite."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 Numbers = dict[str, float | None]
+Intervals = dict[str, Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -17,8 +19,57 @@ class Reading:
     """Vital signs of the samples (evaluation/vital_signs.py)."""
     training: Numbers = field(default_factory=dict)
     """Losses, gradients and singular values since the reading before (guard/signals.py)."""
+    intervals: Intervals = field(default_factory=dict)
+    """95% intervals (low, high) of the distances they were computed for."""
 
     @classmethod
     def of(cls, event: dict[str, Any]) -> "Reading":
         """The reading in an `evaluated` event of the ledger."""
-        return cls(event["step"], event["metrics"], event["signs"], event["training"])
+        # A ledger begun before intervals were measured has none.
+        known = event.get("intervals", {})
+        return cls(event["step"], event["metrics"], event["signs"], event["training"], known)
+
+    @property
+    def distance(self) -> "Distance":
+        """The FVD with its interval."""
+        return Distance.of(self.metrics, self.intervals)
+
+
+@dataclass(frozen=True)
+class Distance:
+    """An FVD to the real clips with its 95% interval; infinite where it was not finite."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, metrics: Numbers, intervals: Intervals) -> "Distance":
+        value = metrics.get("FVD")
+        if value is None:
+            return cls(float("inf"), float("inf"), float("inf"))
+        low, high = intervals.get("FVD", (value, value))
+        return cls(value, low, high)
+
+    def clearly_below(self, other: "Distance", factor: float = 1.0) -> bool:
+        """Whether this interval ends before ``factor`` times the other one begins."""
+        return self.high < factor * other.low
+
+    def __str__(self) -> str:
+        return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g})"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a checkpoint is compared with before a run has learned anything, measured once a run by
+    its own protocol and number of clips."""
+
+    untrained: Distance
+    """Of the generator before step 1."""
+    mean_clip: Distance
+    """Of the mean of the real clips, repeated."""
+
+    @classmethod
+    def of(cls, event: dict[str, Any]) -> "Baseline":
+        """The baseline in a `baseline` event of the ledger."""
+        return cls(*(Distance.of(**event[name]) for name in ("untrained", "mean_clip")))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dvdgan.errors import UserError
 from dvdgan.guard.interruption import raise_if_interrupted
-from dvdgan.guard.ledger import best_good, last_good, parse, whole_lines
+from dvdgan.guard.ledger import best_in_line, last_healthy, parse, whole_lines
 from dvdgan.guard.run_copy import Contents, digest, say, went_back
 from dvdgan.guard.run_folder import MANIFEST, RunFolder, damage, newest_whole, read_manifest
 from dvdgan.guard.run_folder import step_name as name_of
@@ -73,7 +73,7 @@ def _restore(run: RunFolder, store: Store, keys: list[str], theirs: Contents) ->
         with atomic_file(run.ledger) as aside:
             aside.write_bytes(theirs.ledger)
     events = parse(whole_lines(run.ledger))
-    needed = {last_good(events), best_good(events) or 0} - {0}
+    needed = {last_healthy(events), best_in_line(events) or 0} - {0}
     damaged: set[int] = set()
     for step in sorted((step for step in usable if step > here), reverse=True):
         wanted = sorted({step} | {each for each in needed if each <= step})

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from dvdgan.guard.ledger import Event, evaluations, last_good
+from dvdgan.guard.ledger import Event, evaluations, last_healthy, reached
 
 
 def kept(
@@ -11,10 +11,11 @@ def kept(
     """Those of ``steps`` to keep, given the ledger's ``events``.
 
     The ``last`` newest, multiples of ``every`` steps, those that were promoted, and what a rollback
-    or a restart may go on from: the last good one and all later ones, judged or not.
+    or a restart may go on from: the newest healthy one (before there is one, the newest that was
+    judged) and all later ones, judged or not.
     """
     ascending = sorted(steps)
-    goes_on_from = last_good(events)
+    goes_on_from = last_healthy(events) or reached(events)
     wanted = {step for step in ascending if step >= goes_on_from}
     wanted |= set(ascending[-last:]) | (promoted(events) & set(ascending))
     if every is not None:

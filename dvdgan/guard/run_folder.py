@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dvdgan.guard.ledger import Course, course_of, read
+from dvdgan.guard.ledger import Course, best, best_in_line, course_of, read
 from dvdgan.storage.local import read_json, sha256_of_file, write_json
 
 MANIFEST = "manifest.json"
@@ -38,6 +38,11 @@ class RunFolder:
     def collapsed(self) -> Path:
         """Checkpoints moved aside by a rollback: kept for study, never resumed from."""
         return self.root / "collapsed"
+
+    @property
+    def kept_best(self) -> Path:
+        """The best checkpoint, where a rollback went back past it: step-XXXXXXXX, one at most."""
+        return self.root / "best"
 
     @property
     def metrics(self) -> Path:
@@ -109,13 +114,32 @@ class RunFolder:
         """How training is steered now."""
         return course_of(read(self.ledger))
 
+    def best_checkpoint(self) -> Path | None:
+        """The folder of the checkpoint that the run ends with; None when none was healthy."""
+        events = read(self.ledger)
+        found = best(events)
+        if found is None:
+            return None
+        within = best_in_line(events) is not None
+        return (
+            self.checkpoint(found["step"]) if within else self.kept_best / step_name(found["step"])
+        )
+
     def remove(self, step: int) -> None:
         """Delete a checkpoint; killed half way, it is one that was never finished."""
         (self.checkpoint(step) / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(self.checkpoint(step))
 
     def move_aside(self, after: int, attempt: int) -> None:
-        """Move every checkpoint later than step ``after`` to collapsed/<attempt>/."""
+        """Move every checkpoint later than step ``after`` to collapsed/<attempt>/.
+
+        The best one of the run goes to best/ instead: the run may still end with it.
+        """
+        best_here = best_in_line(read(self.ledger))
+        if best_here is not None and best_here > after and self.checkpoint(best_here).exists():
+            shutil.rmtree(self.kept_best, ignore_errors=True)  # an older one, which was worse
+            self.kept_best.mkdir()
+            shutil.move(self.checkpoint(best_here), self.kept_best / step_name(best_here))
         target = self.collapsed / str(attempt)
         target.mkdir(parents=True, exist_ok=True)
         for step in [step for step in self.saved_steps() if step > after]:

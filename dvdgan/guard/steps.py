@@ -13,6 +13,7 @@ from dvdgan.guard.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from dvdgan.config.guard import Guard
+    from dvdgan.guard.verdict import Verdict
 
 
 class Answer(NamedTuple):
@@ -39,8 +40,11 @@ class PlainSteps:
         """Whether to roll back; a person is asked only where Prefect can (flows/asking.py)."""
         return Answer()
 
-    def roll_back(self, run: RunFolder, to_step: int, guard: "Guard", reasons: list[str]) -> None:
-        """Move later checkpoints aside and change the course: new draws, what guard says."""
+    def roll_back(self, run: RunFolder, to_step: int, guard: "Guard", verdict: "Verdict") -> None:
+        """Move later checkpoints aside and change the course: new draws, what guard says.
+
+        Back at step 0 the trainer begins with fresh weights.
+        """
         old = run.course()
         # How far the trainer had run on depends on timing, so the ledger does not tell.
         run.move_aside(after=to_step, attempt=old.attempt)
@@ -49,7 +53,12 @@ class PlainSteps:
             old.learning_rate_scale * guard.learning_rate_scale,
             old.added_discriminator_steps + guard.added_discriminator_steps,
         )
-        event = {"event": "rolled_back", "to_step": to_step, "reasons": reasons}
+        event = {
+            "event": "rolled_back",
+            "from_step": verdict.began,
+            "to_step": to_step,
+            "reasons": verdict.reasons,
+        }
         ledger.append(run.ledger, event | asdict(new))
 
     def announce(self, event: dict[str, Any]) -> None:

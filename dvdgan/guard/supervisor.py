@@ -6,11 +6,12 @@ memory is the ledger: a supervisor that was stopped reads it and goes on.
 """
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger
+from dvdgan.guard.diagnosis import never_learned
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.interruption import raise_if_interrupted
 from dvdgan.guard.processes import Measured
@@ -19,7 +20,7 @@ from dvdgan.guard.retention import kept
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.guard.run_lock import held
 from dvdgan.guard.steps import Answer
-from dvdgan.guard.verdict import COLLAPSED, Verdict, judge
+from dvdgan.guard.verdict import COLLAPSED, WARMING_UP, Verdict, judge
 from dvdgan.guard.watch import Watch
 from dvdgan.storage.local import read_json
 
@@ -57,20 +58,19 @@ class Steps(Protocol):
 
     def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> Answer: ...
 
-    def roll_back(
-        self, run: RunFolder, to_step: int, guard: "Guard", reasons: list[str]
-    ) -> None: ...
+    def roll_back(self, run: RunFolder, to_step: int, guard: "Guard", verdict: Verdict) -> None: ...
 
     def announce(self, event: dict[str, Any]) -> None: ...
 
 
 def supervise(run: RunFolder, train: "Train", steps: Steps) -> int:
-    """Bring ``run`` to train.steps and return the step of its best good checkpoint.
+    """Bring ``run`` to train.steps and return the step of its best checkpoint.
 
-    After train.guard.max_rollbacks collapses the run ends with the best good checkpoint so far.
+    After train.guard.max_rollbacks collapses the run ends with the best checkpoint so far. A run
+    without a healthy checkpoint within train.guard.warm_up of its steps ends as never learned.
     Waits for another supervisor of this run, and for its trainer, to end. Raises
-    InterruptedRunError when a signal stopped the trainer or this process, UserError when there is
-    no good checkpoint at all or the trainer failed.
+    InterruptedRunError when a signal stopped the trainer or this process, UserError when the run
+    never learned or the trainer failed.
     """
     with held(run.supervisor_lock, "another supervisor"):
         return _bring_to_its_end(run, train, steps)
@@ -83,40 +83,42 @@ def _bring_to_its_end(run: RunFolder, train: "Train", steps: Steps) -> int:
         verdict = _unanswered_collapse(run) or _follow(run, train, steps)
         if verdict is None:
             break
-        to_step = ledger.last_good(ledger.read(run.ledger))
         if _rollbacks(run) >= train.guard.max_rollbacks:
-            _end_early(run, steps, [f"after {_rollbacks(run)} rollbacks", *verdict.reasons])
+            _end(run, steps, [f"after {_rollbacks(run)} rollbacks", *verdict.reasons])
             break
+        to_step = ledger.rollback_step(ledger.read(run.ledger), run.saved_steps())
         wanted, note = steps.approve(run, to_step, verdict.reasons)
         reasons = [*verdict.reasons, *([f"note: {note}"] if note else [])]
         if not wanted:
-            _end_early(run, steps, ["no rollback was wanted", *reasons])
+            _end(run, steps, ["no rollback was wanted", *reasons])
             break
-        steps.roll_back(run, to_step, train.guard, reasons)
+        steps.roll_back(run, to_step, train.guard, replace(verdict, reasons=reasons))
         steps.announce(ledger.read(run.ledger)[-1])
-    best = ledger.best_good(ledger.read(run.ledger))
+    events = ledger.read(run.ledger)
+    best = ledger.best(events)
     if best is None:
-        raise UserError(
-            "every checkpoint of this run collapsed: there is nothing to export",
-            where=str(run.ledger),
-            todo="lower both learning rates; where the reasons in that file are no collapse, widen "
-            "train.guard.thresholds",
-        )
-    return best
+        raise never_learned(events, train, run.ledger)
+    step: int = best["step"]
+    return step
 
 
 def _finished(run: RunFolder, train: "Train") -> bool:
-    """Whether the run was ended early, or its last step judged."""
+    """Whether the run was ended, or its last step judged."""
     events = ledger.read(run.ledger)
-    if any(event["event"] == "ended_early" for event in events):
+    if any(event["event"] in ("ended_early", "never_learned") for event in events):
         return True
     last = next(reversed(ledger.evaluations(events)), None)
     return last is not None and last["step"] == train.steps and last["verdict"] != COLLAPSED
 
 
-def _end_early(run: RunFolder, steps: Steps, reasons: list[str]) -> None:
-    best = ledger.best_good(ledger.read(run.ledger))
-    event = {"event": "ended_early", "step": best, "reasons": reasons}
+def _end(run: RunFolder, steps: Steps, reasons: list[str]) -> None:
+    """Note that the run ends here: early with its best checkpoint, or without having learned."""
+    events = ledger.read(run.ledger)
+    best, event = ledger.best(events), {"reached": ledger.reached(events), "reasons": reasons}
+    if best is None:
+        event |= {"event": "never_learned"}
+    else:
+        event |= {"event": "ended_early", "step": best["step"]}
     ledger.append(run.ledger, event)
     steps.announce(event)
 
@@ -144,12 +146,18 @@ def _follow(run: RunFolder, train: "Train", steps: Steps) -> Verdict | None:
             if pending is None and (due := watch.next_due()) is not None:
                 pending = due, steps.evaluate(run, due)
             if pending is not None and pending[1].done():
-                reading = watch.read(pending[0], pending[1].result())
+                step, measured = pending[0], pending[1].result()
                 pending = None
-                verdict = _record(run, train, steps, reading)
+                if step == 0:
+                    _record_baseline(run, steps, measured)
+                    continue
+                verdict = _record(run, train, steps, watch.read(step, measured))
                 _prune(run)
                 if verdict.state == COLLAPSED:
                     return verdict
+                if _out_of_time(run, train, verdict):
+                    _end(run, steps, verdict.reasons or [_not_nearer(run)])
+                    return None
                 continue
             # What was saved before the end, or before a number broke, is judged first.
             if code is not None and not (pending and (code == 0 or run.failure.exists())):
@@ -162,9 +170,37 @@ def _follow(run: RunFolder, train: "Train", steps: Steps) -> Verdict | None:
         trainer.stop()
 
 
+def _record_baseline(run: RunFolder, steps: Steps, measured: Measured) -> None:
+    untrained = {"metrics": measured.metrics, "intervals": measured.intervals}
+    event = {"event": "baseline", "untrained": untrained, "mean_clip": measured.mean_clip}
+    ledger.append(run.ledger, event)
+    steps.announce(event)
+
+
+def _out_of_time(run: RunFolder, train: "Train", verdict: Verdict) -> bool:
+    """Whether the run has had its warm-up, and has no healthy checkpoint."""
+    events = ledger.read(run.ledger)
+    step = ledger.reached(events)
+    over = step == train.steps or (
+        verdict.state == WARMING_UP and step >= train.guard.warm_up * train.steps
+    )
+    return over and ledger.best(events) is None
+
+
+def _not_nearer(run: RunFolder) -> str:
+    events = ledger.read(run.ledger)
+    baseline, last = ledger.baseline(events), Reading.of(ledger.evaluations(events)[-1])
+    assert baseline is not None  # measured before any checkpoint
+    return (
+        f"FVD {last.distance} at step {last.step} is not clearly below that of the untrained "
+        f"generator, {baseline.untrained}"
+    )
+
+
 def _record(run: RunFolder, train: "Train", steps: Steps, reading: Reading) -> Verdict:
-    earlier = map(Reading.of, ledger.evaluations(ledger.read(run.ledger)))
-    verdict = judge([*earlier, reading], train.guard)
+    events = ledger.read(run.ledger)
+    earlier = map(Reading.of, ledger.evaluations(events))
+    verdict = judge([*earlier, reading], train.guard, ledger.baseline(events))
     event = {
         "event": "evaluated",
         "attempt": run.course().attempt,
@@ -197,7 +233,7 @@ def _ending(run: RunFolder, code: int) -> Verdict | None:
         raise InterruptedRunError("the trainer was stopped; its last checkpoint is saved")
     if run.failure.exists():
         failure = read_json(run.failure)
-        return Verdict(COLLAPSED, [failure["what"]])
+        return Verdict(COLLAPSED, [failure["what"]], failure["step"])
     raise UserError(
         f"the trainer ended with exit code {code}",
         where=str(run.root),

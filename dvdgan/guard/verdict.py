@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dvdgan.guard.reading import Numbers, Reading
+from dvdgan.guard.reading import Baseline, Numbers, Reading
 from dvdgan.guard.signals import DISCRIMINATORS
 
 if TYPE_CHECKING:
     from dvdgan.config.guard import Guard, Thresholds
 
-HEALTHY, SUSPECT, COLLAPSED = "healthy", "suspect", "collapsed"
+WARMING_UP, HEALTHY, SUSPECT, COLLAPSED = "warming_up", "healthy", "suspect", "collapsed"
 
 DISTANCES = ("FVD", "FID")
 SPREADS = ("IS", "accuracy", "diversity", "class_diversity")
@@ -29,34 +29,48 @@ CAPPED = ("diversity", "class_diversity")
 
 @dataclass(frozen=True)
 class Verdict:
-    """healthy | suspect | collapsed, why, and the step of the first reading that told so."""
+    """warming_up | healthy | suspect | collapsed, why, and the step of the first reading that
+    showed it."""
 
     state: str
     reasons: list[str] = field(default_factory=list)
     began: int | None = None
 
 
-def judge(readings: Sequence[Reading], guard: "Guard") -> Verdict:
+def judge(readings: Sequence[Reading], guard: "Guard", baseline: Baseline | None = None) -> Verdict:
     """Judge the last of ``readings``, those of one run in the order of steps.
 
     A number that is not finite is a collapse at once. Any other sign makes the reading suspect, and
-    a collapse when guard.patience readings in a row are. Signs are compared with the healthy
-    readings before: what a run never was it cannot cease to be. Once suspect, a run is
-    healthy again only when every sign is back half the way to its threshold.
+    a collapse when guard.patience readings in a row are. Most signs compare a reading with earlier
+    ones of the same run that were not suspect. Once suspect, a run recovers only when every sign is
+    back half the way to its threshold.
+
+    Without a sign, a reading is healthy where its samples are clearly nearer to real clips than
+    those of the untrained generator in ``baseline``, and warming up where they are not; without a
+    baseline (a ledger begun before it was measured) it is healthy.
     """
-    narrow = _half_way(guard.thresholds)
+    narrow, factor = _half_way(guard.thresholds), guard.thresholds.baseline_factor
     healthy: list[Reading] = []
+    steady: list[Reading] = []
     suspect: list[Reading] = []
-    verdict = Verdict(HEALTHY)
+    verdict = Verdict(WARMING_UP)
     for reading in readings:
         if broken := _not_finite(reading):
             verdict = Verdict(COLLAPSED, [broken], (suspect or [reading])[0].step)
             continue
-        reasons = _reasons(reading, healthy, narrow if suspect else guard.thresholds)
+        limits = narrow if suspect else guard.thresholds
+        reasons = _reasons(reading, healthy, steady, limits)
+        limit = math.inf if baseline is None else factor * baseline.untrained.value
+        if healthy and reading.distance.value > limit:
+            reasons.append(_worse_than_untrained(reading, limit))
         if not reasons:
-            healthy.append(reading)
+            steady.append(reading)
             suspect.clear()
-            verdict = Verdict(HEALTHY)
+            if baseline is None or reading.distance.clearly_below(baseline.untrained, factor):
+                healthy.append(reading)
+                verdict = Verdict(HEALTHY)
+            else:
+                verdict = Verdict(WARMING_UP)
             continue
         suspect.append(reading)
         if len(suspect) < guard.patience:
@@ -67,9 +81,17 @@ def judge(readings: Sequence[Reading], guard: "Guard") -> Verdict:
     return verdict
 
 
+def _worse_than_untrained(reading: Reading, limit: float) -> str:
+    return (
+        f"FVD {reading.distance.value:.4g} at step {reading.step} is higher than that of the "
+        f"untrained generator, {limit:.4g}"
+    )
+
+
 def alarming(reading: Reading, readings: Sequence[Reading], guard: "Guard") -> bool:
     """Whether a checkpoint whose samples were not measured had better be, after ``readings``."""
-    return bool(_not_finite(reading)) or bool(_reasons(reading, readings, guard.thresholds))
+    found = _reasons(reading, readings, readings, guard.thresholds)
+    return bool(_not_finite(reading)) or bool(found)
 
 
 def _half_way(thresholds: "Thresholds") -> "Thresholds":
@@ -85,13 +107,22 @@ def _not_finite(reading: Reading) -> str:
     return f"{', '.join(broken)} not finite at step {reading.step}" if broken else ""
 
 
-def _reasons(reading: Reading, healthy: Sequence[Reading], thresholds: "Thresholds") -> list[str]:
-    """What is wrong with a reading, in words and figures, the samples first."""
+def _reasons(
+    reading: Reading,
+    healthy: Sequence[Reading],
+    steady: Sequence[Reading],
+    thresholds: "Thresholds",
+) -> list[str]:
+    """What is wrong with a reading, in words and figures, the samples first.
+
+    Samples are compared with ``healthy`` readings; training also with those of the warm-up, all
+    that were ``steady``.
+    """
     return [
         f"{told} {'at' if of_samples else 'before'} step {reading.step}{beside}"
         for of_samples, found in (
             (True, _of_samples(reading, healthy, thresholds)),
-            (False, _of_training(reading, healthy, thresholds)),
+            (False, _of_training(reading, steady, thresholds)),
         )
         for told, beside in found
     ]
@@ -100,7 +131,7 @@ def _reasons(reading: Reading, healthy: Sequence[Reading], thresholds: "Threshol
 def _of_samples(
     reading: Reading, healthy: Sequence[Reading], limits: "Thresholds"
 ) -> Iterator[tuple[str, str]]:
-    """What is found, and what it is compared with: the best good checkpoint, which a run ends with.
+    """What is found, and what it is compared with: the best checkpoint, which a run ends with.
 
     Not with the best of each sign: young samples may be diverse like noise, and never flicker.
     """
@@ -122,7 +153,7 @@ def _of_samples(
 
 
 def _of_training(
-    reading: Reading, healthy: Sequence[Reading], limits: "Thresholds"
+    reading: Reading, steady: Sequence[Reading], limits: "Thresholds"
 ) -> Iterator[tuple[str, str]]:
     now = _numbers(reading)
     for name in DISCRIMINATORS:
@@ -131,14 +162,16 @@ def _of_training(
             told = f"the {name} discriminator has won: loss {loss:.2g}, logits {gap:.3g} apart"
             yield told, ""
     ratio = limits.gradient_ratio
-    for name, value, most in _beside(reading, healthy, (*GRADIENTS, *BURSTS), max):
+    for name, value, most in _beside(reading, steady, (*GRADIENTS, *BURSTS), max):
         if value > ratio * most:
             yield f"{_words(name)} {value:.3g}", _times("more", ratio, "highest", most)
-    for name, value, least in _beside(reading, healthy, GRADIENTS, min):
+    for name, value, least in _beside(reading, steady, GRADIENTS, min):
         if value < least / ratio:
             yield f"{_words(name)} {value:.3g}", _times("less", 1 / ratio, "lowest", least)
+    if now.get("generator_gradient") == 0:  # a discriminator's is 0 whenever it never errs
+        yield "generator gradient is 0", ""
     ratio = limits.singular_value_ratio
-    for name, value, most in _beside(reading, healthy, SINGULAR_VALUES, max):
+    for name, value, most in _beside(reading, steady, SINGULAR_VALUES, max):
         if value > ratio * most:
             grew = f"{_words(name)} grew {value:.3g} times"
             yield grew, _times("more", ratio, "highest growth", most)
@@ -149,14 +182,14 @@ def _of_training(
 
 def _beside(
     reading: Reading,
-    healthy: Sequence[Reading],
+    earlier: Sequence[Reading],
     names: Sequence[str],
     best: Callable[[list[float]], float],
 ) -> Iterator[tuple[str, float, float]]:
-    """Name, value, and the ``best`` of the healthy readings' values, of each that both have."""
+    """Name, value, and the ``best`` of the ``earlier`` readings' values, of each that both have."""
     now = _numbers(reading)
     for name in names:
-        before = [numbers[name] for numbers in map(_numbers, healthy) if name in numbers]
+        before = [numbers[name] for numbers in map(_numbers, earlier) if name in numbers]
         if name in now and before:
             yield name, now[name], best(before)
 

@@ -24,10 +24,14 @@ class Watch:
     def next_due(self) -> int | None:
         """The first saved checkpoint after the last reading that is to be evaluated now, if any.
 
-        Those on the schedule are, and the last; all while the run is suspect; and those before
-        which training itself gave a sign. A checkpoint of an interruption is on no schedule.
+        Before all of them step 0, which stands for the baseline. Those on the schedule are, and the
+        last; all while the run is suspect; and those before which training itself gave a sign. A
+        checkpoint of an interruption is on no schedule.
         """
-        events = ledger.evaluations(ledger.read(self._run.ledger))
+        noted = ledger.read(self._run.ledger)
+        if ledger.baseline(noted) is None:
+            return 0
+        events = ledger.evaluations(noted)
         last = events[-1]["step"] if events else 0
         suspect = bool(events) and events[-1]["verdict"] == SUSPECT
         for step in self._run.saved_steps():
@@ -44,7 +48,8 @@ class Watch:
         after = events[-1]["step"] if events else 0
         lines = lines_between(self._run.metrics, after + 1, step)
         spectra = lines_between(self._run.spectra, after, step)
-        return Reading(step, *measured, training_signals(lines, spectra))
+        training = training_signals(lines, spectra)
+        return Reading(step, measured.metrics, measured.signs, training, measured.intervals or {})
 
     def _scheduled(self, step: int) -> bool:
         return step % self._train.checkpoint_every == 0 or step == self._train.steps

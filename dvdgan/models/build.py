@@ -2,9 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from dvdgan.models.architecture import DiscriminatorArchitecture, GeneratorArchitecture
 from dvdgan.models.discriminators import Discriminators
 from dvdgan.models.generator import Generator
+from dvdgan.models.latent import mixed_seed
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model
@@ -46,6 +49,17 @@ def discriminator_architecture(
 def build_generator(model: "Model", clip: "Clip", classes: int) -> Generator:
     """G as params describe it, freshly initialised from torch's global random state."""
     return Generator(generator_architecture(model, clip, classes))
+
+
+def initial_generator(
+    model: "Model", clip: "Clip", classes: int, seed: int, restart: int = 0
+) -> Generator:
+    """G before step 1 of a run with this train.seed; each ``restart`` of it has other weights.
+
+    Seeds torch's global random state; a run draws its discriminators next.
+    """
+    torch.manual_seed(mixed_seed(seed, "initialisation", *([restart] if restart else [])))
+    return build_generator(model, clip, classes)
 
 
 def build_discriminators(model: "Model", clip: "Clip", classes: int) -> Discriminators:

@@ -73,12 +73,17 @@ def training_curves(telemetry: list[Record]) -> dict[str, Markup]:
 def metric_curves(ledger: list[Record]) -> dict[str, Markup]:
     """Charts over training steps of what was measured of the checkpoints, by title.
 
-    One for each metric, and two for the vital signs of their samples: how much they differ, and
-    the shares with a defect.
+    One for each metric, beside the level of the untrained generator, and two for the vital signs of
+    their samples: how much they differ, and the shares with a defect.
     """
     evaluated = [record for record in ledger if record.get("event") == "evaluated"]
     metrics = _measured(evaluated, "metrics")
     charts = {name: {name: line} for name, line in metrics.items()}
+    baseline = next((record for record in ledger if record.get("event") == "baseline"), None)
+    for name, (steps, _) in metrics.items() if baseline is not None else ():
+        level = baseline["untrained"]["metrics"].get(name)
+        if level is not None:
+            charts[name]["untrained generator"] = (steps, [level] * len(steps))
     for name, line in _measured(evaluated, "signs").items():
         title = "samples with a defect" if name in DEFECTS else "variety of samples"
         charts.setdefault(title, {})[name.replace("_", " ")] = line

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from dvdgan.guard.ledger import describe
 from dvdgan.reporting.curves import metric_curves, training_curves
 from dvdgan.reporting.media import Footage
 from dvdgan.reporting.records import Record
@@ -100,15 +101,18 @@ def _truncation(points: list[dict[str, Any]]) -> Markup | None:
 
 def _ledger_row(record: Record) -> dict[str, str]:
     """An event in words: what happened, at which step, its verdict and the rest of its fields."""
+    if record["event"] == "baseline":
+        return {"event": "baseline", "step": "0", "verdict": "", "detail": describe(record)}
     metrics = ", ".join(
         f"{name} {shown(value)}" for name, value in record.get("metrics", {}).items()
     )
     # Signs have charts; of training's own figures the reasons tell what matters.
-    known = {"event", "step", "metrics", "verdict", "reasons", "signs", "training", "began"}
+    known = {"event", "step", "metrics", "intervals", "verdict", "reasons", "signs", "training"}
+    known |= {"began"}
     rest = [f"{key}: {value}" for key, value in sorted(record.items()) if key not in known]
     return {
         "event": str(record["event"]).replace("_", " "),
         "step": str(record.get("step", "")),
-        "verdict": str(record.get("verdict", "")),
+        "verdict": str(record.get("verdict", "")).replace("_", " "),
         "detail": "; ".join(filter(None, [metrics, *record.get("reasons", []), *rest])),
     }

@@ -1,10 +1,8 @@
 """`dvdgan evaluate`: the bundle by every protocol, beside controls; or one checkpoint of a run."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from torch import Tensor
 
 from dvdgan.config.schema import RunSettings
 from dvdgan.data.dataset import ClipDataset
@@ -12,20 +10,17 @@ from dvdgan.data.sources.even_clips import EvenClips
 from dvdgan.errors import UserError
 from dvdgan.evaluation.device import device
 from dvdgan.evaluation.extraction import Extraction, Process
-from dvdgan.evaluation.features import extract
-from dvdgan.evaluation.liveliness import RANGES_FILE, Liveliness, Ranges
-from dvdgan.evaluation.measurement import measure
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import MEAN_CLIP_FILE, RealReference, load_mean_clip
-from dvdgan.evaluation.vital_signs import vital_signs
-from dvdgan.export.bundle import Origin, Standing, trained_sampler, untrained_sampler
+from dvdgan.export.bundle import Origin, Standing, untrained_sampler
+from dvdgan.export.checkpoint_health import measure_checkpoint
 from dvdgan.export.generated_clips import Asked
 from dvdgan.export.memorisation import Memorisation, examine_memorisation
 from dvdgan.export.results import Results, measure_subjects
 from dvdgan.export.sampler import Sampler
 from dvdgan.export.sheets import write_sheets
 from dvdgan.export.subjects import Material
-from dvdgan.guard.run_folder import damage
+from dvdgan.guard.run_folder import damage, step_name
 from dvdgan.protocols import MINIMUM_CLIPS, PROTOCOLS
 from dvdgan.stages.artefacts import EVALUATE, FEATURE_CACHE, FEATURES, MODEL, REFERENCE, SHARDS
 from dvdgan.storage.local import atomic_directory, write_json
@@ -82,64 +77,24 @@ def run(config: "Config") -> None:
 def run_checkpoint(checkpoint: Path, write: Path | None) -> None:
     """Measure one checkpoint of a run by its first protocol with train.guard.samples clips.
 
-    ``write``: where {"metrics": ..., "signs": ...} goes as JSON: the protocol's FID, FVD and IS,
-    and the vital signs of the clips with the accuracy where the protocol tells it. Where the clips
-    are not finite the metrics are null and there are no signs. They are printed too. Raises
-    UserError when the folder is no whole checkpoint.
+    ``write``: where {"metrics", "intervals", "signs"} go as JSON (export/checkpoint_health.py).
+    They are printed too. The name step-00000000, of which no folder is needed, stands for the
+    weights before step 1; beside them the mean clip is measured, as "mean_clip". Raises UserError
+    when the folder is no whole checkpoint of a run.
     """
     run_root = checkpoint.parent.parent
-    problem = damage(checkpoint)
+    untrained = checkpoint.name == step_name(0)
+    problem = None if untrained else damage(checkpoint)
     if problem is not None or not (run_root / "settings.json").is_file():
         raise UserError(
             f"{checkpoint} is not a whole checkpoint of a run: {problem or 'no settings.json'}",
             todo="name a folder .runs/train/<run>/checkpoints/step-XXXXXXXX",
         )
     settings = RunSettings.model_validate_json((run_root / "settings.json").read_text("utf-8"))
-    metrics, signs = _health(settings, checkpoint)
+    measured = measure_checkpoint(settings, None if untrained else checkpoint / AVERAGE, device())
     if write is not None:
-        write_json(write, {"metrics": metrics, "signs": signs})
-    print(f"evaluate: {checkpoint.name}: {metrics}, {signs}")
-
-
-def _health(
-    settings: RunSettings, checkpoint: Path
-) -> tuple[dict[str, float | None], dict[str, float]]:
-    """Metrics and vital signs of the clips that a whole checkpoint makes."""
-    clip, protocol = settings.clip, PROTOCOLS[settings.protocol]
-    dataset = ClipDataset(Path(settings.shards), "train", clip.resolution, clip.frames, clip.stride)
-    origin = Origin.of(dataset, settings.model, clip)
-    given = settings.model.conditioning_frames
-    asked = Asked.of(dataset, settings.train.guard.samples, settings.train.seed, given)
-    network = FeatureNetwork.load(
-        Path(settings.features) / protocol.network, device(), protocol.resize
-    )
-    reference = RealReference.load(Path(settings.reference) / settings.protocol, "train")
-    ranges = Ranges.load(Path(settings.reference) / RANGES_FILE)
-    pixels: list[Liveliness] = []
-    try:
-        sampler = trained_sampler(checkpoint / AVERAGE, origin, Standing(), device())
-        clips = sampler.stream(asked.labels, asked.seed, conditioning=asked.conditioning)
-        watched = _watched(clips, pixels)
-        features = extract(network, watched, len(asked.labels), f"evaluate {checkpoint.name}")
-        measured = measure(features, reference, asked.drawn).metrics
-    except FloatingPointError as error:
-        print(f"evaluate: {error}")
-        return dict.fromkeys(name for name in protocol.layers if name != "accuracy"), {}
-    values = {name: each.value for name, each in measured.items()}
-    accuracy = {name: values.pop(name) for name in ("accuracy",) if name in values}
-    # Conditioning frames are of every video once before they are of any twice.
-    distinct = len(dataset) if given else None
-    lively = Liveliness.join(pixels)
-    return {**values}, vital_signs(features, lively, reference, ranges, distinct) | accuracy
-
-
-def _watched(
-    batches: Iterable[tuple[Tensor, Tensor]], pixels: list[Liveliness]
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The same batches; how their pixels behave goes to ``pixels`` as they pass."""
-    for clips, labels in batches:
-        pixels.append(Liveliness.of(clips))
-        yield clips, labels
+        write_json(write, measured)
+    print(f"evaluate: {checkpoint.name}: {measured['metrics']}, {measured['signs']}")
 
 
 def _refuse_few(references: Iterable[dict[str, RealReference]]) -> None:

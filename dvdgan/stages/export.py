@@ -1,4 +1,4 @@
-"""`dvdgan export`: the bundle users sample from, made of the best good checkpoint."""
+"""`dvdgan export`: the bundle users sample from, made of the best checkpoint."""
 
 from typing import TYPE_CHECKING
 

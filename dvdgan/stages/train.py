@@ -1,4 +1,4 @@
-"""`dvdgan train`: train under supervision, publish the best good checkpoint."""
+"""`dvdgan train`: train under supervision, publish the best checkpoint."""
 
 import json
 import os
@@ -49,17 +49,20 @@ def run(config: "Config") -> None:
     Works in .runs/train/<fingerprint>, so that the same command goes on where it was interrupted,
     and a changed parameter starts a run of its own. With DVDGAN_MIRROR the folder has a copy that
     a run on another machine goes on from.
-    Raises InterruptedRunError after a signal, UserError when no checkpoint is good.
+    Raises InterruptedRunError after a signal, UserError when the run never learned.
     """
     environment = RunEnvironment.from_environment()
     folder = prepare(config)
     with held(folder.command_lock, "another `dvdgan train`"):
         with mirroring(folder, environment):
             _supervise(folder, config, environment)
-        best = ledger.best_good(ledger.read(folder.ledger))
+        events = ledger.read(folder.ledger)
+        best = folder.best_checkpoint()
         assert best is not None  # supervise has raised otherwise
         _publish(folder, best)
-    print(f"train: {config.train.steps} steps, best good checkpoint at step {best} -> {TRAIN}")
+    steps, reached = f"{config.train.steps:,}", ledger.reached(events)
+    done = f"{steps} steps" if reached == config.train.steps else f"{reached:,} of {steps} steps"
+    print(f"train: {done}, best checkpoint at step {step_of(best):,} -> {TRAIN}")
 
 
 def prepare(config: "Config") -> RunFolder:
@@ -132,15 +135,15 @@ def _answers(api: str) -> bool:
         return False
 
 
-def _publish(folder: RunFolder, best: int) -> None:
+def _publish(folder: RunFolder, best: Path) -> None:
     """Link what is worth keeping into artifacts/train; nothing in it differs between two runs.
 
     Steps after the last one judged are left out: how far a trainer got before it was stopped for
     good depends on timing.
     """
-    judged = max(event["step"] for event in ledger.evaluations(ledger.read(folder.ledger)))
+    judged = ledger.reached(ledger.read(folder.ledger))
     with atomic_directory(TRAIN) as aside:
-        shutil.copytree(folder.checkpoint(best), aside / "checkpoint", copy_function=link_or_copy)
+        shutil.copytree(best, aside / "checkpoint", copy_function=link_or_copy)
         (aside / "samples").mkdir()
         for sheet in sorted(folder.samples.glob("step-*")):
             if step_of(sheet) <= judged:

@@ -20,9 +20,11 @@ def resumed_state(
     The main process alone reads the run folder; the others are given what it read.
     """
     step = runtime.of_main(_newest(run) if runtime.is_main else None)
-    begun = initial_state if step is None else blank_state
-    state = begun(clip, model, train, classes, runtime.device)
-    if step is not None:
+    if step is None:
+        restart = run.course().attempt
+        state = initial_state(clip, model, train, classes, runtime.device, restart)
+    else:
+        state = blank_state(clip, model, train, classes, runtime.device)
         told = _load(run, step, state, runtime) if runtime.is_main else {}
         set_numbers(state, runtime.of_main(told))
         runtime.spread(all_tensors(state))

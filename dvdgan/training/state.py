@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from dvdgan.models.build import build_discriminators, build_generator
+from dvdgan.models.build import build_discriminators, build_generator, initial_generator
 from dvdgan.models.cost import without_memory
 from dvdgan.models.discriminators import Discriminators
 from dvdgan.models.generator import Generator
-from dvdgan.models.latent import mixed_seed
 from dvdgan.training.descent import loss_scaler
 
 if TYPE_CHECKING:
@@ -32,11 +31,15 @@ class TrainState:
 
 
 def initial_state(
-    clip: "Clip", model: "Model", train: "Train", classes: int, device: torch.device
+    clip: "Clip",
+    model: "Model",
+    train: "Train",
+    classes: int,
+    device: torch.device,
+    restart: int = 0,
 ) -> TrainState:
-    """The state before step 1, a pure function of params (train.seed)."""
-    torch.manual_seed(mixed_seed(train.seed, "initialisation"))
-    generator = build_generator(model, clip, classes).to(device)
+    """The state before step 1, a pure function of params (train.seed) and the ``restart`` index."""
+    generator = initial_generator(model, clip, classes, train.seed, restart).to(device)
     discriminators = build_discriminators(model, clip, classes).to(device)
     return _optimised(train, generator, discriminators, device)
 

@@ -32,6 +32,12 @@ MESSAGES = {
         "Run {{ event.payload.run }} went back to step {{ event.payload.step }}",
         "{{ event.payload | tojson(indent=2) }}",
     ),
+    "dvdgan: never learned": (
+        {"dvdgan.checkpoint.never_learned"},
+        "dvdgan.checkpoint.*",
+        "Run {{ event.payload.run }} ended at step {{ event.payload.step }} without having learned",
+        "{{ event.payload | tojson(indent=2) }}",
+    ),
     "dvdgan: failure": (
         {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
         "prefect.flow-run.*",

@@ -19,6 +19,10 @@ def evaluated(step: int, fvd: float | None, verdict: str = "healthy") -> dict[st
     }
 
 
+def back(from_step: int, to_step: int) -> dict[str, Any]:
+    return rolled_back(to_step) | {"from_step": from_step}
+
+
 def rolled_back(to_step: int) -> dict[str, Any]:
     return {
         "event": "rolled_back",
@@ -39,12 +43,13 @@ RUN = [
 ]
 
 
-def test_last_and_best_good() -> None:
-    assert ledger.last_good(RUN) == 30
-    assert ledger.best_good(RUN) == 20
-    assert ledger.last_good([]) == 0
-    assert ledger.best_good([evaluated(10, None, "collapsed")]) is None
-    assert ledger.best_good([evaluated(10, 5.0), evaluated(20, 5.0)]) == 10
+def test_last_and_best() -> None:
+    assert ledger.last_healthy(RUN) == 30
+    assert ledger.best(RUN) == RUN[1]
+    assert ledger.last_healthy([]) == 0
+    assert ledger.best([evaluated(10, None, "collapsed")]) is None
+    assert ledger.best([evaluated(10, 5.0), evaluated(20, 5.0)]) == evaluated(10, 5.0)
+    assert ledger.best([evaluated(10, 5.0, "warming_up")]) is None
 
 
 def test_a_rollback_forgets_what_came_after_it() -> None:
@@ -52,10 +57,35 @@ def test_a_rollback_forgets_what_came_after_it() -> None:
     assert [event["step"] for event in ledger.evaluations(events)] == [10, 20, 30]
     events += [evaluated(40, 40.0)]
     assert [event["step"] for event in ledger.evaluations(events)] == [10, 20, 30, 40]
-    assert (ledger.last_good(events), ledger.best_good(events)) == (40, 40)
+    assert (ledger.last_healthy(events), ledger.best_in_line(events)) == (40, 40)
     to_the_start = [evaluated(10, None, "collapsed"), rolled_back(0)]
     assert ledger.evaluations(to_the_start) == []
-    assert ledger.last_good(to_the_start) == 0
+    assert ledger.last_healthy(to_the_start) == 0
+    # What was good is not forgotten, though the run has gone back past it.
+    past_the_best = [*RUN, rolled_back(10)]
+    assert ledger.best(past_the_best) == RUN[1]
+    assert ledger.best_in_line(past_the_best) is None
+    assert ledger.best_in_line([*past_the_best, evaluated(20, 30.0)]) == 20
+
+
+@pytest.mark.parametrize(
+    ("later", "saved", "target"),
+    [
+        ([], {10, 20, 30}, 30),  # the newest healthy one
+        ([], {10, 20, 40}, 20),  # that is still there
+        ([], set(), 0),
+        ([back(40, 30), evaluated(40, None, "collapsed")], {10, 20, 30}, 20),  # the same again
+        ([back(40, 30), evaluated(35, 70.0)], {10, 20, 30, 35}, 20),  # and not beyond it
+        ([back(40, 30), evaluated(40, 70.0)], {10, 20, 30, 40}, 40),  # got past it
+        ([back(40, 30), back(40, 20), evaluated(40, None, "collapsed")], {10, 20}, 10),
+        ([back(40, 30), back(40, 10), evaluated(40, None, "collapsed")], {10}, 0),
+        ([back(40, 0), evaluated(10, 70.0), evaluated(20, None, "collapsed")], {10}, 10),
+    ],
+)
+def test_a_rollback_goes_back_further_each_time_it_lands_on_the_same_collapse(
+    later: list[dict[str, Any]], saved: set[int], target: int
+) -> None:
+    assert ledger.rollback_step([*RUN, *later], saved) == target
 
 
 def test_events_come_back_as_they_were(tmp_path: Path) -> None:
@@ -92,3 +122,9 @@ def test_events_in_words() -> None:
     assert ledger.describe(RUN[4]) == "step 50: FID 1, IS 2, collapsed"
     words = ledger.describe(rolled_back(30))
     assert words == "back to step 30, learning rates x 0.5, new draws: FVD too high"
+    words = ledger.describe(rolled_back(0))
+    assert words.startswith("back to the beginning, fresh weights, learning rates x 0.5")
+    early = {"event": "ended_early", "step": 20, "reached": 50, "reasons": ["after 1 rollbacks"]}
+    words = ledger.describe(early)
+    assert words == "ended early at step 50; the best checkpoint is step 20: after 1 rollbacks"
+    assert "warming up" in ledger.describe(evaluated(10, 9.0, "warming_up"))

@@ -12,12 +12,13 @@ from dvdgan.config import load_config
 from dvdgan.errors import UserError
 from dvdgan.guard import ledger
 from dvdgan.guard.environment import RunEnvironment
-from dvdgan.guard.ledger import best_good, last_good
+from dvdgan.guard.ledger import best_in_line, last_healthy
 from dvdgan.guard.restore import restore
 from dvdgan.guard.retention import kept
 from dvdgan.guard.run_copy import OtherHistoryError, RunCopy
 from dvdgan.guard.run_folder import RunFolder, damage, newest_whole, seal
 from dvdgan.guard.steps import PlainSteps
+from dvdgan.guard.verdict import COLLAPSED, Verdict
 from dvdgan.storage.folder import FolderStore
 from dvdgan.storage.store import StoreUnavailableError
 
@@ -88,8 +89,9 @@ class Life:
             self.run.remove(gone)
 
     def roll_back(self) -> None:
-        to_step = last_good(ledger.read(self.run.ledger))
-        PlainSteps().roll_back(self.run, to_step, load_config(DEMO).train.guard, [])
+        to_step = last_healthy(ledger.read(self.run.ledger))
+        verdict = Verdict(COLLAPSED, [], to_step + 10)
+        PlainSteps().roll_back(self.run, to_step, load_config(DEMO).train.guard, verdict)
         lines = self.run.metrics.read_text().splitlines(keepends=True)
         self.run.metrics.write_text("".join(lines[:to_step]))
 
@@ -126,7 +128,7 @@ def assert_of_one_piece(run: RunFolder) -> None:
         assert state == {"attempt": attempt_at(events, step), "step": step}
     if newest is None:
         return
-    for needed in (best_good(events), last_good(events)):
+    for needed in (best_in_line(events), last_healthy(events)):
         assert not needed or needed > newest or needed in run.saved_steps()
     lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
     wanted = [{"attempt": attempt_at(events, step), "step": step} for step in range(1, newest + 1)]

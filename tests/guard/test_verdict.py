@@ -1,13 +1,14 @@
 """When a run is healthy, suspect or collapsed: a table of cases."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from lax_guard import LAX
 
 from dvdgan.config.guard import Guard, Thresholds
-from dvdgan.guard.reading import Reading
-from dvdgan.guard.verdict import COLLAPSED, HEALTHY, SUSPECT, alarming, judge
+from dvdgan.guard.reading import Baseline, Distance, Reading
+from dvdgan.guard.verdict import COLLAPSED, HEALTHY, SUSPECT, WARMING_UP, alarming, judge
 
 WELL = {
     "metrics": {"FVD": 100.0, "FID": 40.0, "IS": 3.0},
@@ -28,6 +29,7 @@ def guard(patience: int = 2, **thresholds: float) -> Guard:
         evaluate_every=10,
         patience=patience,
         thresholds=Thresholds(**(LAX | thresholds)),
+        warm_up=1.0,
         max_rollbacks=1,
         learning_rate_scale=0.5,
         added_discriminator_steps=0,
@@ -193,3 +195,77 @@ def test_samples_are_compared_with_the_best_reading_not_with_the_best_of_each_si
     now = {"diversity": 0.4, "static": 0.5}
     assert judge([noise, learnt, reading(30, **now)], limits).state == HEALTHY
     assert judge([noise, reading(30, **now)], limits).state == SUSPECT
+
+
+BASELINE = Baseline(Distance(38.6, 36.0, 41.0), Distance(50.0, 50.0, 50.0))
+
+
+def measured(step: int, fvd: float, reach: float, **changes: float | None) -> Reading:
+    """A reading whose FVD has an interval."""
+    return replace(reading(step, FVD=fvd, **changes), intervals={"FVD": [fvd - reach, fvd + reach]})
+
+
+@pytest.mark.parametrize(
+    ("fvd", "reach", "expected"),
+    [
+        (49.2, 3.0, WARMING_UP),  # farther from real clips than untrained samples
+        (37.0, 3.0, WARMING_UP),  # nearer by chance
+        (33.5, 3.0, WARMING_UP),  # nearer, and the intervals overlap
+        (32.0, 3.0, HEALTHY),
+        (10.0, 1.0, HEALTHY),
+    ],
+)
+def test_a_reading_is_healthy_only_clearly_below_the_untrained_generator(
+    fvd: float, reach: float, expected: str
+) -> None:
+    limits = guard(baseline_factor=1.0)
+    assert judge([measured(10, fvd, reach)], limits, BASELINE).state == expected
+    # A run that is only warming up never collapses for that.
+    course = [measured(step, fvd, reach) for step in range(10, 100, 10)]
+    assert judge(course, limits, BASELINE).state == expected
+
+
+def test_the_factor_asks_for_more_or_less_than_the_untrained_generator() -> None:
+    assert (
+        judge([measured(10, 32.0, 3.0)], guard(baseline_factor=0.5), BASELINE).state == WARMING_UP
+    )
+    assert judge([measured(10, 49.2, 3.0)], guard(baseline_factor=2.0), BASELINE).state == HEALTHY
+
+
+def test_without_a_baseline_nothing_is_warming_up() -> None:
+    assert judge([measured(10, 900.0, 3.0)], guard(baseline_factor=1.0)).state == HEALTHY
+
+
+def test_a_healthy_run_that_falls_back_behind_the_untrained_generator_is_suspect() -> None:
+    limits = guard(baseline_factor=1.0)
+    course = [measured(10, 20.0, 1.0), measured(20, 39.0, 1.0), measured(30, 39.0, 1.0)]
+    verdict = judge(course[:2], limits, BASELINE)
+    assert (verdict.state, verdict.reasons) == (
+        SUSPECT,
+        ["FVD 39 at step 20 is higher than that of the untrained generator, 38.6"],
+    )
+    assert judge(course, limits, BASELINE).state == COLLAPSED
+    # In between it is neither: no place to go back to, no collapse.
+    course[1:] = [measured(20, 37.0, 3.0), measured(30, 37.0, 3.0)]
+    assert judge(course, limits, BASELINE).state == WARMING_UP
+
+
+def test_samples_of_the_warm_up_are_no_measure_for_later_ones() -> None:
+    """Of the warm-up only what training did is compared."""
+    limits = guard(baseline_factor=1.0, distance_ratio=2.0, spread_ratio=0.5, gradient_ratio=8.0)
+    young = measured(10, 40.0, 2.0, diversity=1.0)
+    assert judge([young, measured(20, 10.0, 1.0, diversity=0.3)], limits, BASELINE).state == HEALTHY
+    burst = measured(20, 40.0, 2.0, generator_gradient=900.0)
+    assert judge([young, burst], limits, BASELINE).state == SUSPECT
+
+
+def test_a_gradient_of_zero_needs_no_comparison() -> None:
+    dead = [measured(step, 49.0, 1.0, generator_gradient=0.0) for step in (10, 20)]
+    assert judge(dead[:1], guard(), BASELINE).reasons == ["generator gradient is 0 before step 10"]
+    assert judge(dead, guard(), BASELINE).state == COLLAPSED
+
+
+def test_an_untrained_generator_without_finite_samples_is_beaten_by_any_finite_ones() -> None:
+    nothing = Distance.of({"FVD": None}, {})
+    verdict = judge([measured(10, 90.0, 1.0)], guard(), Baseline(nothing, nothing))
+    assert verdict.state == HEALTHY

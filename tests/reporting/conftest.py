@@ -92,6 +92,14 @@ def content(measured):
         for step in (30, 60, 90, 120)
     ]
     ledger.insert(1, {"event": "promoted", "step": 30})
+    ledger.insert(
+        0,
+        {
+            "event": "baseline",
+            "untrained": {"metrics": {"FVD": 90.0}, "intervals": {"FVD": [80.0, 100.0]}},
+            "mean_clip": {"metrics": {"FVD": 120.0}, "intervals": {}},
+        },
+    )
     ledger.append({"event": "rolled_back", "step": 60, "learning_rate_scale": 0.5})
     return Content(
         conditioning_frames=0,

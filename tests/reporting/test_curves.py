@@ -70,6 +70,13 @@ def test_only_evaluated_checkpoints_make_metric_curves():
     charts = metric_curves(ledger)
     assert list(charts) == ["FVD", "samples with a defect", "variety of samples"]
     assert "near duplicates" in charts["samples with a defect"]
+    assert "untrained generator" not in charts["FVD"]
+    baseline = {
+        "event": "baseline",
+        "untrained": {"metrics": {"FVD": 30.0, "FID": None}, "intervals": {"FVD": [28.0, 32.0]}},
+        "mean_clip": {"metrics": {"FVD": 50.0}, "intervals": {}},
+    }
+    assert "untrained generator" in metric_curves([baseline, *ledger])["FVD"]
 
 
 def test_a_chart_is_svg_in_the_ink_of_the_page_and_the_same_twice():

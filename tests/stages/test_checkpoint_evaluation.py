@@ -1,19 +1,31 @@
 """`dvdgan evaluate --checkpoint`: what the guard is told of a checkpoint's samples."""
 
 import contextlib
+import json
 import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from prefect.logging import disable_run_logger
 
+from dvdgan.config.schema import RunSettings
+from dvdgan.data.dataset import ClipDataset
 from dvdgan.errors import UserError
+from dvdgan.evaluation.features import extract
+from dvdgan.evaluation.measurement import metric_values
+from dvdgan.evaluation.networks.feature_network import FeatureNetwork
+from dvdgan.evaluation.reference import MEAN_CLIP_FILE, RealReference, load_mean_clip
+from dvdgan.export.bundle import Origin, Standing, sampler_of
+from dvdgan.export.generated_clips import Asked
 from dvdgan.export.sampler import Sampler
 from dvdgan.guard.run_folder import RunFolder, step_of
 from dvdgan.stages import evaluate
+from dvdgan.stages.artefacts import FEATURES, REFERENCE, SHARDS
 from dvdgan.storage.local import read_json
+from dvdgan.training.state import initial_state
 from flows.measure import evaluator_file, measure
 
 SHARES = ("recall", "near_duplicates", "static", "uniform", "saturated", "flickering", "accuracy")
@@ -29,9 +41,11 @@ def measured(folder: Path, write: Path) -> dict[str, dict[str, float]]:
 
 
 def test_metrics_and_signs_are_numbers_in_their_ranges(trained: Path) -> None:
-    (kept,) = trained.glob(".runs/train/*/evaluations/*/step-*.json")  # the supervisor's
+    _, kept = sorted(trained.glob(".runs/train/*/evaluations/*/step-*.json"))  # the supervisor's
     told = read_json(kept)
-    assert told.keys() == {"metrics", "signs"}
+    assert told.keys() == {"metrics", "signs", "intervals"}
+    (low, high), fvd = told.pop("intervals")["FVD"], told["metrics"]["FVD"]
+    assert low < fvd < high
     assert told["metrics"].keys() == {"FID", "FVD", "IS"}
     assert told["signs"].keys() == {"diversity", "class_diversity", *SHARES}
     assert all(math.isfinite(value) for numbers in told.values() for value in numbers.values())
@@ -39,11 +53,36 @@ def test_metrics_and_signs_are_numbers_in_their_ranges(trained: Path) -> None:
     assert told["signs"]["diversity"] > 0
 
 
+def test_the_baseline_is_of_the_weights_before_step_1_and_of_the_mean_clip(trained: Path) -> None:
+    """Step 0 as the trainer's own initial state has it, measured here without the stage."""
+    kept, _ = sorted(trained.glob(".runs/train/*/evaluations/*/step-*.json"))
+    told = read_json(kept)
+    settings = RunSettings.model_validate_json((kept.parents[2] / "settings.json").read_text())
+    with contextlib.chdir(trained):
+        clip = settings.clip
+        dataset = ClipDataset(SHARDS, "train", clip.resolution, clip.frames, clip.stride)
+        state = initial_state(
+            clip, settings.model, settings.train, len(dataset.classes), torch.device("cpu")
+        )
+        sampler = sampler_of(state.average, Origin.of(dataset, settings.model, clip), Standing())
+        asked = Asked.of(dataset, settings.train.guard.samples, settings.train.seed, 0)
+        network = FeatureNetwork.load(FEATURES / "small_i3d", "cpu", "none")
+        reference = RealReference.load(REFERENCE / settings.protocol, "train")
+        features = extract(network, sampler.stream(asked.labels, asked.seed), 32, "untrained")
+        mean = load_mean_clip(REFERENCE / MEAN_CLIP_FILE).expand(32, -1, -1, -1, -1)
+        flat = extract(network, [(mean, asked.labels)], 32, "mean clip")
+    assert told["metrics"]["FVD"] == pytest.approx(metric_values(features, reference)["FVD"])
+    means = metric_values(flat, reference)
+    assert told["mean_clip"]["metrics"]["FVD"] == pytest.approx(means["FVD"])
+    ledger_line = (kept.parents[2] / "ledger.jsonl").read_text().splitlines()[0]
+    assert json.loads(ledger_line)["untrained"]["metrics"] == told["metrics"]
+
+
 def test_a_worker_elsewhere_measures_what_the_supervisor_did(
     trained_copy: Callable[[str], Path],
 ) -> None:
     folder = trained_copy("worker")
-    (kept,) = folder.glob(".runs/train/*/evaluations/*/step-*.json")
+    _, kept = sorted(folder.glob(".runs/train/*/evaluations/*/step-*.json"))
     told = read_json(kept)
     kept.unlink()
     run, step = RunFolder(kept.parents[2]), step_of(kept)
@@ -60,7 +99,11 @@ def test_clips_that_are_not_finite_have_no_numbers(
         raise FloatingPointError("the generator's output is not finite")
 
     monkeypatch.setattr(Sampler, "stream", diverged)
-    nothing = {"metrics": {"FID": None, "FVD": None, "IS": None}, "signs": {}}
+    nothing = {
+        "metrics": {"FID": None, "FVD": None, "IS": None},
+        "signs": {},
+        "intervals": {},
+    }
     assert measured(trained, tmp_path / "measured.json") == nothing
 
 

@@ -49,6 +49,7 @@ def tiny(videos: Path) -> dict[str, Any]:
         "evaluate_every": EVERY,
         "patience": 1000,
         "thresholds": LAX,
+        "warm_up": 1.0,
         "max_rollbacks": 1,
     }
     params["monitor"]["components"] = 4
@@ -180,14 +181,15 @@ def test_a_collapse_is_rolled_back_and_the_run_still_ends_well(tree: Tree) -> No
     assert start(folder, "dvdgan", "train").wait(300) == 0
     events = ledger.read(folder / TRAIN / "ledger.jsonl")
     told = [(event["event"], event.get("verdict"), event.get("step")) for event in events]
-    assert told[:3] == [
+    assert told[:4] == [
+        ("baseline", None, None),
         ("evaluated", "healthy", EVERY),
         ("evaluated", "collapsed", STEPS),
         ("rolled_back", None, None),
     ]
     # So small a D may cease to learn, which makes a run suspect.
-    assert told[3:] in ([("evaluated", state, STEPS)] for state in ("healthy", "suspect"))
-    back = events[2]
+    assert told[4:] in ([("evaluated", state, STEPS)] for state in ("healthy", "suspect"))
+    back = events[3]
     assert (back["to_step"], back["attempt"], back["learning_rate_scale"]) == (EVERY, 1, 0.5)
     assert (run.collapsed / "0" / f"step-{STEPS:08d}").is_dir()
     assert damage(folder / TRAIN / "checkpoint") is None
@@ -196,6 +198,41 @@ def test_a_collapse_is_rolled_back_and_the_run_still_ends_well(tree: Tree) -> No
         for tensor in load_file(folder / TRAIN / "checkpoint" / "average.safetensors").values()
     )
     assert (folder / TRAIN / "metrics.jsonl").read_bytes().count(b"\n") == STEPS
+
+
+@pytest.mark.parametrize(
+    ("rates", "advice"),
+    [
+        # Weights of G that do not move at all, then weights that are thrown away at once.
+        ((1e-9, 1e-3), "raise train.generator_learning_rate (1e-09)"),
+        ((9.0, 9.0), "lower train.generator_learning_rate (9) and discriminator_learning_rate (9)"),
+    ],
+)
+def test_a_run_that_never_learned_exports_nothing_and_says_what_to_change(
+    tree: Tree, rates: tuple[float, float], advice: str
+) -> None:
+    folder = tree("hopeless")
+    params = load_config(folder / "params.yaml").model_dump()
+    for network, rate in zip(("generator", "discriminator"), rates, strict=True):
+        params["train"][f"{network}_learning_rate"] = rate
+    params["train"]["guard"] |= {"thresholds": LAX | {"baseline_factor": 1.0}, "max_rollbacks": 0}
+    write_json(folder / "params.yaml", params)
+    process = subprocess.run(
+        [sys.executable, "-m", "dvdgan", "train"],
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 2, process.stderr
+    assert "error: the run never learned" in process.stderr
+    assert advice in process.stderr
+    assert "Traceback" not in process.stderr
+    assert not (folder / TRAIN).exists()
+    events = ledger.read(run_folder(folder).ledger)
+    assert events[0]["event"] == "baseline"
+    assert events[-1]["event"] == "never_learned"
+    assert not any(event.get("verdict") == "healthy" for event in events)
 
 
 def test_a_missing_artefact_is_named(tree: Tree) -> None:

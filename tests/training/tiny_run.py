@@ -44,6 +44,7 @@ TRAIN = Train(
         evaluate_every=4,
         patience=1000,
         thresholds=Thresholds(**LAX),
+        warm_up=1.0,
         max_rollbacks=1,
         learning_rate_scale=0.5,
         added_discriminator_steps=0,

@@ -1,0 +1,109 @@
+"""The guard's numbers of a checkpoint: how far its samples are from real clips, how they look."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dvdgan.config.schema import RunSettings
+from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.sources.altered import RepeatedClip
+from dvdgan.evaluation.confidence import half_sampling
+from dvdgan.evaluation.features import ClipFeatures, extract
+from dvdgan.evaluation.liveliness import RANGES_FILE, Liveliness, Ranges
+from dvdgan.evaluation.measurement import metric_values
+from dvdgan.evaluation.networks.feature_network import FeatureNetwork
+from dvdgan.evaluation.reference import MEAN_CLIP_FILE, RealReference, load_mean_clip
+from dvdgan.evaluation.vital_signs import vital_signs
+from dvdgan.export.bundle import Origin, Standing, sampler_of, trained_sampler
+from dvdgan.export.generated_clips import Asked
+from dvdgan.export.sampler import Sampler
+from dvdgan.models.build import initial_generator
+from dvdgan.protocols import PROTOCOLS
+
+BATCH = 16
+
+# The metric a checkpoint is called good by: it alone needs an interval.
+DECISIVE = ("FVD",)
+
+
+def measure_checkpoint(settings: RunSettings, average: Path | None, device: str) -> dict[str, Any]:
+    """Measure train.guard.samples clips by the run's protocol.
+
+    average: a checkpoint's averaged weights; None: the weights before step 1, beside which the mean
+    clip of the training split is measured.
+
+    Returns JSON: "metrics", the protocol's FID, FVD and IS; "intervals", the 95% interval of FVD;
+    "signs", the vital signs of the clips with the accuracy where the protocol has it; "mean_clip",
+    metrics and intervals of the mean clip (without ``average`` alone). Where clips are not finite
+    metrics are null and there are no intervals and signs.
+    """
+    clip, protocol = settings.clip, PROTOCOLS[settings.protocol]
+    dataset = ClipDataset(Path(settings.shards), "train", clip.resolution, clip.frames, clip.stride)
+    given = settings.model.conditioning_frames
+    asked = Asked.of(dataset, settings.train.guard.samples, settings.train.seed, given)
+    network = FeatureNetwork.load(
+        Path(settings.features) / protocol.network, device, protocol.resize
+    )
+    reference = RealReference.load(Path(settings.reference) / settings.protocol, "train")
+    ranges = Ranges.load(Path(settings.reference) / RANGES_FILE)
+    more: dict[str, Any] = {}
+    if average is None:
+        mean = load_mean_clip(Path(settings.reference) / MEAN_CLIP_FILE)
+        clips = RepeatedClip(mean, asked.labels)
+        starts = range(0, len(clips), BATCH)
+        batches = (clips.read(start, start + BATCH)[:2] for start in starts)
+        more["mean_clip"] = _distances(
+            extract(network, batches, len(clips), "evaluate the mean clip"), reference
+        )
+    pixels: list[Liveliness] = []
+    try:
+        sampler = _sampler(settings, dataset, average, device)
+        stream = sampler.stream(asked.labels, asked.seed, conditioning=asked.conditioning)
+        name = "the untrained generator" if average is None else average.parent.name
+        features = extract(network, _watched(stream, pixels), len(asked.labels), f"evaluate {name}")
+        measured = _distances(features, reference)
+    except FloatingPointError as error:
+        print(f"evaluate: {error}")
+        names = [name for name in protocol.layers if name != "accuracy"]
+        return {"metrics": dict.fromkeys(names), "intervals": {}, "signs": {}, **more}
+    metrics = measured["metrics"]
+    accuracy = {name: metrics.pop(name) for name in ("accuracy",) if name in metrics}
+    # Conditioning frames are of every video once before they are of any twice.
+    distinct = len(dataset) if given else None
+    signs = vital_signs(features, Liveliness.join(pixels), reference, ranges, distinct)
+    return {**measured, "signs": signs | accuracy, **more}
+
+
+def _sampler(
+    settings: RunSettings, dataset: ClipDataset, average: Path | None, device: str
+) -> Sampler:
+    origin = Origin.of(dataset, settings.model, settings.clip)
+    if average is not None:
+        return trained_sampler(average, origin, Standing(), device)
+    initial = initial_generator(
+        settings.model, settings.clip, len(dataset.classes), settings.train.seed
+    )
+    return sampler_of(initial.to(device), origin, Standing())
+
+
+def _distances(features: ClipFeatures, reference: RealReference) -> dict[str, Any]:
+    found = half_sampling(
+        lambda chosen: metric_values(features.rows(chosen), reference, DECISIVE),
+        torch.arange(len(features)),
+    )
+    return {
+        "metrics": metric_values(features, reference),
+        "intervals": {name: [each.low, each.high] for name, each in found.items()},
+    }
+
+
+def _watched(
+    batches: Iterable[tuple[Tensor, Tensor]], pixels: list[Liveliness]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The same batches; how their pixels behave goes to ``pixels`` as they pass."""
+    for clips, labels in batches:
+        pixels.append(Liveliness.of(clips))
+        yield clips, labels
