@@ -4,10 +4,18 @@ import torch
 
 from dvdgan.errors import UserError
 from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.numeric_environment import refuse_other_arithmetic
 
 
 def device() -> str:
-    """The device's name for torch. Raises UserError where the one asked for is not there."""
+    """The device's name for torch, which is set to compute fp32 as fp32 there.
+
+    Raises UserError where the one asked for is not there, or where a variable of another library
+    would change how torch computes.
+    """
+    refuse_other_arithmetic()
+    # Whatever TORCH_ALLOW_TF32_CUBLAS_OVERRIDE says, which NVIDIA's containers set.
+    torch.set_float32_matmul_precision("highest")
     gpus = torch.cuda.device_count()
     asked = RunEnvironment.from_environment().evaluation_device
     if asked is None:

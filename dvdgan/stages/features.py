@@ -11,6 +11,7 @@ from dvdgan.evaluation.networks.catalogue import WEIGHTS
 from dvdgan.evaluation.networks.classifier import accuracy, train_small_i3d
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork, save_feature_network
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
+from dvdgan.guard.numeric_environment import refuse_other_arithmetic
 from dvdgan.protocols import PROTOCOLS, SMALL_I3D
 from dvdgan.stages.artefacts import FEATURES, SHARDS
 from dvdgan.storage.local import atomic_directory, publish, read_json
@@ -21,6 +22,7 @@ def run(config: Config) -> None:
 
     Raises UserError for missing weights, and for fewer than two classes to train on.
     """
+    refuse_other_arithmetic()
     networks = sorted({PROTOCOLS[name].network for name in config.features.protocols})
     with atomic_directory(FEATURES) as folder:
         for name in networks:

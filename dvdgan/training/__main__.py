@@ -12,6 +12,7 @@ from dvdgan.data.dataset import ClipDataset
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError, UserError
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.lifeline import die_with_parent
+from dvdgan.guard.numeric_environment import refuse_other_training
 from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder
 from dvdgan.guard.run_lock import held
 from dvdgan.storage.store import StoreUnavailableError, open_store
@@ -27,6 +28,7 @@ def main() -> int:
     clip = settings.clip
     try:
         environment = RunEnvironment.from_environment()
+        refuse_other_training(settings.train)
         runtime = Runtime.start()
         dataset = ClipDataset(
             Path(settings.shards),

@@ -6,7 +6,12 @@ from typing import TypeVar, cast
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, broadcast, broadcast_object_list
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    GradientAccumulationPlugin,
+    broadcast,
+    broadcast_object_list,
+)
 from torch import Tensor, nn
 
 from dvdgan.training.sync_batch_norm import CpuSyncBatchNorm
@@ -27,7 +32,18 @@ class Runtime:
         # the same power iterations from the same vectors, so buffers agree without it.
         no_broadcast = DistributedDataParallelKwargs(broadcast_buffers=False)
         torch.use_deterministic_algorithms(True, warn_only=True)
-        return cls(Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[no_broadcast]))
+        # Whatever TORCH_ALLOW_TF32_CUBLAS_OVERRIDE says, which NVIDIA's containers set.
+        torch.set_float32_matmul_precision("highest")
+        accelerator = Accelerator(
+            cpu=not torch.cuda.is_available(),
+            kwargs_handlers=[no_broadcast],
+            # Ours are train.precision and train.accumulation; what is not given is read from the
+            # environment (guard/numeric_environment.py refuses the rest).
+            mixed_precision="no",
+            dynamo_backend="no",
+            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+        )
+        return cls(accelerator)
 
     @property
     def rank(self) -> int:

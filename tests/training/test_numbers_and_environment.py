@@ -1,0 +1,91 @@
+"""Real trainers under accelerate's and torch's variables: refused, or the same bytes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from trainer_processes import Nursery
+
+from dvdgan.errors import EXIT_USER_ERROR
+from dvdgan.guard.run_folder import MANIFEST, RunFolder
+
+NewRun = Callable[..., RunFolder]
+STEPS = 1
+SIZES = {"steps": STEPS, "checkpoint_every": STEPS, "preview_every": STEPS}
+PLAIN = (sys.executable, "-m")
+
+
+def train(run: RunFolder, *launcher: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    environment = {name: value for name, value in os.environ.items() if "ACCELERATE" not in name}
+    environment |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""} | variables
+    command = [*launcher, "dvdgan.training", str(run.root)]
+    return subprocess.run(command, env=environment, text=True, capture_output=True)
+
+
+WRAPPED = """
+import torch
+from dvdgan.training.runtime import Runtime
+network = torch.nn.Linear(8, 8)
+wrapped = Runtime.start().wrap(network)
+assert wrapped is network, wrapped
+clips = torch.randn(4, 8)
+assert torch.equal(wrapped(clips), torch.nn.functional.linear(clips, network.weight, network.bias))
+assert torch.get_float32_matmul_precision() == "highest"
+"""
+
+
+def test_accelerate_is_given_what_it_would_read_from_the_environment() -> None:
+    variables = {
+        "ACCELERATE_MIXED_PRECISION": "bf16",
+        "ACCELERATE_DYNAMO_BACKEND": "EAGER",
+        "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1",
+    }
+    command = [sys.executable, "-c", WRAPPED]
+    subprocess.run(command, env=os.environ | variables, check=True)
+
+
+@pytest.mark.long
+def test_numbers_are_the_params_whatever_agrees_with_them(
+    new_run: NewRun, nursery: Nursery
+) -> None:
+    """In bf16 by the params; accelerate, told the same, would run the networks in it once more."""
+    plain, told = (new_run(name, precision="bf16", **SIZES) for name in "ab")
+    nursery.begin("trainer", plain)
+    ended = train(
+        told,
+        *PLAIN,
+        ACCELERATE_MIXED_PRECISION="bf16",
+        TORCH_ALLOW_TF32_CUBLAS_OVERRIDE="1",
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert nursery.ended() == 0
+    manifests = [(run.checkpoint(STEPS) / MANIFEST).read_bytes() for run in (plain, told)]
+    assert manifests[0] == manifests[1]
+    assert plain.metrics.read_bytes() == told.metrics.read_bytes()
+
+
+def test_another_precision_and_a_compiler_are_refused_in_words(new_run: NewRun) -> None:
+    run = new_run("contradicted", **SIZES)
+    ended = train(
+        run, *PLAIN, ACCELERATE_MIXED_PRECISION="bf16", ACCELERATE_DYNAMO_BACKEND="INDUCTOR"
+    )
+    assert ended.returncode == EXIT_USER_ERROR
+    assert "ACCELERATE_MIXED_PRECISION is 'bf16', but train.precision is fp32" in ended.stderr
+    assert "ACCELERATE_DYNAMO_BACKEND is 'INDUCTOR', which compiles the networks" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not run.metrics.exists()
+
+
+def test_accelerate_launch_is_held_to_the_params(new_run: NewRun) -> None:
+    """Where its config file says nothing else, it says `no`: tests/training/test_processes.py."""
+    run = new_run("launched", **SIZES)
+    launcher = (
+        *(sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"),
+        *("--mixed_precision", "bf16", "-m"),
+    )
+    ended = train(run, *launcher)
+    assert ended.returncode != 0
+    assert "ACCELERATE_MIXED_PRECISION is 'bf16', but train.precision is fp32" in ended.stderr
+    assert run.saved_steps() == []
