@@ -9,6 +9,7 @@ from dvdgan.cli.options import app
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError, UserError
 from dvdgan.guard.interruption import interrupt_on_signals
 from dvdgan.guard.lifeline import die_with_parent
+from dvdgan.provenance.lock import refuse_outdated_lock
 
 __all__ = ["app", "around", "compare", "main", "pipeline", "weights"]
 
@@ -19,6 +20,8 @@ def main() -> None:
         die_with_parent()  # a killed `dvc repro` must not leave its stage writing
     interrupt_on_signals()
     try:
+        if "DVC_STAGE" in os.environ:
+            refuse_outdated_lock()  # DVC would take stages for up to date whose code has changed
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -11,10 +11,15 @@ from dvdgan.errors import UserError
 
 @app.command()
 def check(params: Params = PARAMS) -> None:
-    """Check a params file: every problem at once, in words."""
+    """Check a params file: every problem at once, in words.
+
+    After an edit of the code it also says whether dvdgan/numerics.json has to be written anew.
+    """
     from dvdgan.config import load_config
+    from dvdgan.provenance.lock import refuse_outdated_lock
 
     load_config(params)
+    refuse_outdated_lock()
     print(f"{params} is in order")
 
 

@@ -21,12 +21,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-import dvdgan
 from dvdgan.errors import UserError
 from dvdgan.evaluation.features import BATCH_SIZE, ClipFeatures, clip_statistics
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.progress import Progress
-from dvdgan.storage.local import atomic_file, sha256_of_tree, write_json
+from dvdgan.provenance.lock import fingerprint_of
+from dvdgan.provenance.modules import code_behind
+from dvdgan.storage.local import atomic_file, write_json
 
 # Places in a part: a whole number of batches, and the most that a killed process loses.
 PART = 16 * BATCH_SIZE
@@ -34,9 +35,12 @@ PART = 16 * BATCH_SIZE
 # How long the first process waits for the others before it removes what they shared.
 LEAVING_SECONDS = 60.0
 
-# Code that can move a feature: it reads, changes, or measures clips.
-PACKAGE = Path(dvdgan.__file__).parent
-CODE = ("data", "evaluation", "video")
+# With what they import, the code that can move a feature: it reads, changes, or measures clips.
+CODE = (
+    *("evaluation/features.py", "evaluation/networks/feature_network.py"),
+    *("data/random_clips.py", "data/sources/altered.py", "data/sources/even_clips.py"),
+    "data/sources/opening.py",
+)
 
 
 class Read(Protocol):
@@ -113,7 +117,7 @@ class FeatureCache:
             "network": network.name,
             "weights_sha256": network.weights_sha256,
             "resize": network.resize,
-            "code": [sha256_of_tree(PACKAGE / part, "*.py") for part in CODE],
+            "code": fingerprint_of(code_behind(*CODE)),
             "torch": torch.__version__,
             "device": next(network.network.parameters()).device.type,
             "part": PART,

@@ -2,20 +2,18 @@
 
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from dvdgan import models
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.random_clips import ConditioningFrames
 from dvdgan.data.sources.clip_source import Clips
 from dvdgan.evaluation.measurement import Drawn
-from dvdgan.export import sampler as sampler_module
 from dvdgan.export.sampler import Sampler
 from dvdgan.models.latent import Truncation, mixed_seed
-from dvdgan.storage.local import sha256_of_file, sha256_of_tree
+from dvdgan.provenance.lock import fingerprint_of
+from dvdgan.provenance.modules import code_behind
 
 
 @dataclass(frozen=True)
@@ -73,8 +71,7 @@ class GeneratedClips:
         for name, tensor in sorted(self.sampler.generator.state_dict().items()):
             digest.update(name.encode())
             digest.update(tensor.cpu().contiguous().numpy())
-        code = sha256_of_tree(Path(models.__path__[0]), "*.py")
-        code += sha256_of_file(Path(sampler_module.__file__))
+        code = fingerprint_of(code_behind("export/sampler.py"))
         return f"{digest.hexdigest()} {code} {self.asked.fingerprint()} {self.truncation}"
 
 

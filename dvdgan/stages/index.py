@@ -4,7 +4,6 @@ import json
 import os
 from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dvdgan.config import fingerprint
@@ -12,8 +11,10 @@ from dvdgan.data.indexing import build_manifest, check
 from dvdgan.data.inspection import Limits
 from dvdgan.data.manifest import Manifest, summarise, write_manifest
 from dvdgan.errors import UserError
+from dvdgan.provenance.lock import fingerprint_of
+from dvdgan.provenance.modules import code_behind
 from dvdgan.stages.artefacts import INDEX, RUNS
-from dvdgan.storage.local import atomic_directory, sha256_of_file
+from dvdgan.storage.local import atomic_directory
 
 if TYPE_CHECKING:
     from dvdgan.config import Config
@@ -48,9 +49,8 @@ def run(config: "Config", workers: int | None = None) -> None:
 
 
 def _mark(root: str, limits: Limits) -> str:
-    package = Path(__file__).parents[1]
-    code = [sha256_of_file(package / name) for name in PROBING_CODE]
-    return fingerprint(root, json.dumps(asdict(limits)), version("av"), *code)
+    code = fingerprint_of(code_behind(*PROBING_CODE))
+    return fingerprint(root, json.dumps(asdict(limits)), version("av"), code)
 
 
 def _described(manifest: Manifest, root: str) -> str:

@@ -10,6 +10,8 @@ from dvdgan.config import fingerprint
 from dvdgan.data.manifest import read_manifest
 from dvdgan.data.shards import Plan, plan_shards, write_index, write_shards
 from dvdgan.errors import UserError
+from dvdgan.provenance.lock import fingerprint_of
+from dvdgan.provenance.modules import code_of_stage
 from dvdgan.stages.artefacts import INDEX, RUNS, SHARDS
 from dvdgan.storage.local import publish, read_json, sha256_of_file
 
@@ -62,7 +64,8 @@ class _Job:
             raise UserError(
                 "there is no manifest", where=str(manifest), todo="run `dvdgan index` first"
             )
-        mark = fingerprint(config.shard, config.index.root, sha256_of_file(manifest))
+        code = fingerprint_of(code_of_stage("shard"))
+        mark = fingerprint(config.shard, config.index.root, sha256_of_file(manifest), code)
         plans = plan_shards(read_manifest(manifest), config.shard.videos_per_shard)
         return cls(config, mark, plans)
 

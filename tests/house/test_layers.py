@@ -10,6 +10,7 @@ from source_tree import ROOT, Import, imports, outside, python_files
 TOWER = [
     {"errors", "progress", "protocols"},
     {"storage"},
+    {"provenance"},
     {"config", "guard", "models", "video"},
     {"data", "evaluation", "models.build", "monitoring", "reporting"},
     {"comparison", "export", "training"},

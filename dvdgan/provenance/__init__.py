@@ -1,0 +1,1 @@
+"""Which code moves the numbers of a stage, and whether it changed."""

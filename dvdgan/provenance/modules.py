@@ -1,0 +1,113 @@
+"""The modules whose code moves the numbers of a stage, found by following its imports."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import dvdgan
+
+PACKAGE = Path(dvdgan.__file__).parent
+
+# They move no number, nor does what they import: files or, with a slash at the end, folders.
+WITHOUT_INFLUENCE = (
+    "__init__.py",  # the version
+    "errors.py",  # messages
+    "progress.py",
+    "cli/",
+    "config/",  # reads and checks params, which are compared by value
+    "guard/",  # processes, locks, the mirror; what it decided stands in a run's ledger
+    "provenance/",
+    "storage/",  # writes files whole, moves bytes
+    "stages/artefacts.py",  # paths
+    "data/damage.py",  # messages and their budget
+    "data/loader_processes.py",
+    "data/workers.py",
+    "training/stopping.py",  # signals
+    "training/trackers.py",
+    "training/writer.py",  # the thread in which checkpoints are written
+)
+
+# Where a stage's numbers come from, if not from dvdgan/stages/STAGE.py. Training is a process of
+# its own. Evaluations and verdicts of its checkpoints are in the ledger as they were made then.
+BEGINNINGS = {"train": "training/__main__.py"}
+
+
+def stages(package: Path = PACKAGE) -> list[str]:
+    """Names of all stages."""
+    names = [path.relative_to(package).as_posix() for path in (package / "stages").glob("*.py")]
+    return sorted(Path(name).stem for name in names if _has_influence(name) and "__" not in name)
+
+
+def code_of_stage(stage: str, package: Path = PACKAGE) -> dict[str, str]:
+    """See `code_behind`: of what moves the numbers of ``stage``, or the page of `report`."""
+    code = code_behind(BEGINNINGS.get(stage, f"stages/{stage}.py"), package=package)
+    return code | (_templates(package) if stage == "report" else {})
+
+
+def code_behind(*files: str, package: Path = PACKAGE) -> dict[str, str]:
+    """Source by file, both relative to ``package``: of ``files`` and of all they import from it.
+
+    Imports inside functions count, those for type checkers do not, and what is WITHOUT_INFLUENCE is
+    left out, except in ``files``.
+    """
+    found: dict[str, str] = {}
+    waiting = list(files)
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found[file] = (package / file).read_text(encoding="utf-8")
+            waiting += filter(_has_influence, _imported(found[file], package))
+    return dict(sorted(found.items()))
+
+
+def _templates(package: Path) -> dict[str, str]:
+    """What `report` fills in."""
+    folder = package / "reporting"
+    files = sorted([*folder.glob("*.j2"), *folder.glob("*.css")])
+    return {
+        file.relative_to(package).as_posix(): file.read_text(encoding="utf-8") for file in files
+    }
+
+
+def _has_influence(file: str) -> bool:
+    return not any(file == each or file.startswith(each) for each in WITHOUT_INFLUENCE)
+
+
+def _imported(source: str, package: Path) -> list[str]:
+    """The files of ``package`` that a module with ``source`` imports."""
+    found = set()
+    for name in _own_imports(source):
+        path = package.joinpath(*name.split(".")[1:])
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file():
+                found.add(file.relative_to(package).as_posix())
+    return sorted(found)
+
+
+@cache  # stages share most of their modules
+def _own_imports(source: str) -> frozenset[str]:
+    return frozenset(name for name in _names(ast.parse(source)) if name.startswith("dvdgan."))
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    """Dotted names of all imported modules, their packages, and what may be one."""
+    match node:
+        case ast.Import():
+            for each in node.names:
+                yield from _with_packages(each.name)
+        case ast.ImportFrom(module=str(module)):
+            for each in node.names:
+                yield from _with_packages(f"{module}.{each.name}")
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            for line in node.orelse:
+                yield from _names(line)
+        case _:
+            for child in ast.iter_child_nodes(node):
+                yield from _names(child)
+
+
+def _with_packages(name: str) -> Iterator[str]:
+    parts = name.split(".")
+    for length in range(1, len(parts) + 1):
+        yield ".".join(parts[:length])
