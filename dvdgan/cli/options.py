@@ -1,4 +1,4 @@
-"""What all verbs share: the application and the options they have in common."""
+"""The application, and options of its verbs."""
 
 from pathlib import Path
 from typing import Annotated, Optional
@@ -29,5 +29,12 @@ Workers = Annotated[
     typer.Option(
         min=1, help="Processes to use; changes no byte of the result.", show_default="cores"
     ),
+]
+ContinueRun = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(metavar="RUN", help="Go on with this run of .runs/train, begun by other code."),
+]
+NewRun = Annotated[
+    bool, typer.Option("--new-run", help="Begin anew where other code began such a run.")
 ]
 PARAMS = Path("params.yaml")

@@ -5,7 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from dvdgan.cli.options import PARAMS, Params, Workers, app
+from dvdgan.cli.options import PARAMS, ContinueRun, NewRun, Params, Workers, app
 from dvdgan.data.sources.choices import Layout, ValueRange, Window
 from dvdgan.errors import UserError
 from dvdgan.protocols import PROTOCOLS, ProtocolName
@@ -88,27 +88,30 @@ def reference(params: Params = PARAMS) -> None:
 
 
 @app.command()
-def train(params: Params = PARAMS) -> None:
+def train(
+    params: Params = PARAMS, continue_run: ContinueRun = None, new_run: NewRun = False
+) -> None:
     """Train under supervision; end with the best checkpoint.
 
-    G learns against D_S and D_T. Each checkpoint is evaluated and judged as it comes; on collapse
-    the run goes back to the last healthy one with new draws and lower learning rates. Works in
-    .runs/train/<fingerprint>: after Ctrl-C, kill or a crash, the same command resumes. Writes
-    artifacts/train.
+    Each checkpoint is evaluated and judged as it comes; on collapse the run goes back to the last
+    healthy one with new draws and lower learning rates. After Ctrl-C, kill or a crash, the same
+    command resumes in .runs/train. Where other code began that run, it says what changed and stops,
+    until it is given --continue-run or --new-run once. Writes artifacts/train.
 
     Environment: DVDGAN_LAUNCHER="torchrun --nproc-per-node 8 -m" for many processes,
-    DVDGAN_LOADER_WORKERS=4 to load clips in processes of their own,
+    DVDGAN_LOADER_WORKERS=4 to load clips in other processes,
     DVDGAN_MIRROR=s3://BUCKET/PREFIX to keep a copy that a new machine goes on from,
     PREFECT_API_URL to show every step in Prefect. docs/stages/train.md lists the rest.
     """
     from dvdgan.config import load_config
     from dvdgan.guard.interruption import note_signals
+    from dvdgan.guard.run_choice import Request
     from dvdgan.stages import train as stage
 
     # Raised while a process is being started, or a folder deleted, an exception can be swallowed
     # there, or leave a lock held: a stop would be lost. The supervisor looks for it instead.
     note_signals()
-    stage.run(load_config(params))
+    stage.run(load_config(params), Request(continue_run, new_run))
 
 
 @app.command()

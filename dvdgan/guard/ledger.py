@@ -110,6 +110,14 @@ def rollback_step(events: list[Event], saved: Collection[int]) -> int:
     return max(healthy, default=0)
 
 
+def finished(events: list[Event], steps: int) -> bool:
+    """Whether a run of ``steps`` was ended, or its last step judged."""
+    if any(event["event"] in ("ended_early", "never_learned") for event in events):
+        return True
+    last = next(reversed(evaluations(events)), None)
+    return last is not None and last["step"] == steps and last["verdict"] != "collapsed"
+
+
 def course_of(events: list[Event]) -> Course:
     """The course the last rollback set."""
     for event in reversed(events):

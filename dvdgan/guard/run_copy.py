@@ -158,8 +158,7 @@ def _look(run: RunFolder) -> tuple[bytes, list[int], dict[str, bytes]]:
 
 
 def _small_files(run: RunFolder) -> Iterator[Path]:
-    if run.settings.exists():
-        yield run.settings
+    yield from (path for path in (run.settings, run.provenance) if path.exists())
     for suffix in ("png", "mp4"):
         yield from sorted(run.samples.glob(f"step-*.{suffix}"))
     yield from sorted(run.root.glob("evaluations/*/step-*.json"))

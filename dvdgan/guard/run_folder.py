@@ -31,6 +31,11 @@ class RunFolder:
         return self.root / "settings.json"
 
     @property
+    def provenance(self) -> Path:
+        """The data and the code it was started with, and what changed since (guard/origin.py)."""
+        return self.root / "provenance.json"
+
+    @property
     def checkpoints(self) -> Path:
         return self.root / "checkpoints"
 

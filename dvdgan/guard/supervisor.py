@@ -77,7 +77,7 @@ def supervise(run: RunFolder, train: "Train", steps: Steps) -> int:
 
 
 def _bring_to_its_end(run: RunFolder, train: "Train", steps: Steps) -> int:
-    while not _finished(run, train):
+    while not ledger.finished(ledger.read(run.ledger), train.steps):
         with held(run.trainer_lock, "a trainer that is being stopped"):
             pass  # it saves once more: no rollback, and no new trainer, before that
         verdict = _unanswered_collapse(run) or _follow(run, train, steps)
@@ -100,15 +100,6 @@ def _bring_to_its_end(run: RunFolder, train: "Train", steps: Steps) -> int:
         raise never_learned(events, train, run.ledger)
     step: int = best["step"]
     return step
-
-
-def _finished(run: RunFolder, train: "Train") -> bool:
-    """Whether the run was ended, or its last step judged."""
-    events = ledger.read(run.ledger)
-    if any(event["event"] in ("ended_early", "never_learned") for event in events):
-        return True
-    last = next(reversed(ledger.evaluations(events)), None)
-    return last is not None and last["step"] == train.steps and last["verdict"] != COLLAPSED
 
 
 def _end(run: RunFolder, steps: Steps, reasons: list[str]) -> None:

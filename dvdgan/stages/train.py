@@ -8,51 +8,54 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import dvdgan
 from dvdgan.config import fingerprint
 from dvdgan.config.schema import RunSettings
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger
+from dvdgan.guard.earlier_runs import EarlierRun, local_runs, mirrored_runs
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.interruption import raise_if_interrupted
 from dvdgan.guard.lifeline import tied
 from dvdgan.guard.mirror import mirroring
+from dvdgan.guard.numeric_environment import refuse_other_training
+from dvdgan.guard.origin import SECTIONS, Origin, flat
+from dvdgan.guard.run_choice import NOTHING_ASKED, Request, choose
 from dvdgan.guard.run_folder import RunFolder, step_of
 from dvdgan.guard.run_lock import held
 from dvdgan.guard.steps import PlainSteps
 from dvdgan.guard.supervisor import supervise
 from dvdgan.protocols import PROTOCOLS
+from dvdgan.provenance.changes import normalised_code
+from dvdgan.provenance.lock import fingerprint_of
+from dvdgan.provenance.modules import code_of_stage
 from dvdgan.stages.artefacts import FEATURES, REFERENCE, RUNS, SHARDS, TRAIN
 from dvdgan.storage.local import (
     atomic_directory,
     link_or_copy,
+    read_json,
     sha256_of_file,
-    sha256_of_tree,
     write_json,
 )
 
 if TYPE_CHECKING:
     from dvdgan.config import Config
 
-# Code whose change can move a number: a run is continued only by the code that began it.
-NUMERIC_CODE = ("data", "models", "training")
-
 POLL_SECONDS = 0.2
 
 
-def run(config: "Config") -> None:
-    """Bring the run of these params, this code and this data to its end, and write artifacts/train.
+def run(config: "Config", request: Request = NOTHING_ASKED) -> None:
+    """Bring the run of these params, this data and this code to its end, and write artifacts/train.
 
     Works in .runs/train/<fingerprint>, so that the same command goes on where it was interrupted,
-    and a changed parameter starts a run of its own. With DVDGAN_MIRROR the folder has a copy that
-    a run on another machine goes on from.
+    and a changed parameter starts a run of its own; changed code does as ``request`` says. With
+    DVDGAN_MIRROR the folder has a copy that a run on another machine goes on from.
     Raises InterruptedRunError after a signal, UserError when the run never learned.
     """
+    refuse_other_training(config.train)
     environment = RunEnvironment.from_environment()
-    folder = prepare(config)
+    folder = prepare(config, request)
     with held(folder.command_lock, "another `dvdgan train`"):
         with mirroring(folder, environment):
             _supervise(folder, config, environment)
@@ -65,11 +68,34 @@ def run(config: "Config") -> None:
     print(f"train: {done}, best checkpoint at step {step_of(best):,} -> {TRAIN}")
 
 
-def prepare(config: "Config") -> RunFolder:
-    """The run folder that belongs to these params, this code and this data."""
-    package = Path(dvdgan.__file__).parent
-    code = [sha256_of_tree(package / part, "*.py") for part in NUMERIC_CODE]
+def prepare(config: "Config", request: Request = NOTHING_ASKED) -> RunFolder:
+    """The run folder that belongs to these params, this data and this code, begun if need be.
+
+    Raises UserError where other code began that run, unless ``request`` says what to do.
+    """
     protocol = config.features.protocols[0]
+    now, mark = _origin(config, protocol)
+    choice = choose(now, _earlier_runs(now), request, RUNS / "train", mark)
+    for line in choice.lines:
+        print(line, flush=True)
+    folder = RunFolder(RUNS / "train" / choice.name)
+    settings = RunSettings(
+        clip=config.clip,
+        model=config.model,
+        train=config.train,
+        shards=str(SHARDS),
+        features=str(FEATURES),
+        reference=str(REFERENCE),
+        protocol=protocol,
+        fingerprint=choice.name,
+    )
+    choice.origin.write(folder.provenance)  # first: without it a run is an earlier version's
+    write_json(folder.settings, settings.model_dump())
+    return folder
+
+
+def _origin(config: "Config", protocol: str) -> tuple[Origin, str]:
+    """What a run begun now is made from, and the fingerprint of that."""
     inputs = (
         SHARDS / "index.json",
         FEATURES / PROTOCOLS[protocol].network / "config.json",
@@ -79,22 +105,22 @@ def prepare(config: "Config") -> RunFolder:
     for path in inputs:
         if not path.is_file():
             raise UserError(f"{path} is missing", todo="run `dvc repro train`")
-    data = [sha256_of_file(path) for path in inputs]
-    mark = fingerprint(config.clip, config.model, config.train, *code, *data)
-    folder = RunFolder(RUNS / "train" / mark)
-    folder.root.mkdir(parents=True, exist_ok=True)
-    settings = RunSettings(
-        clip=config.clip,
-        model=config.model,
-        train=config.train,
-        shards=str(SHARDS),
-        features=str(FEATURES),
-        reference=str(REFERENCE),
-        protocol=protocol,
-        fingerprint=mark,
+    data = {str(path): sha256_of_file(path) for path in inputs}
+    code = normalised_code(code_of_stage("train"))
+    params = flat({name: getattr(config, name).model_dump() for name in SECTIONS})
+    mark = fingerprint(
+        config.clip, config.model, config.train, fingerprint_of(code), *data.values()
     )
-    write_json(folder.settings, settings.model_dump())
-    return folder
+    return Origin(params, data, code), mark
+
+
+def _earlier_runs(now: Origin) -> list[EarlierRun]:
+    """Those here; those of the mirror, too, where none of these goes on with what is here."""
+    earlier = local_runs(RUNS / "train")
+    mirror = RunEnvironment.from_environment().mirror
+    if mirror is None or any(run.step and run.origin.equals(now) for run in earlier):
+        return earlier
+    return earlier + mirrored_runs(mirror)
 
 
 def _supervise(folder: RunFolder, config: "Config", environment: RunEnvironment) -> None:
@@ -152,3 +178,5 @@ def _publish(folder: RunFolder, best: Path) -> None:
         kept = [line for line in lines if json.loads(line)["step"] <= judged]
         (aside / folder.metrics.name).write_text("".join(kept), encoding="utf-8")
         shutil.copy(folder.ledger, aside)
+        if continued := read_json(folder.provenance)["continued"]:
+            write_json(aside / "code_changes.json", continued)

@@ -26,10 +26,13 @@ def steps(tree: Path) -> int:
     return sum(path.read_bytes().count(b"\n") for path in tree.glob(".runs/train/*/metrics.jsonl"))
 
 
-def start_until_held(tree: Path, step: int) -> "subprocess.Popen[str]":
-    """Start the command in a session of its own and wait until its trainer holds after ``step``."""
+def start_until_held(tree: Path, step: int, *command: str) -> "subprocess.Popen[str]":
+    """Start ``command`` in a session of its own and wait until its trainer holds after ``step``.
+
+    Without ``command`` it is COMMAND.
+    """
     process = subprocess.Popen(
-        COMMAND,
+        command or COMMAND,
         cwd=tree,
         env=environment() | {"DVDGAN_LAUNCHER": HOLDING, "HOLD_AT": str(step)},
         text=True,
@@ -86,3 +89,41 @@ def test_stopped_three_times_the_same_command_ends_where_an_unbroken_run_ends(
     assert again.returncode == 0, again.stdout
     assert f"resumed from {saved[-1]}" in again.stdout
     assert locked(tree) == locked(finished)
+
+
+@pytest.mark.long
+def test_a_run_of_other_code_goes_on_by_repro_once_it_was_asked_for(
+    untrained: Path, copied: Copy
+) -> None:
+    """The work tree's own code is edited between two `dvc repro`; dvdgan/numerics.json with it."""
+    tree = copied(untrained, "edited")
+    process = start_until_held(tree, 2)
+    process.terminate()
+    process.communicate(timeout=120)
+    wait_until_quiet(tree)
+    [run] = [path.parent.name for path in tree.glob(".runs/train/*/settings.json")]
+    own = ("env", f"PYTHONPATH={tree}")
+    losses = tree / "dvdgan/training/losses.py"
+
+    losses.write_text(losses.read_text().replace("relu(1 - real)", "relu(1.01 - real)"))
+    assert "the code behind" in run_in(tree, *own, *COMMAND, fails=True)
+    run_in(tree, *own, sys.executable, "-m", "dvdgan.provenance")
+    told = run_in(tree, *own, *COMMAND, fails=True)
+    assert f"dvdgan train --continue-run {run}" in told
+    assert "+    return relu(1.01 - real).mean()" in told
+
+    stopped = start_until_held(tree, 4, *own, "dvdgan", "train", "--continue-run", run)
+    stopped.terminate()
+    output, _ = stopped.communicate(timeout=120)
+    wait_until_quiet(tree)
+    assert "is continued by the present code" in output
+    assert "resumed from step-00000004" in run_in(tree, *own, *COMMAND)
+    assert (tree / "artifacts/train/code_changes.json").is_file()
+    assert "Stage 'train' didn't change, skipping" in run_in(tree, *own, *COMMAND)
+
+
+def run_in(tree: Path, *command: str, fails: bool = False) -> str:
+    """What a command printed that ends well, or ``fails``."""
+    ended = run(tree, *command)
+    assert (ended.returncode != 0) is fails, ended.stdout
+    return ended.stdout
