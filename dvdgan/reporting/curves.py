@@ -80,8 +80,9 @@ def metric_curves(ledger: list[Record]) -> dict[str, Markup]:
     metrics = _measured(evaluated, "metrics")
     charts = {name: {name: line} for name, line in metrics.items()}
     baseline = next((record for record in ledger if record.get("event") == "baseline"), None)
-    for name, (steps, _) in metrics.items() if baseline is not None else ():
-        level = baseline["untrained"]["metrics"].get(name)
+    levels = {} if baseline is None else baseline["untrained"]["metrics"]
+    for name, (steps, _) in metrics.items():
+        level = levels.get(name)
         if level is not None:
             charts[name]["untrained generator"] = (steps, [level] * len(steps))
     for name, line in _measured(evaluated, "signs").items():
