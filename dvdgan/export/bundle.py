@@ -15,6 +15,7 @@ from dvdgan.export.card import model_card
 from dvdgan.export.sampler import CONFIG, WEIGHTS, Sampler
 from dvdgan.models.architecture import GeneratorArchitecture
 from dvdgan.models.build import generator_architecture
+from dvdgan.models.empty import empty_network
 from dvdgan.models.generator import Generator, GeneratorInputs
 from dvdgan.models.latent import mixed_seed
 from dvdgan.models.spectral import bake
@@ -68,9 +69,9 @@ def trained_sampler(
     average: Path, origin: Origin, standing: Standing, device: str = "cpu"
 ) -> Sampler:
     """The averaged generator of a checkpoint (its average.safetensors), ready to sample."""
-    generator = Generator(origin.architecture)
+    generator = empty_network(lambda: Generator(origin.architecture), device)
     generator.load_state_dict(load_file(average))
-    return sampler_of(generator.to(device), origin, standing)
+    return sampler_of(generator, origin, standing)
 
 
 def untrained_sampler(origin: Origin, standing: Standing, device: str = "cpu") -> Sampler:

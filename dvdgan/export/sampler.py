@@ -1,8 +1,9 @@
 """Sample videos from a model bundle; needs torch and safetensors alone."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from safetensors.torch import load_file
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from dvdgan.errors import UserError
 from dvdgan.models.architecture import GeneratorArchitecture
+from dvdgan.models.empty import empty_network
 from dvdgan.models.generator import Generator
 from dvdgan.models.latent import Truncation, interpolated, numbered_latents
 from dvdgan.models.spectral import bake
@@ -51,10 +53,9 @@ class Sampler:
                     todo="name a folder written by `dvdgan export`",
                 )
         config = read_json(bundle / CONFIG)
-        generator = Generator(GeneratorArchitecture(**config["generator"]))
-        bake(generator)
+        generator = empty_network(partial(_plain_generator, config["generator"]), device)
         generator.load_state_dict(load_file(bundle / WEIGHTS))
-        return cls(generator.to(device), config["classes"], config["fps"])
+        return cls(generator, config["classes"], config["fps"])
 
     @property
     def conditioning_frames(self) -> int:
@@ -183,6 +184,13 @@ class Sampler:
                 )
         elif not given and len(labels) and (labels.min() < 0 or labels.max() >= known):
             raise ValueError(f"labels must be in 0..{known - 1}: this model knows {known} classes")
+
+
+def _plain_generator(architecture: dict[str, Any]) -> Generator:
+    """A generator of plain layers, as bundles hold it."""
+    generator = Generator(GeneratorArchitecture(**architecture))
+    bake(generator)
+    return generator
 
 
 def _filled(rows: Tensor, before: int, size: int) -> Tensor:

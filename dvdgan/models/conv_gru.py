@@ -34,8 +34,9 @@ class ConvGRU(nn.Module):
         # initialisation (Tallec & Ollivier 2018) gives the channels memories of 1 to T-1 steps, so
         # that the last frames still differ (docs/decisions.md).
         assert self.update.bias is not None
+        memories = torch.linspace(1, max(frames - 1, 1), channels, device="cpu")
         with torch.no_grad():
-            self.update.bias.copy_(torch.linspace(1, max(frames - 1, 1), channels).log())
+            self.update.bias.copy_(memories.log())
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> Tensor:
         C = x.shape[1]

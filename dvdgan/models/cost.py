@@ -172,8 +172,14 @@ class _MetaShortcuts(TorchFunctionMode):
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if not (args and isinstance(args[0], Tensor) and args[0].is_meta):
+        first = args[0] if args else kwargs.get("tensor")  # torch.nn.init goes by keyword
+        if not (isinstance(first, Tensor) and first.is_meta):
             return func(*args, **kwargs)
+        # torch would load its compiler for these, which takes seconds.
+        if func in RANDOM_VALUES:
+            return first
+        if func is torch.empty_like:
+            return first.new_empty(first.shape, **kwargs)
         if func is nn.functional.scaled_dot_product_attention:
             # Left to itself, torch computes it with a stored matrix of weights on meta alone.
             return FUSED_ATTENTION(*args, **kwargs)[0]
@@ -184,6 +190,9 @@ class _MetaShortcuts(TorchFunctionMode):
             return args[0].new_empty(len(args[0]))
         return func(*args, **kwargs)
 
+
+# What the layers' initial values are drawn by.
+RANDOM_VALUES = (nn.init.kaiming_uniform_, nn.init.normal_, nn.init.uniform_, Tensor.normal_)
 
 FUSED_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 

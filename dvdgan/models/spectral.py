@@ -41,6 +41,8 @@ class _FullPrecision(_SpectralNorm):
     """
 
     def forward(self, weight: Tensor) -> Tensor:
+        if weight.is_meta and not torch.is_grad_enabled():
+            return weight  # of a network that is made without values
         kind = weight.device.type
         known = torch.amp.is_autocast_available(kind)  # not on "meta", where networks are counted
         with torch.autocast(kind, enabled=False) if known else nullcontext():

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from dvdgan.models.build import build_discriminators, build_generator, initial_generator
-from dvdgan.models.cost import without_memory
 from dvdgan.models.discriminators import Discriminators
+from dvdgan.models.empty import empty_network
 from dvdgan.models.generator import Generator
 from dvdgan.training.descent import loss_scaler
 
@@ -47,17 +47,10 @@ def initial_state(
 def blank_state(
     clip: "Clip", model: "Model", train: "Train", classes: int, device: torch.device
 ) -> TrainState:
-    """A state of the same form without its numbers, which are a checkpoint's to fill in.
-
-    Orthogonal weights of the paper's size take a minute or two, at every start that does not need
-    them.
-    """
-    with without_memory():
-        generator = build_generator(model, clip, classes)
-        discriminators = build_discriminators(model, clip, classes)
-    return _optimised(
-        train, generator.to_empty(device=device), discriminators.to_empty(device=device), device
-    )
+    """A state of the same form without its numbers, which are loaded from a checkpoint."""
+    generator = empty_network(lambda: build_generator(model, clip, classes), device)
+    discriminators = empty_network(lambda: build_discriminators(model, clip, classes), device)
+    return _optimised(train, generator, discriminators, device)
 
 
 def _optimised(

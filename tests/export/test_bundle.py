@@ -126,6 +126,15 @@ def test_two_exports_give_the_same_bytes(
     assert str(tmp_path) not in (again / "config.json").read_text()
 
 
+def test_no_initial_weights_are_made_to_be_overwritten(
+    bundle: Path, average: Path, origin: Origin
+) -> None:
+    random = torch.get_rng_state()
+    Sampler.load(bundle)
+    trained_sampler(average, origin, STANDING)
+    assert torch.equal(torch.get_rng_state(), random)
+
+
 def test_the_bundle_holds_plain_weights_and_says_what_it_is(bundle: Path) -> None:
     weights = load_file(bundle / "generator.safetensors")
     assert not [name for name in weights if "parametrizations" in name]
