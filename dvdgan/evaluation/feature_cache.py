@@ -2,7 +2,7 @@
 
 No process talks to another: each extracts parts of its own, and the first one joins what lies in
 the folder. A part is the same whoever extracts it, so the result has the same bits for any number
-of processes on one kind of device.
+of processes on one kind of device, each with the same number of CPU threads.
 """
 
 import hashlib

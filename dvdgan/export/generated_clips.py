@@ -48,7 +48,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class GeneratedClips:
-    """Clip n is video n of the seed, whoever reads it and in whatever batch, bit for bit."""
+    """Clip n is video n of the seed in every process and batch.
+
+    Bit for bit on one kind of device with one number of CPU threads (`Sampler.sample`).
+    """
 
     sampler: Sampler
     asked: Asked

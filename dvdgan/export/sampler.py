@@ -23,7 +23,8 @@ WEIGHTS = "generator.safetensors"
 # Clips handed out at a time.
 BATCH = 16
 # Clips in one forward, clip n in row n modulo this. It never varies, so that a clip's bits depend
-# on nothing else that is asked for: kernels add up in another order for another batch.
+# on nothing else that is asked for: kernels add up in another order for another batch. So they do
+# for another number of threads, which is the caller's: a fixed one would leave cores idle.
 FORWARD = {"cpu": 4, "cuda": 16}
 
 
@@ -78,8 +79,9 @@ class Sampler:
         """Videos number ``first``, first + 1, ... of ``seed``, one for each label.
 
         labels: (N,) int64 -> uint8 (N, T, 3, H, W) on the CPU. Video i depends on seed, i, its
-        label and its own conditioning frames alone, bit for bit. ``conditioning``: the frames to
-        continue, from row 0 on, where the model predicts (it then knows no labels).
+        label and its own conditioning frames alone, bit for bit on one kind of device with one
+        number of CPU threads; with another some levels differ by 1. ``conditioning``: the frames
+        to continue, from row 0 on, where the model predicts (it then knows no labels).
         ``truncation``: latents nearer to the mean, for better and less varied clips (paper 4.4).
         Raises ValueError for labels it does not know or frames of the wrong kind, and
         FloatingPointError when a value is not finite.

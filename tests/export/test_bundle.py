@@ -103,6 +103,20 @@ def test_a_video_depends_on_its_number_and_label_alone(bundle: Path) -> None:
     assert relabelled.abs().amax((1, 2, 3, 4)).min() > 1
 
 
+def test_another_number_of_threads_moves_few_levels_and_by_one(bundle: Path) -> None:
+    sampler, threads = Sampler.load(bundle), torch.get_num_threads()
+    videos = []
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            videos.append(sampler.sample(LABELS, seed=5).int())
+    finally:
+        torch.set_num_threads(threads)
+    moved = (videos[1] - videos[0]).abs()
+    assert moved.max() <= 1
+    assert moved.float().mean() < 1e-3
+
+
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_a_batch_border_changes_nothing(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, size: int
