@@ -1,10 +1,13 @@
 """What the documents say to type, and the files they point at, exist."""
 
+import ast
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
-from source_tree import ROOT
+from source_tree import ROOT, python_files
 
 from dvdgan.cli import app
 from dvdgan.config import Config
@@ -17,6 +20,33 @@ TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), 
 FILE_ENDINGS = {"html", "json", "md", "py", "safetensors", "yaml"}
 # Folders of the repository itself, not of what a run makes.
 TRACKED = r"(?:dvdgan|flows|docs|infra|presets|tests|benchmarks)/[\w./-]*\w"
+
+
+# A file and what in it: `dvdgan/models/views.py::draw_views`, `dvc.yaml::always_changed`.
+REFERENCE = r"([\w./-]+\.(?:py|yaml))::([\w.]+)"
+
+
+@cache
+def names_in(path: str) -> set[str]:
+    """Functions, classes and variables of a module, members as Class.member; keys of a YAML."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    if path.endswith(".yaml"):
+        return set(re.findall(r"^ *(\w+):", text, re.MULTILINE))
+    return set(defined(ast.parse(text)))
+
+
+def defined(scope: ast.Module | ast.ClassDef) -> Iterator[str]:
+    """The names that ``scope`` itself gives; what it imports is not its own."""
+    for node in scope.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        if isinstance(node, ast.ClassDef):
+            yield from (f"{node.name}.{member}" for member in defined(node))
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for name in (each for target in targets for each in ast.walk(target)):
+                if isinstance(name, ast.Name):
+                    yield name.id
 
 
 def typed(text: str) -> list[str]:
@@ -46,6 +76,42 @@ def test_paths_exist(document: Path) -> None:
     for line in typed(document.read_text(encoding="utf-8")):
         for path in re.findall(rf"(?:^|\s)({TRACKED})", line):
             assert (ROOT / path).exists() or "XX" in path.upper() or "NAME" in path, line
+
+
+def test_modules_are_named_by_their_path(document: Path) -> None:
+    for line in typed(document.read_text(encoding="utf-8")):
+        if re.fullmatch(r"[\w./-]+\.py", line):
+            assert (ROOT / line).is_file() or "NAME" in line, line
+
+
+def test_paths_in_code_exist() -> None:
+    for file in python_files("dvdgan", "flows", "benchmarks", "infra", "presets"):
+        text = (ROOT / file).read_text(encoding="utf-8")
+        for path in re.findall(rf"(?<![\w/.-])({TRACKED}\.(?:md|py|sh|yaml))\b", text):
+            assert (ROOT / path).is_file(), f"{file}: {path}"
+
+
+def test_what_is_named_behind_a_path_is_defined_there(document: Path) -> None:
+    for line in typed(document.read_text(encoding="utf-8")):
+        for path, name in re.findall(REFERENCE, line):
+            assert name in names_in(path), line
+
+
+def test_every_decision_names_the_code_that_follows_it() -> None:
+    lines = (ROOT / "docs" / "decisions.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if re.match(r"\| (?!.*\| where \|$)", line)]
+    assert len(rows) > 60
+    for row in rows:
+        where = row.removesuffix(" |").rpartition(" | ")[2]
+        assert re.fullmatch(rf"`{REFERENCE}`(?:, `{REFERENCE}`)*", where), row
+
+
+def test_names_are_found_where_they_are_defined_and_nowhere_else() -> None:
+    names = names_in("dvdgan/models/conv_gru.py")
+    assert {"ConvGRU", "MultiplicativeConvGRU.gate"} <= names
+    assert not {"MultiplicativeGRU", "spectral", "ConvGRU.frames", "gate"} & names
+    assert {"Protocol.network", "PROTOCOLS", "LOGITS"} <= names_in("dvdgan/protocols.py")
+    assert "always_changed" in names_in("dvc.yaml")
 
 
 def test_links_lead_somewhere(document: Path) -> None:
