@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from dvdgan.data.inspection import Accepted, Limits, inspect_all
 from dvdgan.data.manifest import TEST, TRAIN, Manifest, commonest
 from dvdgan.data.outcomes import keeping, read_outcomes
-from dvdgan.data.refusal import STRUCTURAL, Refused
+from dvdgan.data.pictures import refuse_pictures
+from dvdgan.data.refusal import STRUCTURAL, Refusal, Refused
 from dvdgan.data.scan import scan
 from dvdgan.data.splits import held_out_groups, read_groups, unite
 from dvdgan.errors import UserError
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
 
 
 def build_manifest(section: "Index", limits: Limits, workers: int, kept: Path) -> Manifest:
-    """Scan, probe, group and split; see the UserErrors of scan and read_groups.
+    """Scan, probe, group and split; see the UserErrors of scan, read_groups and refuse_pictures.
 
     ``kept`` is the file of outcomes that earlier runs with the same root and limits left: what
     stands there is not probed again, what is new is added to it.
     """
     root = Path(section.root)
     candidates, refused = scan(root)
+    folders = [each.path for each in refused if each.reason is Refusal.IS_A_DIRECTORY]
+    refuse_pictures(root, map(Path, (*(each.path for each in candidates), *folders)))
     known = read_outcomes(kept)
     unknown = [candidate for candidate in candidates if candidate not in known]
     with keeping(kept) as keep:

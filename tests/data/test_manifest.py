@@ -175,6 +175,18 @@ def test_too_many_refusals_stop_the_stage(awkward_root: Path, tmp_path: Path) ->
         check(manifest, max_refused=0.19, table=Path("refused.csv"))
 
 
+@pytest.mark.parametrize("below", ["class", "class/clip"])
+def test_folders_of_frames_are_told_before_any_is_probed(tmp_path: Path, below: str) -> None:
+    folder = tmp_path / "videos" / below
+    folder.mkdir(parents=True)
+    for frame in range(12):
+        (folder / f"{frame:02d}.jpg").write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(UserError, match=r"these are pictures \(\.jpg\), not videos") as caught:
+        build_manifest(section(tmp_path / "videos"), LIMITS, 1, tmp_path / KEPT)
+    assert "ffmpeg" in caught.value.todo
+    assert not (tmp_path / KEPT).exists()
+
+
 def test_roots_without_videos(tmp_path: Path) -> None:
     root, kept = tmp_path / "root", tmp_path / KEPT
     with pytest.raises(UserError, match="does not exist"):

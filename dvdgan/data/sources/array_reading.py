@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from dvdgan.data.sources.array_length import check_length
 from dvdgan.errors import UserError
 
 UNREADABLE = (
@@ -34,13 +35,18 @@ def read_arrays(path: Path) -> tuple[Tensor, Tensor | None]:
     .npy, .pt and .safetensors are mapped, not read; .npz is read whole. Raises UserError for files
     that are none of these, that would have to run code, or that hold no such array or several.
     """
+    check_length(path)
     try:
         arrays = _READERS[path.suffix](path)
     except UNREADABLE as error:
+        objects = isinstance(error, UnpicklingError) or "bject" in str(error)
+        why = "it holds Python objects" if objects else str(error).splitlines()[0]
         raise UserError(
-            f"the file cannot be read as {path.suffix}: {str(error).splitlines()[0]}",
+            f"the file cannot be read as {path.suffix}: {why}",
             where=str(path),
-            todo="save a plain array or tensor of clips: nothing that needs pickle is loaded",
+            todo="save a plain array or tensor of clips: nothing that needs pickle is loaded"
+            if objects
+            else "save the clips again: the file is damaged, or of another format than its name",
         ) from error
     clips = {name: each for name, each in arrays.items() if each.ndim == CLIP_AXES}
     if len(clips) != 1:
@@ -49,7 +55,9 @@ def read_arrays(path: Path) -> tuple[Tensor, Tensor | None]:
             f"the file must hold one array of 5 axes (clips, frames, height, width, channels in "
             f"some order), but holds {shapes or 'none'}",
             where=str(path),
-            todo="save the clips as one array",
+            todo="grey clips need an axis of 1 channel: array[..., None]"
+            if any(each.ndim == CLIP_AXES - 1 and each.shape[-1] > 4 for each in arrays.values())
+            else "save the clips as one array",
         )
     [array] = clips.values()
     labels = arrays.get(LABELS)
