@@ -4,6 +4,7 @@ Public FVD scripts disagree on network, resize, frames, split and number of clip
 numbers. Here one is chosen by its name, and two numbers compare only under one name.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,6 +118,12 @@ PROTOCOLS: dict[str, Protocol] = {
         conditioning=False,
     ),
 }
+
+
+def short_name(protocol: str, clips: int, *full_names: str) -> str:
+    """protocol,clips,hash: equal only for equal ``full_names``; no dot, at which DVC splits."""
+    digest = hashlib.sha256("\n".join(full_names).encode()).hexdigest()[:8]
+    return f"{protocol},{clips},{digest}"
 
 
 def misfits(names: Sequence[str], frames: int, conditioning_frames: int, samples: int) -> list[str]:

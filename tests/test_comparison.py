@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import dvdgan.cli
+from dvdgan.evaluation.conditions import Drawn
 from dvdgan.evaluation.features import extract
 from dvdgan.evaluation.full_measurement import measure_fully
-from dvdgan.evaluation.measurement import Drawn
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork, save_feature_network
 from dvdgan.evaluation.networks.i3d import I3D
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
@@ -26,6 +26,7 @@ from dvdgan.export.sampler import Sampler
 from dvdgan.models.architecture import GeneratorArchitecture
 from dvdgan.models.generator import Generator
 from dvdgan.models.spectral import bake
+from dvdgan.reporting.scores import by_metric
 from dvdgan.storage.local import read_json
 from dvdgan.video.encode import encode_mp4
 
@@ -104,34 +105,44 @@ def run(work, monkeypatch, *words):
     return int(ended.value.code or 0)
 
 
+def generated(work):
+    """What the last run said of the generated clips, by metric."""
+    return by_metric(read_json(work / "metrics.json")["generated"])
+
+
+def controls(work):
+    """What it said of the floor, by metric."""
+    return by_metric(read_json(work / "metrics.json")["controls"]["half of the kept real clips"])
+
+
 def stage_numbers(work):
     """What the stage measures of the same clips, straight from the sampler."""
     network = FeatureNetwork.load(work / "artifacts" / "features" / "small_i3d")
     labels = torch.arange(FAKES) % 3
     features = extract(network, sampler().stream(labels, 0), FAKES, "generated")
     reference = RealReference.load(work / "artifacts" / "reference" / "self_trained", "train")
-    return measure_fully(features, reference, Drawn(seed=0), 32).measurement.to_json()
+    return measure_fully(features, reference, Drawn(seed=0), 32).measurement.metrics
 
 
 def test_saved_samples_get_the_numbers_of_the_pipeline(work, monkeypatch, capsys):
     expected = stage_numbers(work)
     assert run(work, monkeypatch, "--generated=fakes.npz", "--real=artifacts/reference") == 0
-    measured = read_json(work / "metrics.json")["generated"]
+    measured = generated(work)
     assert {"FVD", "FID", "IS", "accuracy"} <= set(measured) == set(expected)
     for name, each in measured.items():
-        assert each["value"] == pytest.approx(expected[name]["value"], rel=1e-9, abs=1e-9), name
+        assert each["value"] == pytest.approx(expected[name].value, rel=1e-9, abs=1e-9), name
     printed = capsys.readouterr().out
     assert all(each["name"] in printed for each in measured.values())
     # Nothing says which classes the clips of a bare array were asked to show.
     assert run(work, monkeypatch, "--generated=fakes.npy", "--real=artifacts/reference") == 0
-    unlabelled = read_json(work / "metrics.json")["generated"]
+    unlabelled = generated(work)
     assert set(measured) - set(unlabelled) == {"accuracy"}
-    assert unlabelled["FVD"]["value"] == pytest.approx(expected["FVD"]["value"], rel=1e-9)
+    assert unlabelled["FVD"]["value"] == pytest.approx(expected["FVD"].value, rel=1e-9)
 
 
 def test_the_floor_is_half_of_the_real_clips_against_the_other_half(work, monkeypatch, capsys):
     assert run(work, monkeypatch, "--generated=fakes.npy", "--real=artifacts/reference") == 0
-    floor = read_json(work / "metrics.json")["controls"]["half of the kept real clips"]
+    floor = controls(work)
     printed = capsys.readouterr().out
     assert "half of the kept real clips against the other half (fewer clips, larger" in printed
     assert "32 clips vs 32 train, the other half" in printed
@@ -154,22 +165,22 @@ def test_classes_of_real_folders_are_the_networks(work, monkeypatch):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / file.name).write_bytes(file.read_bytes())
     assert run(work, monkeypatch, "--generated=fakes.npz", "--real=known", f"--frames={T}") == 0
-    known = read_json(work / "metrics.json")
+    known, known_floor = read_json(work / "metrics.json"), controls(work)
     assert run(work, monkeypatch, "--generated=fakes.npz", "--real=unknown", f"--frames={T}") == 0
     unknown = read_json(work / "metrics.json")
-    assert {"accuracy", "FVD"} <= known["controls"]["half of the kept real clips"].keys()
-    assert "accuracy" in unknown["generated"]
-    assert "accuracy" not in unknown["controls"]["half of the kept real clips"]
+    assert {"accuracy", "FVD"} <= known_floor.keys()
+    assert "accuracy" in generated(work)
+    assert "accuracy" not in controls(work)
     assert unknown["details"]["diversity_across"]["real"] is None
     for label in ("1", "2"):
         mine, other = (each["details"]["per_class"][label] for each in (known, unknown))
         assert mine["real_diversity"] == pytest.approx(other["real_diversity"], rel=1e-5)
 
 
-def test_a_set_against_itself_is_at_distance_zero(work, monkeypatch):
+def test_a_set_against_itself_is_at_distance_zero(work, monkeypatch, capsys):
     assert run(work, monkeypatch, "--generated=fakes.npy", "--real=fakes.npy") == 0
-    told = read_json(work / "metrics.json")
-    assert told["generated"]["FVD"]["value"] == pytest.approx(0, abs=1e-6)
+    assert generated(work)["FVD"]["value"] == 0
+    assert "           0  " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -183,7 +194,7 @@ def test_a_set_against_itself_is_at_distance_zero(work, monkeypatch):
 def test_many_processes_write_one_result(work, monkeypatch, tmp_path, launcher):
     words = ["--generated=fakes.npy", "--real=real", f"--frames={T}"]
     assert run(work, monkeypatch, *words) == 0
-    alone = read_json(work / "metrics.json")["generated"]
+    alone = generated(work)
     for folder in (work / ".runs" / "features").iterdir():
         for part in folder.iterdir():
             part.unlink()
@@ -198,7 +209,7 @@ def test_many_processes_write_one_result(work, monkeypatch, tmp_path, launcher):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("FVD[") == 2  # of the clips, and of the floor
-    assert read_json(tmp_path / "together.json")["generated"] == alone
+    assert by_metric(read_json(tmp_path / "together.json")["generated"]) == alone
 
 
 @pytest.mark.parametrize(
@@ -221,7 +232,7 @@ def test_many_processes_write_one_result(work, monkeypatch, tmp_path, launcher):
             "unterthiner_fvd measures by i3d_k400, not by small_i3d",
         ),
         (["--frames=4"], "the pipeline's bundle heeds no --write, --frames"),
-        (["--checkpoint=step", "--range=[0, 1]"], "--checkpoint heeds no --range"),
+        (["--checkpoint=step", "--real-range=[0, 1]"], "--checkpoint heeds no --real-range"),
         (["--checkpoint=step", "--generated=fakes.npy"], "--generated heeds no --checkpoint"),
         (["--params=mine.yaml", "--real=real"], "--generated heeds no --params"),
         (["--generated=labelled.npz", "--real=artifacts/reference"], "label 3 is none of"),
@@ -261,7 +272,7 @@ def test_broken_videos_are_told_and_beyond_the_budget_stop(work, monkeypatch, ca
         assert run(work, monkeypatch, *words, "--max-refused=0.03") == 0
         assert "1 videos of real gave no clip" in capsys.readouterr().out
         written = read_json(work / "metrics.json")
-        assert written["generated"]["FVD"]["protocol"]["real_clips"] == REALS
+        assert generated(work)["FVD"]["protocol"]["real_clips"] == REALS
         [line] = written["sources"]["refused"]["real"]
         assert not written["sources"]["refused"]["generated"]
         assert line.startswith("broken.mp4: not_a_video")

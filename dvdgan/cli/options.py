@@ -5,6 +5,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from dvdgan.data.sources.choices import Layout, ValueRange
+
 app = typer.Typer(
     name="dvdgan",
     no_args_is_help=True,
@@ -36,5 +38,13 @@ ContinueRun = Annotated[
 ]
 NewRun = Annotated[
     bool, typer.Option("--new-run", help="Begin anew where other code began such a run.")
+]
+ArrayLayout = Annotated[
+    Optional[Layout],  # noqa: UP045
+    typer.Option(help="Axes of that side's array.", show_default="the one that has 3 channels"),
+]
+ArrayRange = Annotated[
+    Optional[ValueRange],  # noqa: UP045
+    typer.Option(help="Levels of that side's array of floats.", show_default="[-1, 1]"),
 ]
 PARAMS = Path("params.yaml")

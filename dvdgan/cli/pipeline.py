@@ -5,8 +5,17 @@ from typing import Annotated, Optional
 
 import typer
 
-from dvdgan.cli.options import PARAMS, ContinueRun, NewRun, Params, Workers, app
-from dvdgan.data.sources.choices import Layout, ValueRange, Window
+from dvdgan.cli.options import (
+    PARAMS,
+    ArrayLayout,
+    ArrayRange,
+    ContinueRun,
+    NewRun,
+    Params,
+    Workers,
+    app,
+)
+from dvdgan.data.sources.choices import Window
 from dvdgan.errors import UserError
 from dvdgan.protocols import PROTOCOLS, ProtocolName
 
@@ -161,10 +170,18 @@ def evaluate(
         Optional[int],  # noqa: UP045
         typer.Option(min=2, help="Frames of a clip.", show_default="as in the array or statistics"),
     ] = None,
-    stride: Annotated[int, typer.Option(min=1, help="Frame step in real videos.")] = 1,
+    stride: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            min=1, help="Frame step in real videos.", show_default="1, or the statistics'"
+        ),
+    ] = None,
     generated_stride: Annotated[
-        int, typer.Option(min=1, help="Frame step in generated videos.")
-    ] = 1,
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            min=1, help="Frame step in generated videos.", show_default="1; in shards --stride"
+        ),
+    ] = None,
     given_frames: Annotated[
         int, typer.Option(min=0, help="Real frames each generated clip begins with.")
     ] = 0,
@@ -176,14 +193,10 @@ def evaluate(
         typer.Option(min=8, help="Resize videos to it and crop.", show_default="their own, equal"),
     ] = None,
     split: Annotated[str, typer.Option(help="Of a shard set, or of saved statistics.")] = "train",
-    layout: Annotated[
-        Optional[Layout],  # noqa: UP045
-        typer.Option(help="Axes of an array.", show_default="the one that has 3 channels"),
-    ] = None,
-    value_range: Annotated[
-        Optional[ValueRange],  # noqa: UP045
-        typer.Option("--range", help="Levels of an array of floats.", show_default="[-1, 1]"),
-    ] = None,
+    generated_layout: ArrayLayout = None,
+    real_layout: ArrayLayout = None,
+    generated_range: ArrayRange = None,
+    real_range: ArrayRange = None,
     max_refused: Annotated[
         float, typer.Option(min=0, max=1, help="Share of videos that may be broken or too short.")
     ] = 0.0,
@@ -211,7 +224,7 @@ def evaluate(
     if generated is not None or real is not None:
         from dvdgan.comparison import measuring
         from dvdgan.comparison.asked import Asked
-        from dvdgan.data.sources.opening import Reading
+        from dvdgan.data.sources.opening import Place, Reading
         from dvdgan.evaluation.networks.catalogue import WEIGHTS
         from dvdgan.stages.artefacts import FEATURE_CACHE, FEATURES
 
@@ -221,13 +234,11 @@ def evaluate(
         if network is None:
             network = FEATURES / name if (FEATURES / name).is_dir() else WEIGHTS / name
         asked = Asked(
-            generated,
-            real,
+            Place(generated, "generated", generated_stride, generated_layout, generated_range),
+            Place(real, "real", stride, real_layout, real_range),
             protocol,
             network,
-            Reading(frames, window, resolution, split, layout, value_range),
-            stride,
-            generated_stride,
+            Reading(frames, window, resolution, split),
             given_frames,
             max_refused,
         )

@@ -5,26 +5,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dvdgan.data.sources.clip_source import ClipSource
-from dvdgan.data.sources.opening import Reading
+from dvdgan.data.sources.opening import Place, Reading
 from dvdgan.errors import UserError
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import DESCRIPTION_FILE, RealReference
 from dvdgan.protocols import MINIMUM_CLIPS, PROTOCOLS, ProtocolName, unfit
+from dvdgan.video.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
 class Asked:
     """What is compared with what, and how."""
 
-    generated: Path
-    real: Path
+    generated: Place
+    real: Place
     protocol: ProtocolName
     network: Path
     """Folder of the protocol's network."""
     reading: Reading
-    stride: int = 1
-    """Of the real clips' frames in their videos."""
-    generated_stride: int = 1
     given_frames: int = 0
     """Real frames that each generated clip begins with."""
     max_refused: float = 0.0
@@ -48,7 +46,7 @@ def network_of(asked: Asked, device: str) -> FeatureNetwork:
 
 def saved_statistics(asked: Asked, network: FeatureNetwork) -> tuple[RealReference | None, Reading]:
     """Saved statistics, where the real side is a folder of them, and the reading they ask for."""
-    folders = (asked.real, asked.real / asked.protocol)
+    folders = (asked.real.path, asked.real.path / asked.protocol)
     folder = next((each for each in folders if (each / DESCRIPTION_FILE).is_file()), None)
     if folder is None:
         return None, asked.reading
@@ -68,7 +66,66 @@ def saved_statistics(asked: Asked, network: FeatureNetwork) -> tuple[RealReferen
             where=str(folder),
             todo="leave --frames out",
         )
+    if asked.real.stride not in (None, taken.stride):
+        raise UserError(
+            f"the statistics are of clips of stride {taken.stride}, not {asked.real.stride}",
+            where=str(folder),
+            todo="leave --stride out",
+        )
+    if asked.real.layout or asked.real.value_range:
+        raise UserError(
+            "saved statistics have no axes and no levels",
+            where=str(folder),
+            todo="leave --real-layout and --real-range out",
+        )
     return reference, replace(asked.reading, frames=taken.frames)
+
+
+def places(asked: Asked, saved: RealReference | None) -> list[Place]:
+    """What is to be opened, the generated clips first.
+
+    Shards hold videos as they were recorded: generated ones in shards are taken at the stride of
+    the real ones. In a folder each video shows what a model made: stride 1.
+    """
+    stride = (asked.real.stride or 1) if saved is None else saved.description.stride
+    generated = asked.generated
+    if generated.is_shard_set:
+        if generated.stride not in (None, stride):
+            raise UserError(
+                f"frames of the generated shard set would be taken {generated.stride} apart, those "
+                f"of the real clips {stride} apart",
+                where=str(generated.path),
+                todo="shards hold videos as they were recorded: leave --generated-stride out, or "
+                "choose the stride of both with --stride",
+            )
+        generated = replace(generated, stride=stride)
+    return [generated] if saved is not None else [generated, asked.real]
+
+
+def unlike(generated: Preprocessing, real: Preprocessing | None) -> list[str]:
+    """Cautions where clips of the two sides were taken in ways that alone move a distance.
+
+    Nothing is said where one side was taken as it is: how its maker took it is not known.
+    """
+    if real is None:
+        return []
+    found = []
+    if generated.stride not in (1, real.stride):
+        found.append(
+            f"generated frames are {generated.stride} apart in their videos, real ones "
+            f"{real.stride}: motion differs in speed"
+        )
+    if {generated.framing, real.framing} == {"resized", "cropped"}:
+        found.append(
+            f"generated frames are {generated.framing}, real ones {real.framing}: one side shows "
+            "more of a scene"
+        )
+    if generated.split is not None and generated.window != real.window:
+        found.append(
+            f"generated clips are the {generated.window} window of recorded videos, real ones "
+            f"{real.window}: they show other parts"
+        )
+    return found
 
 
 def check(asked: Asked, sources: Mapping[str, ClipSource], saved: RealReference | None) -> None:
@@ -88,7 +145,7 @@ def check(asked: Asked, sources: Mapping[str, ClipSource], saved: RealReference 
     if given >= frames:
         raise UserError(
             f"{given} given frames leave nothing to measure in clips of {frames} frames",
-            where=str(asked.generated),
+            where=str(asked.generated.path),
             todo="--given-frames counts the real frames that each generated clip begins with",
         )
     wrong = unfit(asked.protocol, frames, given, len(sources["generated"]))
@@ -96,12 +153,12 @@ def check(asked: Asked, sources: Mapping[str, ClipSource], saved: RealReference 
         unlike = PROTOCOLS[asked.protocol].conditioning not in (None, given > 0)
         raise UserError(
             "; ".join(wrong),
-            where=str(asked.generated),
+            where=str(asked.generated.path),
             todo=f"say with --given-frames how many real frames each clip begins with, now {given}"
             if unlike
             else "",
         )
-    check_count(asked.real, clips)
+    check_count(asked.real.path, clips)
 
 
 def check_count(real: Path, clips: int) -> None:

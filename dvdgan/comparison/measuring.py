@@ -5,16 +5,24 @@ from pathlib import Path
 
 import torch
 
-from dvdgan.comparison.asked import Asked, check, check_count, network_of, saved_statistics
+from dvdgan.comparison.asked import (
+    Asked,
+    check,
+    check_count,
+    network_of,
+    places,
+    saved_statistics,
+    unlike,
+)
 from dvdgan.comparison.telling import cautions, details, floor, table, told
 from dvdgan.data.sources.clip_source import NO_CLASS, ClipSource
-from dvdgan.data.sources.opening import Reading, open_sources
+from dvdgan.data.sources.opening import Place, Reading, open_sources
 from dvdgan.errors import UserError
+from dvdgan.evaluation.conditions import Drawn
 from dvdgan.evaluation.extraction import Process
 from dvdgan.evaluation.feature_cache import FeatureCache
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.full_measurement import measure_fully
-from dvdgan.evaluation.measurement import Drawn
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import Description, RealStatistics, data_mark
 from dvdgan.protocols import PROTOCOLS, ProtocolName
@@ -35,16 +43,17 @@ def run(asked: Asked, cache: Path, write: Path | None = None) -> None:
     protocol = PROTOCOLS[asked.protocol]
     network = network_of(asked, process.device)
     saved, reading = saved_statistics(asked, network)
-    places = {"generated": (asked.generated, asked.generated_stride)}
-    if saved is None:
-        places["real"] = asked.real, asked.stride
-    sources = dict(zip(places, open_sources(list(places.values()), reading), strict=True))
+    opened = places(asked, saved)
+    sources: dict[str, ClipSource] = {
+        place.side: source
+        for place, source in zip(opened, open_sources(opened, reading), strict=True)
+    }
     check(asked, sources, saved)
     caches = {
         side: FeatureCache(network, source, cache, int(asked.max_refused * len(source)))
         for side, source in sources.items()
     }
-    labels = {side: f"evaluate: {path.name}" for side, (path, _) in places.items()}
+    labels: dict[str, str] = {place.side: f"evaluate: {place.path.name}" for place in opened}
     for side, each in caches.items():
         each.extract(labels[side], process.rank, process.world)
     if not process.is_main:
@@ -53,26 +62,27 @@ def run(asked: Asked, cache: Path, write: Path | None = None) -> None:
     reference = saved
     if reference is None:
         clips = len(sources["real"]) - len(refused["real"])
-        check_count(asked.real, clips)
+        check_count(asked.real.path, clips)
         statistics = RealStatistics(clips, KEPT_CLIPS)
         for part in caches["real"].parts(labels["real"]):
-            statistics.add(_of_classes(network, part, sources["real"], asked.real))
+            statistics.add(_of_classes(network, part, sources["real"], asked.real.path))
         description = _description(asked.protocol, network, sources["real"])
         reference = statistics.reference(description, _side(asked.real, reading))
     found, _ = caches["generated"].complete(labels["generated"])
-    generated = _of_classes(network, found, sources["generated"], asked.generated)
-    drawn = Drawn(seed=None, conditioning_frames=asked.given_frames)
+    generated = _of_classes(network, found, sources["generated"], asked.generated.path)
+    taken = sources["generated"].preprocessing
+    drawn = Drawn(conditioning_frames=asked.given_frames, preprocessing=taken)
     measured = measure_fully(generated, reference, drawn, protocol.fewest_clips)
     document = {
         "generated": told(measured.measurement, generated),
         "controls": floor(reference),
         "details": details(measured, generated, reference, saved is not None),
-        "warnings": measured.measurement.warnings + cautions(asked.protocol),
+        "warnings": measured.measurement.warnings
+        + unlike(taken, reference.description.preprocessing)
+        + cautions(asked.protocol),
         "sources": {
-            "generated": str(asked.generated),
-            "generated_stride": asked.generated_stride,
-            "real": str(asked.real),
-            "window": asked.reading.window,
+            "generated": str(asked.generated.path),
+            "real": str(asked.real.path),
             "refused": refused,
         },
     }
@@ -94,14 +104,15 @@ def _description(
         resize=network.resize,
         resolution=resolution,
         frames=frames,
-        stride=source.stride,
+        stride=source.preprocessing.stride,
         clips_per_video=1,
+        preprocessing=source.preprocessing,
     )
 
 
-def _side(path: Path, reading: Reading) -> str:
+def _side(place: Place, reading: Reading) -> str:
     """What conditions call the real clips: the split of shards, the name of anything else."""
-    return reading.split if (path / "index.json").is_file() else path.resolve().name
+    return reading.split if place.is_shard_set else place.path.resolve().name
 
 
 def _of_classes(

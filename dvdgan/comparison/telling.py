@@ -6,7 +6,7 @@ import torch
 
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.full_measurement import FullMeasurement, measure_with_intervals
-from dvdgan.evaluation.measurement import Measurement
+from dvdgan.evaluation.measurement import Measurement, to_json
 from dvdgan.evaluation.moments import Moments
 from dvdgan.evaluation.reference import RealReference
 from dvdgan.protocols import MINIMUM_CLIPS, PROTOCOLS, ProtocolName
@@ -33,10 +33,10 @@ def table(document: dict[str, Any]) -> str:
 
 def told(measured: Measurement, clips: ClipFeatures) -> dict[str, Any]:
     """The metrics of ``clips``; without accuracy where they have no classes."""
-    metrics = measured.to_json()
+    metrics = measured.metrics
     if _classless(clips):
-        metrics.pop("accuracy", None)
-    return metrics
+        metrics = {name: each for name, each in metrics.items() if name != "accuracy"}
+    return to_json(metrics)
 
 
 def details(
@@ -49,7 +49,7 @@ def details(
     """
     sides = {"generated": generated, "real": reference.kept}
     across = measured.details["diversity_across"]
-    found = measured.details | {
+    found: dict[str, Any] = measured.details | {
         "diversity_across": {
             side: None if _classless(clips) else across[side] for side, clips in sides.items()
         }

@@ -27,8 +27,9 @@ class ClipDataset:
     """The videos of one split, read a window at a time.
 
     ``classes``: names by label; ``labels``: (videos,) int64; ``lengths``: (videos, ) frames;
-    ``shapes``: (videos, 2) stored height and width. Opens index.json and samples.parquet of
-    ``shards_dir`` only; the tars are read from there too, or from ``source`` if it is given.
+    ``shapes``: (videos, 2) stored height and width; ``short_side``: the shorter of each. Opens
+    index.json and samples.parquet of ``shards_dir`` only; the tars are read from there too, or from
+    ``source`` if it is given.
     """
 
     def __init__(
@@ -58,7 +59,8 @@ class ClipDataset:
         self._source: ShardSource = (
             LocalShards(shards_dir) if source is None else StoredShards(source)
         )
-        self._check(index["short_side"])
+        self.short_side: int = index["short_side"]
+        self._check()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -93,16 +95,16 @@ class ClipDataset:
         index: dict[str, Any] = read_json(path)
         return index
 
-    def _check(self, short_side: int) -> None:
+    def _check(self) -> None:
         if len(self) == 0:
             raise UserError(
                 f"the split {self.split} holds no video",
                 where=str(self.folder),
                 todo="raise index.test_fraction, or add videos",
             )
-        if self.resolution > short_side:
+        if self.resolution > self.short_side:
             raise UserError(
-                f"clips of {self.resolution} pixels do not fit frames of {short_side}",
+                f"clips of {self.resolution} pixels do not fit frames of {self.short_side}",
                 where=str(self.folder / "index.json"),
                 todo="set shard.short_side >= clip.resolution and run `dvdgan shard` again",
             )

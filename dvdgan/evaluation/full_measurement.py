@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dvdgan.evaluation.conditions import NOT_DRAWN, Drawn, conditions
 from dvdgan.evaluation.confidence import (
     SPLITS,
     Interval,
@@ -19,15 +20,7 @@ from dvdgan.evaluation.extrapolation import PARTS, extrapolated
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.kernel_distance import kernel_distance_interval
 from dvdgan.evaluation.manifold import manifold_scores
-from dvdgan.evaluation.measurement import (
-    NOT_DRAWN,
-    Drawn,
-    Measurement,
-    Metric,
-    conditions,
-    measure,
-    metric_values,
-)
+from dvdgan.evaluation.measurement import Measurement, Metric, measure, metric_values
 from dvdgan.evaluation.per_class import (
     Diversity,
     class_accuracy,
@@ -35,6 +28,7 @@ from dvdgan.evaluation.per_class import (
     diversity,
 )
 from dvdgan.evaluation.reference import RealReference
+from dvdgan.evaluation.suspicion import suspicions
 from dvdgan.progress import Progress
 from dvdgan.protocols import MINIMUM_CLIPS, PROTOCOLS, Protocol
 
@@ -93,6 +87,7 @@ def measure_fully(
     """
     protocol = PROTOCOLS[reference.description.protocol]
     measured = measure_with_intervals(clips, reference, drawn, fewest_clips)
+    warnings = measured.warnings + suspicions(clips, reference.kept)
     layer = protocol.best_layer
     own, real = getattr(clips, layer), getattr(reference.kept, layer)
     more = _intervals(
@@ -133,7 +128,8 @@ def measure_fully(
         "clips_for_2_percent": clips_for_2_percent,
     }
     per_class = _per_class(clips, reference, protocol, variety, real_variety)
-    return FullMeasurement(replace(measured, metrics=metrics), per_class, details)
+    whole = replace(measured, metrics=metrics, warnings=warnings)
+    return FullMeasurement(whole, per_class, details)
 
 
 def _clips_needed(metric: Metric, unbiased: Metric | None, clips: int) -> int | None:

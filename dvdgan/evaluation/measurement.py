@@ -1,68 +1,17 @@
 """FID, FVD, IS and class accuracy, each number with everything that must be equal to compare it."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dvdgan.errors import UserError
+from dvdgan.evaluation.conditions import NOT_DRAWN, Conditions, Drawn, conditions
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.frechet import frechet_distance
 from dvdgan.evaluation.inception_score import inception_score
 from dvdgan.evaluation.moments import Moments
 from dvdgan.evaluation.reference import RealReference
-from dvdgan.protocols import LOGITS, MINIMUM_CLIPS, POOLED, PROTOCOLS
-
-# They compare clip by clip, with the real ones whose features are kept.
-KEPT_METRICS = ("KVD", "precision", "recall", "density", "coverage")
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """How a number was measured. Two numbers compare only if all of this is equal."""
-
-    protocol: str
-    """One of dvdgan.protocols."""
-    data: str | None
-    """What tells the real clips from others; None where the metric needs no real clips."""
-    network: str
-    weights_sha256: str
-    layer: str
-    """pooled (the average-pool features, as the paper's FID) or logits (FVD, IS)."""
-    value_range: str
-    """Of the levels as the network takes them."""
-    resize: str
-    """Rule by which frames come to the network's size."""
-    resolution: int
-    """Height and width of the clips before that, px."""
-    frames: int
-    stride: int
-    clips: int
-    """Measured clips."""
-    real_split: str | None
-    """Split whose statistics were compared with; None where the metric needs no real clips."""
-    real_clips: int | None
-    seed: int | None
-    """Seed of the generated clips; None when nothing was drawn."""
-    conditioning_frames: int = 0
-    """Real frames that each generated clip begins with (0: synthesis)."""
-    conditioning_split: str | None = None
-    """Split those frames are from."""
-
-    @property
-    def name(self) -> str:
-        """One line that tells these conditions from others, as it is printed behind a metric."""
-        against = ""
-        if self.data is not None:
-            against = f" vs {self.real_clips} {self.real_split}@{self.data[:8]}"
-        C, split = self.conditioning_frames, self.conditioning_split
-        given = f", {C} {split} frames given" if C else ""
-        seed = "" if self.seed is None else f", seed {self.seed}"
-        resize = "" if self.resize == "none" else f" {self.resize}"
-        return (
-            f"{self.protocol}: {self.network}@{self.weights_sha256[:8]} {self.layer}{resize}, "
-            f"{self.frames}x{self.resolution}x{self.resolution} stride {self.stride}{given}, "
-            f"{self.clips} clips{against}{seed}"
-        )
+from dvdgan.protocols import LOGITS, MINIMUM_CLIPS, POOLED, PROTOCOLS, short_name
 
 
 @dataclass(frozen=True)
@@ -79,6 +28,15 @@ class Metric:
     def name(self) -> str:
         """The metric's full name, such as FVD[self_trained: small_i3d@1a2b3c4d logits, ...]."""
         return f"{self.metric}[{self.conditions.name}]"
+
+    @property
+    def key(self) -> str:
+        """A short name that only numbers of equal full names share: FVD[self_trained,256,5e6f7a8b].
+
+        Protocol, clips, and a hash of the full name.
+        """
+        told = self.conditions
+        return f"{self.metric}[{short_name(told.protocol, told.clips, told.name)}]"
 
     def to_json(self) -> dict[str, Any]:
         """The value, its interval, the full name and every field of the conditions."""
@@ -98,21 +56,20 @@ class Measurement:
     warnings: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """The metrics by short name, as metrics.json holds them (without the warnings)."""
-        return {name: metric.to_json() for name, metric in self.metrics.items()}
+        """The metrics by their keys, as metrics.json holds them (without the warnings)."""
+        return to_json(self.metrics)
+
+    @property
+    def key(self) -> str:
+        """What tells this measurement from others whose numbers do not compare with its own."""
+        first = next(iter(self.metrics.values())).conditions
+        names = [metric.name for metric in self.metrics.values()]
+        return short_name(first.protocol, first.clips, *names)
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """How the measured clips came about."""
-
-    seed: int | None = None
-    """Seed they were drawn with; None for clips that were not drawn."""
-    conditioning_frames: int = 0
-    """Frames of each that are real ones, of the reference's split."""
-
-
-NOT_DRAWN = Drawn()
+def to_json(metrics: Mapping[str, Metric]) -> dict[str, Any]:
+    """Each metric under its key."""
+    return {metric.key: metric.to_json() for metric in metrics.values()}
 
 
 def measure(
@@ -154,37 +111,11 @@ def metric_values(
     return {name: formulas[name]() for name in asked}
 
 
-def conditions(
-    clips: int, reference: RealReference, drawn: Drawn, metric: str, layer: str
-) -> Conditions:
-    """Those of one metric of so many ``clips``."""
-    described = asdict(reference.description)
-    described.pop("clips_per_video")
-    alone = metric in ("IS", "accuracy")
-    real_clips = len(reference.kept) if metric in KEPT_METRICS else reference.clips
-    given = drawn.conditioning_frames
-    return Conditions(
-        **described | ({"data": None} if alone else {}),
-        layer=layer,
-        clips=clips,
-        real_split=None if alone else reference.split,
-        real_clips=None if alone else real_clips,
-        seed=drawn.seed,
-        conditioning_frames=given,
-        conditioning_split=reference.split if given else None,
-    )
-
-
 def compare(one: Metric, other: Metric) -> float:
     """``other`` minus ``one``. Raises UserError, naming the difference, for unequal conditions."""
     if one.metric != other.metric:
         raise UserError(f"{one.metric} and {other.metric} are different metrics")
-    unequal = [
-        f"{field.name}: {getattr(one.conditions, field.name)} and "
-        f"{getattr(other.conditions, field.name)}"
-        for field in fields(Conditions)
-        if getattr(one.conditions, field.name) != getattr(other.conditions, field.name)
-    ]
+    unequal = one.conditions.differences(other.conditions)
     if unequal:
         raise UserError(
             f"these two numbers of {one.metric} do not compare",
@@ -203,9 +134,10 @@ def _cautions(clips: ClipFeatures, reference: RealReference) -> list[str]:
         dimensions = len(moments[layer].mean)
         counts = ((len(clips), "measured"), (reference.clips, f"real {reference.split}"))
         for count, kind in counts:
-            if count <= dimensions:
+            if count < 2 * dimensions:
+                singular = "the covariance is singular and " if count <= dimensions else ""
                 cautions.append(
-                    f"{metric}: {count} {kind} clips for {dimensions} feature dimensions; the "
-                    "covariance is singular and the value biased upwards"
+                    f"{metric}: {count} {kind} clips for {dimensions} feature dimensions; "
+                    f"{singular}the value is biased upwards"
                 )
     return cautions

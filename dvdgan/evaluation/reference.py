@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,6 +14,7 @@ from dvdgan.errors import UserError
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.moments import Moments, load_moments, save_moments
 from dvdgan.storage.local import atomic_file, read_json, write_json
+from dvdgan.video.preprocessing import Preprocessing
 
 DESCRIPTION_FILE, MEAN_CLIP_FILE = "reference.json", "mean_clip.safetensors"
 
@@ -44,6 +45,15 @@ class Description:
     frames: int
     stride: int
     clips_per_video: int
+    preprocessing: Preprocessing | None = None
+    """None in statistics of an older version, which did not keep it."""
+
+    @classmethod
+    def from_json(cls, described: dict[str, Any]) -> Self:
+        """What reference.json holds."""
+        done = described.get("preprocessing")
+        known = {"preprocessing": None if done is None else Preprocessing(**done)}
+        return cls(**described | known)
 
 
 @dataclass(frozen=True)
@@ -72,9 +82,9 @@ class RealReference:
     def load(cls, folder: Path, split: str) -> Self:
         """Read one split's statistics; UserError when they are missing."""
         moments = load_moments(folder / f"{split}.safetensors")
-        described = read_json(folder / DESCRIPTION_FILE)["description"]
+        description = Description.from_json(read_json(folder / DESCRIPTION_FILE)["description"])
         kept = ClipFeatures.load(folder / f"{split}_clips.safetensors")
-        return cls(Description(**described), split, moments["pooled"], moments["logits"], kept)
+        return cls(description, split, moments["pooled"], moments["logits"], kept)
 
     @classmethod
     def load_all(cls, folder: Path, fewest: int) -> dict[str, Self]:

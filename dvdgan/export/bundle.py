@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model
 
 
+# The fact of a bundle that says how its standing statistics were made.
+STANDING = "standing statistics"
+
 # Of the latents, labels and frames that standing statistics are made of.
 STANDING_SEED = mixed_seed("standing statistics")
 
@@ -63,6 +66,9 @@ class Standing:
 
     batches: int = 16
     batch_size: int = 16
+
+    def __str__(self) -> str:
+        return f"{self.batches} forwards of {self.batch_size} clips"
 
 
 def trained_sampler(

@@ -1,6 +1,7 @@
 """The guard's numbers of a checkpoint: how far its samples are from real clips, how they look."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from torch import Tensor
 from dvdgan.config.schema import RunSettings
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.sources.altered import RepeatedClip
+from dvdgan.evaluation.conditions import NOT_DRAWN, Drawn
 from dvdgan.evaluation.confidence import half_sampling
 from dvdgan.evaluation.features import ClipFeatures, extract
 from dvdgan.evaluation.liveliness import RANGES_FILE, Liveliness, Ranges
-from dvdgan.evaluation.measurement import metric_values
+from dvdgan.evaluation.measurement import measure, metric_values
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import MEAN_CLIP_FILE, RealReference, load_mean_clip
 from dvdgan.evaluation.vital_signs import vital_signs
@@ -35,10 +37,10 @@ def measure_checkpoint(settings: RunSettings, average: Path | None, device: str)
     average: a checkpoint's averaged weights; None: the weights before step 1, beside which the mean
     clip of the training split is measured.
 
-    Returns JSON: "metrics", the protocol's FID, FVD and IS; "intervals", the 95% interval of FVD;
-    "signs", the vital signs of the clips with the accuracy where the protocol has it; "mean_clip",
+    Returns JSON: "metrics", the protocol's FID, FVD and IS; "names", their full names; "intervals",
+    the 95% interval of FVD; "signs", the vital signs of the clips with the accuracy where the protocol has it; "mean_clip",
     metrics and intervals of the mean clip (without ``average`` alone). Where clips are not finite
-    metrics are null and there are no intervals and signs.
+    metrics are null and there are no names, intervals and signs.
     """
     clip, protocol = settings.clip, PROTOCOLS[settings.protocol]
     dataset = ClipDataset(Path(settings.shards), "train", clip.resolution, clip.frames, clip.stride)
@@ -56,7 +58,7 @@ def measure_checkpoint(settings: RunSettings, average: Path | None, device: str)
         starts = range(0, len(clips), BATCH)
         batches = (clips.read(start, start + BATCH)[:2] for start in starts)
         more["mean_clip"] = _distances(
-            extract(network, batches, len(clips), "evaluate the mean clip"), reference
+            extract(network, batches, len(clips), "evaluate the mean clip"), reference, NOT_DRAWN
         )
     pixels: list[Liveliness] = []
     try:
@@ -64,13 +66,16 @@ def measure_checkpoint(settings: RunSettings, average: Path | None, device: str)
         stream = sampler.stream(asked.labels, asked.seed, conditioning=asked.conditioning)
         name = "the untrained generator" if average is None else average.parent.name
         features = extract(network, _watched(stream, pixels), len(asked.labels), f"evaluate {name}")
-        measured = _distances(features, reference)
+        drawn = replace(asked.drawn, standing=str(Standing()))
+        measured = _distances(features, reference, drawn)
     except FloatingPointError as error:
         print(f"evaluate: {error}")
         names = [name for name in protocol.layers if name != "accuracy"]
-        return {"metrics": dict.fromkeys(names), "intervals": {}, "signs": {}, **more}
+        nothing = {"metrics": dict.fromkeys(names), "names": {}, "intervals": {}, "signs": {}}
+        return nothing | more
     metrics = measured["metrics"]
     accuracy = {name: metrics.pop(name) for name in ("accuracy",) if name in metrics}
+    measured["names"] = {name: measured["names"][name] for name in metrics}
     # Conditioning frames are of every video once before they are of any twice.
     distinct = len(dataset) if given else None
     signs = vital_signs(features, Liveliness.join(pixels), reference, ranges, distinct)
@@ -89,13 +94,15 @@ def _sampler(
     return sampler_of(initial.to(device), origin, Standing())
 
 
-def _distances(features: ClipFeatures, reference: RealReference) -> dict[str, Any]:
+def _distances(features: ClipFeatures, reference: RealReference, drawn: Drawn) -> dict[str, Any]:
     found = half_sampling(
         lambda chosen: metric_values(features.rows(chosen), reference, DECISIVE),
         torch.arange(len(features)),
     )
+    measured = measure(features, reference, drawn).metrics
     return {
-        "metrics": metric_values(features, reference),
+        "metrics": {name: each.value for name, each in measured.items()},
+        "names": {name: each.name for name, each in measured.items()},
         "intervals": {name: [each.low, each.high] for name, each in found.items()},
     }
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.random_clips import ConditioningFrames
 from dvdgan.data.sources.clip_source import Clips
-from dvdgan.evaluation.measurement import Drawn
+from dvdgan.evaluation.conditions import Drawn
 from dvdgan.export.sampler import Sampler
 from dvdgan.models.latent import Truncation, mixed_seed
 from dvdgan.provenance.lock import fingerprint_of

@@ -6,23 +6,18 @@ from typing import Any
 
 import torch
 
+from dvdgan.evaluation.conditions import Drawn, conditions
 from dvdgan.evaluation.confidence import Interval, half_sampling
 from dvdgan.evaluation.extraction import Extraction
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.frechet import frechet_distance
 from dvdgan.evaluation.full_measurement import measure_fully, measure_with_intervals
-from dvdgan.evaluation.measurement import (
-    Drawn,
-    Measurement,
-    Metric,
-    conditions,
-    measure,
-)
+from dvdgan.evaluation.measurement import Measurement, Metric, measure, to_json
 from dvdgan.evaluation.moments import Moments
 from dvdgan.evaluation.reference import RealReference
 from dvdgan.export import subjects
 from dvdgan.export.subjects import GENERATED, Material
-from dvdgan.protocols import Protocol
+from dvdgan.protocols import Protocol, short_name
 
 Metrics = dict[str, Metric]
 
@@ -36,17 +31,30 @@ class Results:
     truncation: list[dict[str, Any]] = field(default_factory=list)
     """FID and IS at each level, the untruncated 1 last (paper 4.4)."""
     details: dict[str, Any] = field(default_factory=dict)
-    """By protocol: scores of each class, diversity, clips needed for a narrow interval."""
+    """By measurement (Measurement.key): scores of each class, diversity, clips needed for a narrow
+    interval."""
     memorisation: dict[str, Any] = field(default_factory=dict)
+    """By measurement, lines and videos on a line."""
     warnings: list[str] = field(default_factory=list)
 
     def add_control(self, who: str, measured: Measurement) -> None:
         self.controls[who] = measured.metrics | self.controls.get(who, {})
 
+    def add_memorisation(self, protocol: str, told: dict[str, Any]) -> None:
+        """Add what memorisation.examine_memorisation tells by the features of ``protocol``."""
+        own = [each for each in self.generated.values() if each.conditions.protocol == protocol]
+        walks = [
+            f"{told[name]['lines']} lines of {told[name]['videos']} videos"
+            for name in sorted(told)
+            if name.startswith("interpolation_")
+        ]
+        clips = own[0].conditions.clips
+        self.memorisation[short_name(protocol, clips, *(each.name for each in own), *walks)] = told
+
     def to_json(self) -> dict[str, Any]:
-        told = {name: _json(metrics) for name, metrics in self.controls.items()}
+        told = {name: to_json(metrics) for name, metrics in self.controls.items()}
         return {
-            "generated": _json(self.generated),
+            "generated": to_json(self.generated),
             "controls": told,
             "truncation": self.truncation,
             "details": self.details,
@@ -81,16 +89,17 @@ def measure_subjects(
     if not made:
         return None
     first, *_ = made.values()
-    reference, drawn = references["train"], material.asked.drawn
+    reference, drawn = references["train"], subjects.generated(material).drawn
     full = measure_fully(first, reference, drawn, protocol.fewest_clips)
     # What every protocol can tell (KVD, precision ...) is told by the first.
     results.generated = full.measurement.metrics | results.generated
     results.warnings += full.measurement.warnings
     classes = material.sampler.classes
     per_class = {classes[label]: row for label, row in full.per_class.items()}
-    results.details[reference.description.protocol] = {**full.details, "per_class": per_class}
+    results.details[full.measurement.key] = {**full.details, "per_class": per_class}
     if protocol.sets > 1:
-        _average(results, [measure(each, reference, drawn).metrics for each in made.values()])
+        sets = [measure(each, reference, drawn).metrics for each in made.values()]
+        results.details[full.measurement.key] |= _average(results, sets)
     for who, subject in controls.items():
         against = references[subject.split]
         results.add_control(who, measure_with_intervals(told[who], against, subject.drawn))
@@ -103,7 +112,9 @@ def measure_subjects(
         floor = measure_fully(references["test"].kept, reference)
         results.add_control("real test clips", floor.measurement)
     points = {
-        level: measure_with_intervals(features, reference, drawn).metrics
+        level: measure_with_intervals(
+            features, reference, subjects.truncated(material, level).drawn
+        ).metrics
         for level, features in zip(levels, cut.values(), strict=True)
     }
     if levels:
@@ -112,42 +123,45 @@ def measure_subjects(
         {"level": level, "FID": point["FID"].to_json(), "IS": point["IS"].to_json()}
         for level, point in points.items()
     ]
-    results.warnings += _unequal_counts(results, len(first))
+    results.warnings += _unequal_counts(results)
     return first
 
 
-def _unequal_counts(results: Results, clips: int) -> list[str]:
-    """A caution for each control that is of another number of clips than the generated ones."""
-    found = {
-        who: metrics[name].conditions.clips
-        for who, metrics in results.controls.items()
-        for name in ("FID", "FVD")
-        if name in metrics
-    }
-    told = [
-        f"{who}: {count} clips, beside {clips} generated ones; of fewer clips a Frechet distance "
-        "is larger"
-        for who, count in found.items()
-        if count != clips
-    ]
-    return [line for line in told if line not in results.warnings]
+def _unequal_counts(results: Results) -> list[str]:
+    """A caution for each control that is of other counts than the generated clips."""
+    told = []
+    for who, metrics in results.controls.items():
+        for name in metrics.keys() & results.generated.keys() & {"FID", "FVD"}:
+            own, other = results.generated[name].conditions, metrics[name].conditions
+            if own.clips != other.clips:
+                told.append(
+                    f"{who}: {other.clips} clips, beside {own.clips} generated ones; of fewer "
+                    "clips a Frechet distance is larger"
+                )
+            if (own.real_split, own.real_clips) != (other.real_split, other.real_clips):
+                told.append(
+                    f"{who}: against {other.real_clips} {other.real_split} clips, the generated "
+                    f"ones against {own.real_clips} {own.real_split} clips"
+                )
+    return [line for line in dict.fromkeys(told) if line not in results.warnings]
 
 
-def _average(results: Results, sets: list[Metrics]) -> None:
+def _average(results: Results, sets: list[Metrics]) -> dict[str, Any]:
     """In place of the metrics of one set, their mean over ``sets``; deviation: divisor N.
 
-    The mean of n sets may be off by 1 / sqrt(n) of what one set may be.
+    The mean of n sets may be off by 1 / sqrt(n) of what one set may be. Returns the values of the
+    sets, for the details.
     """
+    found = {}
     for name, first in sets[0].items():
         values = torch.tensor([each[name].value for each in sets], dtype=torch.float64)
         mean, deviation = float(values.mean()), float(values.std(correction=0))
         low, high = results.generated[name].interval or (mean, mean)
         reach = (high - low) / 2 / math.sqrt(len(sets))
-        results.generated[name] = replace(first, value=mean, interval=(mean - reach, mean + reach))
-        results.details[first.conditions.protocol][f"{name}_of_sets"] = {
-            "values": values.tolist(),
-            "deviation": deviation,
-        }
+        told = replace(first.conditions, sets=len(sets))
+        results.generated[name] = Metric(name, mean, told, (mean - reach, mean + reach))
+        found[f"{name}_of_sets"] = {"values": values.tolist(), "deviation": deviation}
+    return found
 
 
 def _frames_metric(
@@ -173,7 +187,3 @@ def _frames_metric(
     told = conditions(len(made), reference, drawn, name, layer)
     told = replace(told, real_split=split, real_clips=len(real))
     return Metric(f"{name}_frames", found.value, told, (found.low, found.high))
-
-
-def _json(metrics: Metrics) -> dict[str, Any]:
-    return {name: metric.to_json() for name, metric in metrics.items()}

@@ -1,13 +1,13 @@
 """The sets of clips that a protocol measures: generated ones, and controls that give a scale."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
 from dvdgan.data.sources.altered import Altered, ContinuedClips, Readable, RepeatedClip
 from dvdgan.data.sources.even_clips import EvenClips
+from dvdgan.evaluation.conditions import NOT_DRAWN, USUAL_STANDING, Drawn
 from dvdgan.evaluation.controls import frozen, held, shuffled
-from dvdgan.evaluation.measurement import NOT_DRAWN, Drawn
 from dvdgan.export.generated_clips import Asked, GeneratedClips
 from dvdgan.export.sampler import Sampler
 from dvdgan.models.latent import Truncation
@@ -38,16 +38,18 @@ class Material:
     real: EvenClips | None
     """Real clips, of the test split where it has enough; None for too few to be measured."""
     truncations: list[float] = field(default_factory=list)
+    standing: str | None = None
+    """What the standing statistics of ``sampler`` were made of; None: unknown."""
 
 
 def generated(material: Material, number: int = 0) -> Subject:
     """The clips of the bundle; ``number`` above 0: another set, of other latents."""
-    return _made(material.sampler, material.asked.another(number))
+    return _made(material.sampler, material.asked.another(number), material.standing)
 
 
 def truncated(material: Material, level: float) -> Subject:
     """The same clips from latents nearer to their mean (paper 4.4)."""
-    return _made(material.sampler, material.asked, Truncation(level))
+    return _made(material.sampler, material.asked, material.standing, Truncation(level))
 
 
 def frozen_sets(material: Material) -> dict[str, Subject]:
@@ -56,7 +58,7 @@ def frozen_sets(material: Material) -> dict[str, Subject]:
         return {}
     made = GeneratedClips(material.sampler, material.asked)
     return {
-        GENERATED_FROZEN: Subject(_frozen(made), material.asked.drawn),
+        GENERATED_FROZEN: Subject(_frozen(made), generated(material).drawn),
         REAL_FROZEN: Subject(_frozen(material.real)),
     }
 
@@ -65,7 +67,7 @@ def controls(material: Material) -> dict[str, Subject]:
     """What the numbers are to be read against; docs/stages/evaluate.md tells what each shows."""
     asked, seed = material.asked, material.asked.seed
     found = {
-        "untrained generator": _made(material.untrained, asked),
+        "untrained generator": _made(material.untrained, asked, USUAL_STANDING),
         "mean clip": Subject(RepeatedClip(material.mean_clip, asked.labels)),
     }
     if material.real is not None:
@@ -85,13 +87,17 @@ def controls(material: Material) -> dict[str, Subject]:
             asked.drawn,
         )
     if material.unseen is not None:
-        clips = GeneratedClips(material.sampler, material.unseen)
-        found["generated from test clips"] = Subject(clips, material.unseen.drawn, "test")
+        unseen = _made(material.sampler, material.unseen, material.standing)
+        found["generated from test clips"] = replace(unseen, split="test")
     return found
 
 
-def _made(sampler: Sampler, asked: Asked, truncation: Truncation | None = None) -> Subject:
-    return Subject(GeneratedClips(sampler, asked, truncation), asked.drawn)
+def _made(
+    sampler: Sampler, asked: Asked, standing: str | None, truncation: Truncation | None = None
+) -> Subject:
+    level = None if truncation is None else f"{truncation.level:g} {truncation.kind}"
+    drawn = replace(asked.drawn, standing=standing, truncation=level)
+    return Subject(GeneratedClips(sampler, asked, truncation), drawn)
 
 
 def _frozen(clips: Readable) -> Altered:

@@ -71,12 +71,18 @@ class Drift:
         """Columns at or above the threshold."""
         return [name for name, value in self.distances.items() if value >= self.threshold]
 
-    def save(self, folder: Path) -> None:
-        """Write report.json, report.html and summary.json."""
+    def save(self, folder: Path, key: str, name: str) -> None:
+        """Write report.json, report.html and summary.json.
+
+        ``name`` says in full how the share of drifted columns was measured; only shares that
+        compare have one ``key``.
+        """
         write_json(folder / "report.json", self.report)
         with atomic_file(folder / "report.html") as aside:
             aside.write_text(self.page, encoding="utf-8")
         summary = {
+            "key": key,
+            "name": name,
             "columns": self.distances,
             "drifted": self.drifted,
             "share": len(self.drifted) / len(self.distances),

@@ -30,7 +30,7 @@ class Run:
     values: dict[Step, dict[str, float | None]]
     """The metrics at each step; None: not finite."""
     protocols: dict[str, dict[str, Any]]
-    """By metric, what must be equal to compare it; none where its ledger keeps none."""
+    """By metric, what must be equal to compare it; none where an older version kept none."""
     names: dict[str, str]
     """By metric, its full name, which says how it was measured."""
 
@@ -162,10 +162,11 @@ def _check_protocols(runs: Sequence[Run], metrics: Sequence[str]) -> None:
     for run in runs:
         for metric in metrics:
             one, other = first.get(metric, {}), run.protocols.get(metric, {})
+            # Older versions kept fewer fields, with the others at their defaults.
             unequal = [
-                f"{name}: {one.get(name)} and {other.get(name)}"
-                for name in one | other
-                if name != "seed" and one.get(name) != other.get(name)
+                f"{name}: {one[name]} and {other[name]}"
+                for name in one
+                if name != "seed" and name in other and one[name] != other[name]
             ]
             if unequal:
                 raise UserError(

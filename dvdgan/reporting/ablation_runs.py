@@ -1,5 +1,6 @@
 """Find what an ablation compares: metrics.json beside its params.yaml, or the folder of a run."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ from dvdgan.errors import UserError
 from dvdgan.guard import ledger
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.reporting.ablation import Run
-from dvdgan.reporting.scores import GENERATED
+from dvdgan.reporting.scores import GENERATED, by_metric
 from dvdgan.storage.local import read_json
 
+_SEED = re.compile(r", seed \d+")
 METRICS, PARAMS = "metrics.json", "params.yaml"
 
 
@@ -45,7 +47,7 @@ def _bundle(metrics: Path, params: Path) -> Run:
             todo="put the params.yaml of that run there, or name the folder that holds it",
         )
     try:
-        generated = read_json(metrics)[GENERATED]
+        generated = by_metric(read_json(metrics)[GENERATED])
         return Run(
             source=str(metrics),
             settings=_flat(load_config(params).model_dump()),
@@ -70,15 +72,32 @@ def _checkpoints(folder: RunFolder) -> Run:
         ) from error
     if not evaluated:
         raise UserError("no checkpoint of this run was evaluated", where=str(folder.root))
+    names = _names(folder, evaluated)
     clips = settings.train.guard.samples
     by = f"{settings.protocol}, {clips} clips of each checkpoint"
+    # What an older version measured has no full names.
+    bare = {name: f"{name}[{by}]" for event in evaluated for name in event["metrics"]}
     return Run(
         source=str(folder.root),
         settings=_flat(settings.model_dump(exclude={"fingerprint"})),
         values={event["step"]: event["metrics"] for event in evaluated},
-        protocols={},
-        names={name: f"{name}[{by}]" for event in evaluated for name in event["metrics"]},
+        protocols={metric: {"measured as": _SEED.sub("", name)} for metric, name in names.items()},
+        names=bare | names,
     )
+
+
+def _names(folder: RunFolder, evaluated: list[ledger.Event]) -> dict[str, str]:
+    """The full name of each metric; UserError where the run has a metric of two names."""
+    names: dict[str, str] = {}
+    for event in evaluated:
+        for metric, name in event.get("names", {}).items():
+            if names.setdefault(metric, name) != name:
+                raise UserError(
+                    f"{metric} of this run was measured in two ways",
+                    where=f"{folder.ledger}: {names[metric]} and {name}",
+                    todo="compare the bundles: name metrics.json files",
+                )
+    return names
 
 
 def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

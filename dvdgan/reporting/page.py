@@ -107,8 +107,8 @@ def _ledger_row(record: Record) -> dict[str, str]:
         f"{name} {shown(value)}" for name, value in record.get("metrics", {}).items()
     )
     # Signs have charts; of training's own figures the reasons tell what matters.
-    known = {"event", "step", "metrics", "intervals", "verdict", "reasons", "signs", "training"}
-    known |= {"began"}
+    known = {"event", "step", "metrics", "names", "intervals", "verdict", "reasons", "signs"}
+    known |= {"training", "began"}
     rest = [f"{key}: {value}" for key, value in sorted(record.items()) if key not in known]
     return {
         "event": str(record["event"]).replace("_", " "),

@@ -1,10 +1,29 @@
 """The metrics as a reader meets them: a card each, with controls that give the number a scale."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 GENERATED = "generated"
+
+
+def by_metric(found: Mapping[str, Any]) -> dict[str, Any]:
+    """A section of metrics.json by metric alone: FVD for FVD[self_trained,256,5e6f7a8b].
+
+    In one section each metric stands once. Files of older versions have bare names.
+    """
+    return {key.partition("[")[0]: each for key, each in found.items()}
+
+
+def unkeyed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """metrics.json with its generated clips and controls by metric alone."""
+    controls = document.get("controls", {})
+    return {
+        **document,
+        GENERATED: by_metric(document[GENERATED]),
+        "controls": {who: by_metric(metrics) for who, metrics in controls.items()},
+    }
 
 
 @dataclass(frozen=True)
@@ -78,21 +97,32 @@ def _against(ratio: float) -> str:
 def numbers_table(measured: dict[str, Any]) -> str:
     """The metrics as aligned text: a line for each set of clips, a column for each metric.
 
-    Below the generated clips' line stands how far their values may be off (95%).
+    The last column counts the clips: of fewer clips a distance is larger. Below the generated
+    clips' line stands how far their values may be off (95%).
     """
     generated = measured[GENERATED]
     metrics = [name for name in QUESTIONS if name in generated]
     rows = [
-        (who, [shown(found[name]["value"]) if name in found else "-" for name in metrics])
+        (
+            who,
+            [shown(found[name]["value"]) if name in found else "-" for name in metrics]
+            + [_clips(found)],
+        )
         for who, found in [(GENERATED, generated), *measured.get("controls", {}).items()]
     ]
     reaches = [_reach(generated[name]) for name in metrics]
     if any(reaches):
-        rows.insert(1, ("", [f"+-{reach}" if reach else "-" for reach in reaches]))
+        rows.insert(1, ("", [*(f"+-{reach}" if reach else "-" for reach in reaches), ""]))
     width = max(len(who) for who, _ in rows)
-    lines = [" " * width + "".join(f"{metric:>11}" for metric in metrics)]
+    lines = [" " * width + "".join(f"{head:>11}" for head in (*metrics, "clips"))]
     lines += [f"{who:<{width}}" + "".join(f"{text:>11}" for text in texts) for who, texts in rows]
     return "\n".join(lines)
+
+
+def _clips(metrics: dict[str, Any]) -> str:
+    """How many clips were measured, such as `256`; by protocols of several counts `256, 2,048`."""
+    counts = {each["protocol"]["clips"] for each in metrics.values()}
+    return ", ".join(f"{count:,}" for count in sorted(counts))
 
 
 def _reach(metric: dict[str, Any]) -> str:

@@ -12,18 +12,18 @@ from dvdgan.evaluation.device import device
 from dvdgan.evaluation.extraction import Extraction, Process
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import MEAN_CLIP_FILE, RealReference, load_mean_clip
-from dvdgan.export.bundle import Origin, Standing, untrained_sampler
+from dvdgan.export.bundle import STANDING, Origin, Standing, untrained_sampler
 from dvdgan.export.checkpoint_health import measure_checkpoint
 from dvdgan.export.generated_clips import Asked
 from dvdgan.export.memorisation import Memorisation, examine_memorisation
 from dvdgan.export.results import Results, measure_subjects
-from dvdgan.export.sampler import Sampler
+from dvdgan.export.sampler import CONFIG, Sampler
 from dvdgan.export.sheets import write_sheets
 from dvdgan.export.subjects import Material
 from dvdgan.guard.run_folder import damage, step_name
 from dvdgan.protocols import MINIMUM_CLIPS, PROTOCOLS
 from dvdgan.stages.artefacts import EVALUATE, FEATURE_CACHE, FEATURES, MODEL, REFERENCE, SHARDS
-from dvdgan.storage.local import atomic_directory, write_json
+from dvdgan.storage.local import atomic_directory, read_json, write_json
 from dvdgan.training.checkpoint import AVERAGE
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def run(config: "Config") -> None:
         config.evaluate.interpolation_lines,
         config.evaluate.interpolation_videos,
     )
-    results.memorisation = memorisation.told
+    results.add_memorisation(main, memorisation.told)
     with atomic_directory(EVALUATE / "features") as folder:
         for name, features in generated.items():
             features.save(folder / f"{name}.safetensors")
@@ -72,15 +72,17 @@ def run(config: "Config") -> None:
         extraction.end()
     figures = ", ".join(f"{name} {each.value:.4g}" for name, each in results.generated.items())
     print(f"evaluate: {figures} ({config.evaluate.samples} clips) -> {EVALUATE}")
+    for warning in results.warnings:
+        print(f"warning: {warning}")
 
 
 def run_checkpoint(checkpoint: Path, write: Path | None) -> None:
     """Measure one checkpoint of a run by its first protocol with train.guard.samples clips.
 
-    ``write``: where {"metrics", "intervals", "signs"} go as JSON (export/checkpoint_health.py).
-    They are printed too. The name step-00000000, of which no folder is needed, stands for the
-    weights before step 1; beside them the mean clip is measured, as "mean_clip". Raises UserError
-    when the folder is no whole checkpoint of a run.
+    ``write``: where {"metrics", "names", "intervals", "signs"} go as JSON, see
+    export/checkpoint_health.py. They are printed too. The name step-00000000, of which no folder is
+    needed, stands for the weights before step 1; beside them the mean clip is measured, as
+    "mean_clip". Raises UserError when the folder is no whole checkpoint of a run.
     """
     run_root = checkpoint.parent.parent
     untrained = checkpoint.name == step_name(0)
@@ -131,6 +133,7 @@ def _material(config: "Config", on: str, tested: bool) -> Material:
         mean_clip=load_mean_clip(REFERENCE / MEAN_CLIP_FILE),
         real=real if len(real) >= MINIMUM_CLIPS else None,
         truncations=settings.truncations,
+        standing=read_json(MODEL / CONFIG)["facts"].get(STANDING),
     )
 
 

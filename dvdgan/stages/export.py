@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.evaluation.device import device
-from dvdgan.export.bundle import Origin, Standing, trained_sampler, write_bundle
+from dvdgan.export.bundle import STANDING, Origin, Standing, trained_sampler, write_bundle
 from dvdgan.stages.artefacts import MODEL, SHARDS, TRAIN
 from dvdgan.storage.local import read_json
 from dvdgan.training.checkpoint import AVERAGE, STATE
@@ -25,7 +25,7 @@ def run(config: "Config") -> None:
         "step": state["step"],
         "training run": state["fingerprint"],
         "training videos": len(dataset),
-        "standing statistics": f"{standing.batches} forwards of {standing.batch_size} clips",
+        STANDING: str(standing),
     }
     write_bundle(sampler, origin, facts, MODEL)
     print(f"export: generator of step {state['step']} -> {MODEL}")

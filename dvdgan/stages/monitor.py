@@ -1,8 +1,12 @@
 """monitor: how far generated clips have drifted from real ones."""
 
 from dvdgan.config import Config
+from dvdgan.config.schema import Monitor
+from dvdgan.evaluation.conditions import NOT_DRAWN, conditions
 from dvdgan.evaluation.features import ClipFeatures
+from dvdgan.evaluation.reference import RealReference
 from dvdgan.monitoring.drift import Columns, PrincipalAxes, measure_drift
+from dvdgan.protocols import POOLED, short_name
 from dvdgan.stages.artefacts import EVALUATE, MONITOR, REFERENCE
 from dvdgan.storage.local import atomic_directory
 
@@ -11,7 +15,8 @@ def run(config: Config) -> None:
     """Compare the evaluated clips with the kept training clips; write artifacts/monitor."""
     protocol = config.features.protocols[0]
     generated = ClipFeatures.load(EVALUATE / "features" / f"{protocol}.safetensors")
-    real = ClipFeatures.load(REFERENCE / protocol / "train_clips.safetensors")
+    reference = RealReference.load(REFERENCE / protocol, "train")
+    real = reference.kept
     # Evidently alone takes some seconds to load, and shows no progress of its own.
     print(f"monitor: comparing {len(generated)} generated with {len(real)} real clips", flush=True)
     axes = PrincipalAxes.of(real.pooled.double().numpy(), config.monitor.components)
@@ -19,9 +24,18 @@ def run(config: Config) -> None:
         _columns(generated, axes), _columns(real, axes), config.monitor.drift_threshold
     )
     with atomic_directory(MONITOR) as folder:
-        drift.save(folder)
+        drift.save(folder, *_named(config.monitor, reference, len(generated)))
     names = ", ".join(drift.drifted) or "none"
     print(f"monitor: {len(drift.drifted)} of {len(drift.distances)} columns drift ({names})")
+
+
+def _named(settings: Monitor, reference: RealReference, clips: int) -> tuple[str, str]:
+    """The key and the full name of the share of drifted columns."""
+    # As of a metric that compares with the kept clips.
+    told = conditions(clips, reference, NOT_DRAWN, "KVD", POOLED).name
+    told += f", {settings.components} axes, threshold {settings.drift_threshold:g}"
+    key = short_name(reference.description.protocol, clips, told)
+    return f"drifted[{key}]", f"drifted[{told}]"
 
 
 def _columns(clips: ClipFeatures, axes: PrincipalAxes) -> Columns:

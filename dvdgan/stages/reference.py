@@ -1,5 +1,7 @@
 """reference: statistics of the real clips that generated ones are compared with."""
 
+from dataclasses import replace
+
 from dvdgan.config import Config
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import reference_clips
@@ -59,7 +61,7 @@ def run(config: Config) -> None:
                 for features in cache.parts(f"real {split} clips, {name}"):
                     statistics.add(features)
                 statistics.save(folder / name, split)
-            described = _description(config, name, of_protocol["train"])
+            described = _description(config, name, of_protocol["train"].network, clips["train"])
             counts = {split: len(each) for split, each in clips.items()}
             save_description(folder / name, described, counts)
             told = ", ".join(f"{count} {split}" for split, count in counts.items())
@@ -84,11 +86,13 @@ def _ranges(real: EvenClips) -> Ranges:
     return Ranges.of(Liveliness.join(found))
 
 
-def _description(config: Config, name: str, train: FeatureCache) -> Description:
-    network, clip = train.network, config.clip
+def _description(
+    config: Config, name: str, network: FeatureNetwork, train: EvenClips
+) -> Description:
+    clip = config.clip
     return Description(
         protocol=name,
-        data=data_mark(train.source.fingerprint()),
+        data=data_mark(train.fingerprint()),
         network=network.name,
         weights_sha256=network.weights_sha256,
         value_range=network.network.value_range,
@@ -97,4 +101,6 @@ def _description(config: Config, name: str, train: FeatureCache) -> Description:
         frames=clip.frames,
         stride=clip.stride,
         clips_per_video=config.reference.clips_per_video,
+        # The split stands beside it: statistics of several are described at once.
+        preprocessing=replace(train.preprocessing, split=None),
     )

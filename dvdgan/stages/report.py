@@ -15,7 +15,7 @@ from dvdgan.progress import track
 from dvdgan.reporting.media import footage, picture
 from dvdgan.reporting.page import ClassSamples, Content, Preview, render
 from dvdgan.reporting.records import environment, read_records, read_table
-from dvdgan.reporting.scores import numbers_table
+from dvdgan.reporting.scores import numbers_table, unkeyed
 from dvdgan.stages.artefacts import EVALUATE, INDEX, MODEL, MONITOR, REPORT, SHARDS, TRAIN
 from dvdgan.storage.local import atomic_directory, read_json
 
@@ -27,7 +27,7 @@ def run(config: Config, params: Path) -> None:
 
     ``params``: the file ``config`` was read from, shown as it is.
     """
-    measured = read_json(EVALUATE / "metrics.json")
+    measured = unkeyed(read_json(EVALUATE / "metrics.json"))
     content = Content(
         samples=_samples(config),
         conditioning_frames=config.model.conditioning_frames,
@@ -51,7 +51,7 @@ def show() -> None:
     """Print the numbers of the last report, and where its page is."""
     if not PAGE.is_file():
         raise UserError("there is no report yet", where=str(PAGE), todo="run `dvc repro`")
-    print(numbers_table(read_json(EVALUATE / "metrics.json")))
+    print(numbers_table(unkeyed(read_json(EVALUATE / "metrics.json"))))
     print(f"The report: {PAGE.resolve().as_uri()}")
 
 

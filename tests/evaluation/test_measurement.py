@@ -8,9 +8,10 @@ import torch
 from scipy.linalg import sqrtm
 
 from dvdgan.errors import UserError
+from dvdgan.evaluation.conditions import Drawn
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.full_measurement import measure_fully, measure_with_intervals
-from dvdgan.evaluation.measurement import Drawn, compare, measure
+from dvdgan.evaluation.measurement import compare, measure
 from dvdgan.evaluation.moments import Moments
 from dvdgan.evaluation.reference import Description, RealReference, data_mark
 

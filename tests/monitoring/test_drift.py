@@ -52,9 +52,10 @@ def test_distances_are_scipys_and_name_the_drifted_columns(sides, tmp_path):
         expected = wasserstein_distance(values, generated[name]) / np.std(values)
         assert drift.distances[name] == pytest.approx(expected, rel=0.01)
     assert drift.drifted == ["pc_1", "motion"]
-    drift.save(tmp_path)
+    drift.save(tmp_path, "drifted[p,200,ab]", "drifted[p: in full]")
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["drifted"] == ["pc_1", "motion"]
+    assert (summary["key"], summary["name"]) == ("drifted[p,200,ab]", "drifted[p: in full]")
     assert summary["share"] == pytest.approx(2 / 3)
     assert json.loads((tmp_path / "report.json").read_text())["metrics"]
 
@@ -62,7 +63,7 @@ def test_distances_are_scipys_and_name_the_drifted_columns(sides, tmp_path):
 def test_equal_input_gives_equal_bytes_and_the_page_loads_nothing(sides, tmp_path):
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
-        measure_drift(*sides, threshold=0.3).save(tmp_path / folder)
+        measure_drift(*sides, threshold=0.3).save(tmp_path / folder, "key", "name")
     for name in ("report.html", "report.json", "summary.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     page = (tmp_path / "one" / "report.html").read_text()

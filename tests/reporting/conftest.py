@@ -17,7 +17,7 @@ def _metrics(fid, fvd, score, right, clips):
         name: {
             "value": value,
             "name": f"{name}[small_i3d@1a2b3c4d logits, 12x32x32 stride 1, {clips} clips vs 480]",
-            "protocol": {},
+            "protocol": {"clips": clips},
             "interval": [value * 0.9, value * 1.1],
         }
         for name, value in values.items()
@@ -38,7 +38,7 @@ def measured():
             for level, fid, score in ((0.44, 9.1, 2.9), (1.0, 2.84, 2.51))
         ],
         "details": {
-            "self_trained": {
+            "self_trained,256,1a2b3c4d": {
                 "per_class": {
                     HOSTILE: {
                         "accuracy": 0.625,
@@ -50,8 +50,10 @@ def measured():
             }
         },
         "memorisation": {
-            "nearest": {"nearer": 0.417, "near_share": 0.031, "memorising": False},
-            "interpolation_latents": {"score": 1.61, "videos": 8},
+            "self_trained,256,5e6f7a8b": {
+                "nearest": {"nearer": 0.417, "near_share": 0.031, "memorising": False},
+                "interpolation_latents": {"score": 1.61, "videos": 8},
+            }
         },
         "warnings": ["FID: 40 measured clips for 64 feature dimensions"],
     }

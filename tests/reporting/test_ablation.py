@@ -17,12 +17,14 @@ import dvdgan.cli
 from dvdgan.config import load_config
 from dvdgan.config.schema import RunSettings
 from dvdgan.errors import EXIT_USER_ERROR
+from dvdgan.evaluation.conditions import Drawn
 from dvdgan.evaluation.features import ClipFeatures
-from dvdgan.evaluation.measurement import Drawn, measure
+from dvdgan.evaluation.measurement import measure
 from dvdgan.evaluation.moments import Moments
 from dvdgan.evaluation.reference import Description, RealReference
 from dvdgan.guard import ledger
 from dvdgan.guard.run_folder import RunFolder
+from dvdgan.reporting.scores import by_metric
 from dvdgan.storage.local import read_json, write_json
 
 PRESETS = Path(__file__).resolve().parents[2] / "presets"
@@ -128,9 +130,9 @@ def test_bundles_over_seeds(call: Call, tmp_path: Path) -> None:
     for value, preset in (("10", "fig7_k10"), ("2", "fig7_k2")):
         for metric in ("FID", "IS", "FVD", "accuracy"):
             values = [
-                read_json(tmp_path / f"{preset}-{seed}" / "metrics.json")["generated"][metric][
-                    "value"
-                ]
+                by_metric(read_json(tmp_path / f"{preset}-{seed}" / "metrics.json")["generated"])[
+                    metric
+                ]["value"]
                 for seed in seeds[preset]
             ]
             mean, deviation, runs = found[value, "", metric]
@@ -217,6 +219,54 @@ def test_what_does_not_compare_is_named(call: Call, tmp_path: Path) -> None:
     assert call(k8, "--by", "model.spatial_frame")[2].endswith(
         "did you mean model.spatial_frames?\n"
     )
+
+
+def named(run: Path, network: str, seed: int) -> Path:
+    """The same run, with the full names that checkpoints are measured under today."""
+    events = ledger.read(RunFolder(run).ledger)
+    RunFolder(run).ledger.unlink()
+    for event in events:
+        names = {
+            metric: f"{metric}[self_trained: small_i3d@{network} logits, 64 clips, seed {seed}]"
+            for metric in event["metrics"]
+        }
+        ledger.append(RunFolder(run).ledger, event | {"names": names})
+    return run
+
+
+def test_checkpoints_measured_by_other_networks_are_refused(call: Call, tmp_path: Path) -> None:
+    """Their params are equal: only the names of their numbers tell."""
+    runs = [run_folder(tmp_path / f"run{seed}", "fig7_k8", seed, [9.0]) for seed in range(3)]
+    by = ["--by", "model.phi"]
+    one, alike, other = (
+        named(run, network, seed)
+        for seed, (run, network) in enumerate(zip(runs, ("1a2b", "1a2b", "9f9f"), strict=True))
+    )
+    code, out, _ = call(one, alike, *by)
+    assert code == 0 and "FID[self_trained: small_i3d@1a2b logits, 64 clips, seed 0]" in out
+    code, _, err = call(one, other, *by)
+    assert code == EXIT_USER_ERROR
+    assert "do not compare" in err and "small_i3d@9f9f" in err
+    ledger.append(
+        RunFolder(one).ledger,
+        ledger.read(RunFolder(one).ledger)[-1] | {"step": 200, "names": {"FID": "FID[otherwise]"}},
+    )
+    code, _, err = call(one, *by)
+    assert code == EXIT_USER_ERROR and "FID of this run was measured in two ways" in err
+
+
+def test_a_metrics_file_of_an_older_version_is_read(call: Call, tmp_path: Path) -> None:
+    """It has bare names, and fewer fields in its protocols."""
+    older, newer = (bundle(tmp_path / name, "fig7_k8", seed) for seed, name in enumerate("ab"))
+    document = read_json(older / "metrics.json")
+    document["generated"] = by_metric(document["generated"])
+    for metric in document["generated"].values():
+        for field in ("preprocessing", "real_preprocessing", "standing", "truncation", "sets"):
+            del metric["protocol"][field]
+    write_json(older / "metrics.json", document)
+    code, out, err = call(older, newer, "--by", "model.phi")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[2].split()[:2] == ["average_pool_2x2", "2"]
 
 
 def test_seeds_and_what_moves_no_metric_may_differ(call: Call, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_the_headline_tells_wins_and_losses(measured):
 def test_the_terminal_table_lines_up(measured):
     lines = numbers_table(measured).splitlines()
     assert len({len(line) for line in lines}) == 1
-    assert lines[1].split() == ["generated", "41.7", "2.84", "2.51", "0.71"]
+    assert lines[1].split() == ["generated", "41.7", "2.84", "2.51", "0.71", "256"]
     assert lines[2].split() == ["+-4.17", "+-0.284", "+-0.251", "+-0.071"]
 
 

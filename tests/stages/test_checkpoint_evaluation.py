@@ -21,6 +21,7 @@ from dvdgan.evaluation.reference import MEAN_CLIP_FILE, RealReference, load_mean
 from dvdgan.export.bundle import Origin, Standing, sampler_of
 from dvdgan.export.generated_clips import Asked
 from dvdgan.export.sampler import Sampler
+from dvdgan.guard import ledger
 from dvdgan.guard.run_folder import RunFolder, step_of
 from dvdgan.stages import evaluate
 from dvdgan.stages.artefacts import FEATURES, REFERENCE, SHARDS
@@ -43,12 +44,13 @@ def measured(folder: Path, write: Path) -> dict[str, dict[str, float]]:
 def test_metrics_and_signs_are_numbers_in_their_ranges(trained: Path) -> None:
     _, kept = sorted(trained.glob(".runs/train/*/evaluations/*/step-*.json"))  # the supervisor's
     told = read_json(kept)
-    assert told.keys() == {"metrics", "signs", "intervals"}
-    (low, high), fvd = told.pop("intervals")["FVD"], told["metrics"]["FVD"]
+    assert told.keys() == {"metrics", "names", "signs", "intervals"}
+    (low, high), fvd = told["intervals"]["FVD"], told["metrics"]["FVD"]
     assert low < fvd < high
     assert told["metrics"].keys() == {"FID", "FVD", "IS"}
     assert told["signs"].keys() == {"diversity", "class_diversity", *SHARES}
-    assert all(math.isfinite(value) for numbers in told.values() for value in numbers.values())
+    numbers = [*told["metrics"].values(), *told["signs"].values()]
+    assert all(math.isfinite(value) for value in numbers)
     assert all(0 <= told["signs"][name] <= 1 for name in SHARES)
     assert told["signs"]["diversity"] > 0
 
@@ -78,6 +80,17 @@ def test_the_baseline_is_of_the_weights_before_step_1_and_of_the_mean_clip(train
     assert json.loads(ledger_line)["untrained"]["metrics"] == told["metrics"]
 
 
+def test_the_ledger_keeps_the_full_names(trained: Path) -> None:
+    _, kept = sorted(trained.glob(".runs/train/*/evaluations/*/step-*.json"))
+    names = read_json(kept)["names"]
+    (event,) = ledger.evaluations(ledger.read(RunFolder(kept.parents[2]).ledger))
+    assert event["names"] == names
+    assert names.keys() == event["metrics"].keys()
+    for metric, name in names.items():
+        assert name.startswith(f"{metric}[self_trained: small_i3d@")
+        assert "stride 1, 32 clips" in name and name.endswith(", seed 0]")
+
+
 def test_a_worker_elsewhere_measures_what_the_supervisor_did(
     trained_copy: Callable[[str], Path],
 ) -> None:
@@ -101,6 +114,7 @@ def test_clips_that_are_not_finite_have_no_numbers(
     monkeypatch.setattr(Sampler, "stream", diverged)
     nothing = {
         "metrics": {"FID": None, "FVD": None, "IS": None},
+        "names": {},
         "signs": {},
         "intervals": {},
     }

@@ -24,8 +24,9 @@ from dvdgan.evaluation.moments import Moments, load_moments
 from dvdgan.evaluation.networks import feature_network
 from dvdgan.evaluation.networks.feature_network import save_feature_network
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
-from dvdgan.stages import evaluate, export, features, reference
-from dvdgan.stages.artefacts import EVALUATE, FEATURES, REFERENCE, REPORT
+from dvdgan.reporting.scores import by_metric
+from dvdgan.stages import evaluate, export, features, monitor, reference
+from dvdgan.stages.artefacts import EVALUATE, FEATURES, MONITOR, REFERENCE, REPORT
 from dvdgan.storage.local import read_json, sha256_of_file
 
 PUBLISHED = {"i3d_k400": 5, "i3d_k600": 7}  # networks, and classes of their stand-ins
@@ -61,8 +62,7 @@ def several(published: None, synthetic_videos: Path, trained_copy: Callable[[str
 
 
 def test_each_number_is_of_its_protocol_s_network_and_right(several: Path) -> None:
-    document = read_json(several / EVALUATE / "metrics.json")
-    told = document["generated"]
+    told = by_metric(read_json(several / EVALUATE / "metrics.json")["generated"])
     for name, protocol, network, layer in [
         ("FVD", "unterthiner_fvd", "i3d_k400", "logits"),
         ("FID", "dvdgan_fid_is", "i3d_k600", "pooled"),
@@ -96,17 +96,58 @@ def test_controls_truncation_and_memorising_are_there(several: Path) -> None:
         "untrained generator",
     }
     for metrics in document["controls"].values():
-        assert {"FVD", "FID", "IS"} <= metrics.keys()
+        assert {"FVD", "FID", "IS"} <= by_metric(metrics).keys()
         assert all("interval" in each for each in metrics.values())
     assert [point["level"] for point in document["truncation"]] == [0.44, 1.0]
     whole = document["truncation"][-1]
-    assert whole["FID"]["value"] == document["generated"]["FID"]["value"]
-    assert document["memorisation"]["interpolation_latents"]["lines"] == 2
-    assert 0 <= document["memorisation"]["nearest"]["nearer"] <= 1
+    assert whole["FID"]["value"] == by_metric(document["generated"])["FID"]["value"]
+    [memorisation] = document["memorisation"].values()
+    assert memorisation["interpolation_latents"]["lines"] == 2
+    assert 0 <= memorisation["nearest"]["nearer"] <= 1
     for name in ("nearest_training_clips", "interpolation_latents", "interpolation_classes"):
         assert (several / EVALUATE / "sheets" / name / "samples.mp4").is_file()
     page = (several / REPORT / "index.html").read_text(encoding="utf-8")
     assert "Is it memorising?" in page and "FVD[unterthiner_fvd: i3d_k400@" in page
+
+
+def test_names_tell_truncation_and_standing_statistics(several: Path) -> None:
+    document = read_json(several / EVALUATE / "metrics.json")
+    cut, whole = (point["FID"]["name"] for point in document["truncation"])
+    drawn = "seed 0, truncation 0.44 gaussian, standing statistics of 2 forwards of 4 clips]"
+    assert cut.endswith(drawn)
+    assert whole == cut.replace(", truncation 0.44 gaussian", "")
+    controls = document["controls"]
+    for who, seed in (("untrained generator", ", seed 0]"), ("real test clips", "]")):
+        name = by_metric(controls[who])["FID"]["name"]
+        assert name.endswith(seed) and "standing" not in name
+
+
+def test_no_two_different_numbers_share_a_key(several: Path) -> None:
+    """Of one set of clips; another set is a row of its own."""
+    document = read_json(several / EVALUATE / "metrics.json")
+    for metrics in (document["generated"], *document["controls"].values()):
+        for key, metric in metrics.items():
+            protocol, clips, _ = key.partition("[")[2].split(",")
+            assert metric["protocol"]["protocol"] == protocol
+            assert metric["protocol"]["clips"] == int(clips)
+        assert len({metric["name"] for metric in metrics.values()}) == len(metrics)
+    protocols = {key.split(",")[0] for key in document["details"]}
+    assert protocols == {"unterthiner_fvd", "dvdgan_fid_is"}
+
+
+def test_the_share_that_drifts_is_named_by_how_it_was_measured(
+    several: Path, synthetic_videos: Path
+) -> None:
+    found = []
+    for changes in ({}, {"components": 3}, {"drift_threshold": 0.2}):
+        params = tiny(synthetic_videos)
+        params["features"]["protocols"] = ["unterthiner_fvd", "dvdgan_fid_is"]
+        params["monitor"] |= changes
+        run_stages(params, several, (monitor,))
+        found.append(read_json(several / MONITOR / "summary.json"))
+    assert found[0]["name"].endswith(", 4 axes, threshold 0.1]")
+    assert found[0]["key"].startswith("drifted[unterthiner_fvd,32,")
+    assert len({each["key"] for each in found}) == len(found)
 
 
 def test_nothing_of_the_work_in_progress_is_left(several: Path) -> None:

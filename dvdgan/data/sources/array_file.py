@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from dvdgan.data.sources.array_reading import read_arrays
-from dvdgan.data.sources.choices import Layout, ValueRange
+from dvdgan.data.sources.choices import Layout, Side, ValueRange
 from dvdgan.data.sources.clip_source import NO_CLASS, Clips
 from dvdgan.errors import UserError
 from dvdgan.storage.local import sha256_of_file
+from dvdgan.video.preprocessing import Preprocessing
 
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
@@ -25,39 +26,60 @@ SIGNED: ValueRange = "[-1, 1]"
 
 CHUNK_CLIPS = 64
 
+# Grey, RGB, RGB and alpha.
+CHANNELS = (1, 3, 4)
+
 
 class ArrayFile:
     """The clips of one array, read from the file as they are asked for where it can be mapped.
 
     uint8 is taken as it is. Floats are scaled linearly from ``value_range`` (a key of RANGES;
     None: [-1, 1], which they must then reach below 0 to prove) to 0..255 and rounded half to even,
-    as `dvdgan sample` rounds. All values are looked at once, here. Raises UserError for any other
-    type or shape, clips that are not square, an ambiguous layout or range, NaN and infinity.
+    as `dvdgan sample` rounds. Grey clips (1 channel) become RGB by repetition; a fourth channel
+    (alpha) is dropped where it is the same everywhere. All values are looked at once, here.
+    ``side`` names the options that errors advise. Raises UserError for any other type or shape,
+    clips that are not square, an alpha that varies, an ambiguous layout or range, NaN and infinity.
     """
 
     classes = None
-    stride = 1
 
     def __init__(
-        self, path: Path, layout: Layout | None = None, value_range: ValueRange | None = None
+        self,
+        path: Path,
+        layout: Layout | None = None,
+        value_range: ValueRange | None = None,
+        side: Side = "generated",
     ) -> None:
         self.path = path
         array, self._labels = read_arrays(path)
-        self._layout = layout or _layout_of(path, array)
-        self._array = array.permute(*(self._layout.index(axis) for axis in "NTCHW"))
-        channels, height, width = self._array.shape[2:]
-        if channels != 3 or height != width or 0 in self._array.shape:
+        self._fitting = fitting_layouts(tuple(array.shape))
+        self._layout = layout or _only_layout(path, array, self._fitting, side)
+        channel_axis = self._layout.index("C")
+        channels, height, width = (array.shape[self._layout.index(axis)] for axis in "CHW")
+        if channels not in CHANNELS or height != width or 0 in array.shape:
             raise UserError(
-                f"as {self._layout}, the array holds {len(self._array)} clips of "
-                f"{self._array.shape[1]} frames, {channels} channels, {width}x{height} pixels",
+                f"as {self._layout}, the array holds {array.shape[0]} clips of "
+                f"{array.shape[self._layout.index('T')]} frames, {channels} channels, "
+                f"{width}x{height} pixels",
                 where=str(path),
-                todo="give square RGB clips, or another --layout",
+                todo=f"give square clips of 1, 3 or 4 channels, or another --{side}-layout",
             )
-        self._range = _checked_range(path, array, value_range)
+        if channels == 4:
+            _refuse_varying(path, array.select(channel_axis, 3))
+            array = array.narrow(channel_axis, 0, 3)
+        self._array = array.permute(*(self._layout.index(axis) for axis in "NTCHW"))
+        self._range = _checked_range(path, array, value_range, side)
 
     @property
     def shape(self) -> tuple[int, int]:
         return self._array.shape[1], self._array.shape[3]
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return Preprocessing(
+            levels=None if self._range == SIGNED else self._range,
+            layout=None if self._fitting == [self._layout] else self._layout,
+        )
 
     def __len__(self) -> int:
         return len(self._array)
@@ -68,6 +90,8 @@ class ArrayFile:
         if self._range is not None:
             low, high = RANGES[self._range]
             clips = ((clips.float() - low) * (255 / (high - low))).round().to(torch.uint8)
+        if clips.shape[2] == 1:
+            clips = clips.expand(-1, -1, 3, -1, -1)
         labels = (
             torch.full((len(clips),), NO_CLASS, dtype=torch.int64)
             if self._labels is None
@@ -80,29 +104,51 @@ class ArrayFile:
         return f"{sha256_of_file(self.path)} {self._layout} {self._range}"
 
 
-def _layout_of(path: Path, array: Tensor) -> Layout:
-    shape = tuple(array.shape)
-    fitting = [layout for layout in LAYOUTS if shape[layout.index("C")] == 3]
+def fitting_layouts(shape: tuple[int, ...]) -> list[Layout]:
+    """Those that give 3 channels; where there are none, 1 or 4 channels and square frames."""
+    sizes = {layout: dict(zip(layout, shape, strict=True)) for layout in LAYOUTS}
+    colour = [layout for layout, size in sizes.items() if size["C"] == 3]
+    return colour or [
+        layout for layout, size in sizes.items() if size["C"] in CHANNELS and size["H"] == size["W"]
+    ]
+
+
+def _only_layout(path: Path, array: Tensor, fitting: list[Layout], side: Side) -> Layout:
     if len(fitting) == 1:
         return fitting[0]
+    shape = tuple(array.shape)
     which = " and ".join(fitting)
     raise UserError(
         f"an array of shape {shape} can be read as {which}"
         if fitting
-        else f"an array of shape {shape} has no axis of 3 channels where one can be",
+        else f"an array of shape {shape} has no axis of 3 channels where one can be, nor of 1 or 4 "
+        "beside square frames",
         where=str(path),
-        todo=f"say what its axes are: --layout {' | '.join(fitting or LAYOUTS)}",
+        todo=f"say what its axes are: --{side}-layout {' | '.join(fitting or LAYOUTS)}",
     )
 
 
-def _checked_range(path: Path, array: Tensor, asked: ValueRange | None) -> ValueRange | None:
+def _refuse_varying(path: Path, alpha: Tensor) -> None:
+    """Raise UserError where the fourth channel is not the same everywhere."""
+    least, most = _extremes(path, alpha)
+    if least != most:
+        raise UserError(
+            f"the fourth channel (alpha) goes from {least:g} to {most:g}",
+            where=str(path),
+            todo="lay the clips over a background and save the 3 channels of that",
+        )
+
+
+def _checked_range(
+    path: Path, array: Tensor, asked: ValueRange | None, side: Side
+) -> ValueRange | None:
     """The range of float clips, asserted; None for uint8. Raises UserError."""
     if array.dtype == torch.uint8:
         if asked is not None:
             raise UserError(
                 "uint8 clips are levels 0..255 and have no other range",
                 where=str(path),
-                todo="leave --range out",
+                todo=f"leave --{side}-range out",
             )
         return None
     if not array.dtype.is_floating_point:
@@ -119,7 +165,7 @@ def _checked_range(path: Path, array: Tensor, asked: ValueRange | None) -> Value
         raise UserError(
             f"float clips must lie in {asked or SIGNED}, but {found}",
             where=str(path),
-            todo=f'say what they are, for instance --range "{likely[0]}"'
+            todo=f'say what they are, for instance --{side}-range "{likely[0]}"'
             if likely
             else "clip them if they overshoot, or scale them",
         )
@@ -127,7 +173,7 @@ def _checked_range(path: Path, array: Tensor, asked: ValueRange | None) -> Value
         raise UserError(
             f"{found}, which may be all of [0, 1] or the bright half of [-1, 1]",
             where=str(path),
-            todo='say which: --range "[0, 1]" or --range "[-1, 1]"',
+            todo=f'say which: --{side}-range "[0, 1]" or --{side}-range "[-1, 1]"',
         )
     return asked or SIGNED
 

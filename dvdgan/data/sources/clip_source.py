@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from dvdgan.data.sources.choices import Window
+from dvdgan.video.preprocessing import Preprocessing
 
 # The label of a clip of which no class is known.
 NO_CLASS = -1
@@ -35,8 +36,8 @@ class ClipSource(Protocol):
         """Frames T, and height = width in pixels, of every clip."""
 
     @property
-    def stride(self) -> int:
-        """Source frames from one frame of a clip to the next."""
+    def preprocessing(self) -> Preprocessing:
+        """What is done to make clips of what holds them."""
 
     def __len__(self) -> int:
         """Places, refused ones included."""

@@ -8,6 +8,7 @@ from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.random_clips import to_tensors
 from dvdgan.data.sources.clip_source import Clips
 from dvdgan.storage.local import sha256_of_file
+from dvdgan.video.preprocessing import Framing, Preprocessing
 
 
 class EvenClips:
@@ -27,6 +28,13 @@ class EvenClips:
     @property
     def split(self) -> str:
         return self._data.split
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """As `ShardSet`'s, of several windows."""
+        data = self._data
+        framing: Framing = "whole" if data.resolution == data.short_side else "cropped"
+        return Preprocessing(data.stride, "even", framing, split=data.split)
 
     def __len__(self) -> int:
         return self._count

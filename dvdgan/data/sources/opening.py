@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dvdgan.data.sources.array_file import ArrayFile
 from dvdgan.data.sources.array_reading import ENDINGS
-from dvdgan.data.sources.choices import Layout, ValueRange, Window
+from dvdgan.data.sources.choices import Layout, Side, ValueRange, Window
 from dvdgan.data.sources.clip_source import ClipSource, Windowing
 from dvdgan.data.sources.shard_set import ShardSet
 from dvdgan.data.sources.video_folder import VideoFolder
@@ -14,8 +14,29 @@ from dvdgan.errors import UserError
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where the clips of one side lie, and what is said of them alone."""
+
+    path: Path
+    side: Side
+    stride: int | None = None
+    """Of videos; None: 1."""
+    layout: Layout | None = None
+    """Of an array file, as value_range."""
+    value_range: ValueRange | None = None
+
+    @property
+    def is_array(self) -> bool:
+        return self.path.suffix in ENDINGS and self.path.is_file()
+
+    @property
+    def is_shard_set(self) -> bool:
+        return (self.path / "index.json").is_file()
+
+
+@dataclass(frozen=True)
 class Reading:
-    """How clips are taken from what holds them; the defaults assert more than they assume."""
+    """How clips of both sides are taken; the defaults assert more than they assume."""
 
     frames: int | None = None
     """None: those of the clips in an array file, if one is opened."""
@@ -23,38 +44,60 @@ class Reading:
     resolution: int | None = None
     """Folders: resize to it. None: a video's own size, which all must have."""
     split: str = "train"
-    layout: Layout | None = None
-    value_range: ValueRange | None = None
 
 
-def open_sources(places: Sequence[tuple[Path, int]], reading: Reading) -> list[ClipSource]:
-    """The clips at each path, of frames so many apart, for each (path, stride) of ``places``.
+def open_sources(places: Sequence[Place], reading: Reading) -> list[ClipSource]:
+    """The clips at each of ``places``.
 
     Array files are taken as they are, shard sets and folders of videos by the reading. Raises
-    UserError where a path is none of these, or where it says less than ``reading`` must know.
+    UserError where a path is none of these, where it says less than ``reading`` must know, or where
+    something is said of it that it cannot have.
     """
+    for place in places:
+        _refuse_unheeded(place)
     arrays = {
-        path: ArrayFile(path, reading.layout, reading.value_range)
-        for path, _ in places
-        if path.suffix in ENDINGS and path.is_file()
+        place: ArrayFile(place.path, place.layout, place.value_range, place.side)
+        for place in places
+        if place.is_array
     }
     frames = reading.frames or next((each.shape[0] for each in arrays.values()), None)
-    for path, array in arrays.items():
+    for array in arrays.values():
         asked = frames, reading.resolution or array.shape[1]
         if array.shape != asked:
             raise UserError(
                 f"the array holds clips of {array.shape[0]} frames of {array.shape[1]} pixels, not "
                 f"{asked[0]} of {asked[1]}",
-                where=str(path),
+                where=str(array.path),
                 todo="arrays are taken as they are: cut or resize the clips before saving them",
             )
     return [
-        arrays[path] if path in arrays else _folder(path, frames, stride, reading)
-        for path, stride in places
+        arrays[place] if place in arrays else _folder(place.path, frames, place.stride, reading)
+        for place in places
     ]
 
 
-def _folder(path: Path, frames: int | None, stride: int, reading: Reading) -> ClipSource:
+def _refuse_unheeded(place: Place) -> None:
+    """Raise UserError for an option that moves nothing: its user believes that it does."""
+    stride = "--stride" if place.side == "real" else "--generated-stride"
+    options: dict[str, object] = {
+        f"--{place.side}-range": place.value_range,
+        f"--{place.side}-layout": place.layout,
+    }
+    if not place.is_array and not place.path.is_dir():
+        return  # it is refused for that
+    kind = "are videos and have levels and axes of their own"
+    if place.is_array:
+        options, kind = {stride: place.stride}, "are an array, whose clips are taken as they are"
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise UserError(
+            f"the {place.side} clips {kind}",
+            where=str(place.path),
+            todo=f"leave {' and '.join(given)} out",
+        )
+
+
+def _folder(path: Path, frames: int | None, stride: int | None, reading: Reading) -> ClipSource:
     if not path.is_dir():
         raise UserError(
             f"{path} is no folder, and no {', '.join(ENDINGS)} file",
@@ -66,7 +109,7 @@ def _folder(path: Path, frames: int | None, stride: int, reading: Reading) -> Cl
             where=str(path),
             todo="say how many frames a clip has, for instance --frames 16",
         )
-    windowing = Windowing(frames, stride, reading.window)
+    windowing = Windowing(frames, stride or 1, reading.window)
     if (path / "index.json").is_file():
         return ShardSet(path, reading.split, windowing, reading.resolution)
     return VideoFolder(path, windowing, reading.resolution)

@@ -8,6 +8,7 @@ from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.random_clips import to_tensors
 from dvdgan.data.sources.clip_source import Clips, Windowing
 from dvdgan.storage.local import read_json, sha256_of_file
+from dvdgan.video.preprocessing import Framing, Preprocessing
 
 
 class ShardSet:
@@ -32,8 +33,10 @@ class ShardSet:
         return self.windowing.frames, self._data.resolution
 
     @property
-    def stride(self) -> int:
-        return self.windowing.stride
+    def preprocessing(self) -> Preprocessing:
+        data, taken = self._data, self.windowing
+        framing: Framing = "whole" if data.resolution == data.short_side else "cropped"
+        return Preprocessing(taken.stride, taken.window, framing, split=data.split)
 
     def __len__(self) -> int:
         return len(self._data)

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dvdgan.data.pictures import refuse_pictures
 from dvdgan.data.refusal import Refusal, Refused
 from dvdgan.data.scan import printable
 from dvdgan.data.sources.clip_source import NO_CLASS, Clips, Windowing
 from dvdgan.errors import UserError
 from dvdgan.video.decode import VideoError, frame_count, window
+from dvdgan.video.preprocessing import Framing, Preprocessing
 from dvdgan.video.transform import center_crop, resize_short_side
 
 Clip = NDArray[np.uint8]
@@ -42,8 +44,9 @@ class VideoFolder:
         return self.windowing.frames, self._resolution
 
     @property
-    def stride(self) -> int:
-        return self.windowing.stride
+    def preprocessing(self) -> Preprocessing:
+        framing: Framing = "resized" if self._resize else "whole"
+        return Preprocessing(self.windowing.stride, self.windowing.window, framing)
 
     def __len__(self) -> int:
         return len(self._files)
@@ -158,5 +161,6 @@ def _videos(root: Path) -> tuple[list[Path], list[str] | None]:
         files += members
     if not files:
         raise UserError("the folder holds no video", where=str(root))
+    refuse_pictures(root, files)
     classes = [folder.name for folder in folders] or None
     return [file.relative_to(root) for file in files], classes

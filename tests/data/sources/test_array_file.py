@@ -88,18 +88,25 @@ def test_halves_are_rounded_to_even_as_the_sampler_does(tmp_path):
 @pytest.mark.parametrize(
     ("array", "options", "what", "todo"),
     [
-        (np.zeros((2, 3, 3, 8, 8), np.uint8), {}, "NTCHW and NCTHW", "--layout NTCHW | NCTHW"),
-        (np.zeros((2, 3, 8, 8, 3), np.uint8), {}, "NTHWC and NCTHW", "--layout"),
-        (np.zeros((2, 4, 8, 8, 1), np.uint8), {}, "no axis of 3 channels", "--layout"),
+        (
+            np.zeros((2, 3, 3, 8, 8), np.uint8),
+            {},
+            "NTCHW and NCTHW",
+            "--generated-layout NTCHW | NCTHW",
+        ),
+        (np.zeros((2, 3, 8, 8, 3), np.uint8), {}, "NTHWC and NCTHW", "--generated-layout"),
+        (np.zeros((2, 4, 8, 8, 5), np.uint8), {}, "no axis of 3 channels", "--generated-layout"),
+        (np.zeros((2, 4, 9, 9), np.uint8), {}, "one array of 5 axes", "array[..., None]"),
         (np.zeros((2, 4, 3, 8, 6), np.uint8), {}, "6x8 pixels", "square"),
-        (np.zeros((4, 8, 8, 3), np.uint8), {}, "one array of 5 axes", ""),
+        (np.zeros((4, 8, 8, 3), np.uint8), {}, "one array of 5 axes", "one array"),
         (CLIPS.astype(np.int64), {}, "not int64", "uint8"),
         (CLIPS.astype(np.float32), {}, "from 0 to 255", '"[0, 255]"'),
         ((CLIPS / 255).astype(np.float32), {}, "may be all of", '"[0, 1]"'),
         (SIGNED * 1.5, {}, "from -1.5 to 1.5", "scale"),
         (SIGNED, {"value_range": "[0, 1]"}, "must lie in [0, 1]", "[-1, 1]"),
-        (CLIPS, {"value_range": "[0, 1]"}, "have no other range", "--range"),
-        (CLIPS, {"layout": "NTHWC"}, "16 channels", "--layout"),
+        (CLIPS, {"value_range": "[0, 1]"}, "have no other range", "--generated-range"),
+        (CLIPS, {"value_range": "[0, 1]", "side": "real"}, "no other range", "--real-range"),
+        (CLIPS, {"layout": "NTHWC"}, "16 channels", "--generated-layout"),
     ],
 )
 def test_what_is_not_clear_is_asked(tmp_path, array, options, what, todo):
@@ -133,15 +140,52 @@ def test_nothing_runs_on_opening_a_file(tmp_path, capsys):
     np.savez(tmp_path / "evil.npz", clips=np.array([Evil()], dtype=object))
     torch.save({"clips": Evil()}, tmp_path / "evil.pt")
     (tmp_path / "noise.safetensors").write_bytes(RNG.bytes(500))
-    (tmp_path / "empty.npy").touch()
     (tmp_path / "text.npz").write_text("no archive")
-    (tmp_path / "cut.npy").write_bytes(saved(tmp_path, CLIPS).read_bytes()[:-100])
-    for name in ("evil.npy", "evil.npz", "evil.pt", "noise.safetensors", "empty.npy", "text.npz"):
-        with pytest.raises(UserError, match="cannot be read"):
+    (tmp_path / "text.npy").write_text("no array")
+    kinds = ("evil.npy", "evil.npz", "evil.pt", "noise.safetensors", "text.npz", "text.npy")
+    for name in kinds:
+        with pytest.raises(UserError, match="cannot be read") as caught:
             ArrayFile(tmp_path / name)
-    with pytest.raises(UserError, match="cannot be read"):
-        ArrayFile(tmp_path / "cut.npy")
+        assert ("pickle" in caught.value.todo) == name.startswith("evil")
     assert "this ran" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "pt", "safetensors"])
+def test_a_truncated_file_is_called_that_with_its_lengths(tmp_path, kind):
+    path = tmp_path / f"clips.{kind}"
+    {
+        "npy": lambda: np.save(path, CLIPS),
+        "npz": lambda: np.savez(path, clips=CLIPS),
+        "pt": lambda: torch.save(torch.tensor(CLIPS), path),
+        "safetensors": lambda: save_file({"clips": torch.tensor(CLIPS)}, path),
+    }[kind]()
+    whole = path.read_bytes()
+    assert np.array_equal(read_all(ArrayFile(path))[0], CLIPS)
+    for length in (1, 6, 40, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(UserError, match=f"truncated: {length:,} bytes") as caught:
+            ArrayFile(path)
+        assert "pickle" not in str(caught.value)
+    assert kind in ("npz", "pt") or f"{len(whole):,} are expected" in caught.value.what
+    path.write_bytes(b"")
+    with pytest.raises(UserError, match="the file is empty"):
+        ArrayFile(path)
+
+
+@pytest.mark.parametrize("layout", AXES)
+def test_grey_clips_and_a_constant_alpha_become_rgb(tmp_path, layout):
+    five = [0, 1, 2, 3, 0]  # frames: four could be taken for the channels
+    grey = CLIPS[:, five, :1]
+    read = read_all(ArrayFile(saved(tmp_path, grey.transpose(AXES[layout]))))[0]
+    assert np.array_equal(read, np.repeat(grey, 3, axis=2))
+    for alpha, clips in ((255, CLIPS[:, five]), (1.0, SIGNED[:, five])):
+        opaque = np.concatenate([clips, np.full_like(clips[:, :, :1], alpha)], axis=2)
+        source = ArrayFile(saved(tmp_path, opaque.transpose(AXES[layout])))
+        assert np.array_equal(read_all(source)[0], CLIPS[:, five])
+    opaque[3, 2, 3, 1, 0] = 0.5
+    with pytest.raises(UserError, match=r"alpha\) goes from 0.5 to 1") as caught:
+        ArrayFile(saved(tmp_path, opaque.transpose(AXES[layout])), layout)
+    assert "background" in caught.value.todo
 
 
 def test_labels_must_fit_their_clips(tmp_path):

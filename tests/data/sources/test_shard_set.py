@@ -6,7 +6,7 @@ import pytest
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import reference_clips
 from dvdgan.data.sources.clip_source import Windowing
-from dvdgan.data.sources.opening import Reading, open_sources
+from dvdgan.data.sources.opening import Place, Reading, open_sources
 from dvdgan.data.sources.shard_set import ShardSet
 from dvdgan.errors import UserError
 
@@ -32,10 +32,12 @@ def test_paths_are_opened_as_what_they_are(shards, synthetic_videos, tmp_path):
     clips = np.zeros((3, 4, 3, 32, 32), np.uint8)
     np.save(tmp_path / "clips.npy", clips)
     paths = [tmp_path / "clips.npy", shards, synthetic_videos]
-    kinds = open_sources(list(zip(paths, (1, 2, 3), strict=True)), Reading(resolution=32))
+    strides = (None, 2, 3)
+    places = [Place(path, "real", stride) for path, stride in zip(paths, strides, strict=True)]
+    kinds = open_sources(places, Reading(resolution=32))
     assert [type(each).__name__ for each in kinds] == ["ArrayFile", "ShardSet", "VideoFolder"]
     assert [each.shape for each in kinds] == [(4, 32)] * 3  # frames are the array's
-    assert [each.stride for each in kinds] == [1, 2, 3]
+    assert [each.preprocessing.stride for each in kinds] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -50,4 +52,4 @@ def test_paths_are_opened_as_what_they_are(shards, synthetic_videos, tmp_path):
 def test_what_does_not_open_says_why(tmp_path, name, reading, what):
     np.save(tmp_path / "clips.npy", np.zeros((3, 4, 3, 32, 32), np.uint8))
     with pytest.raises(UserError, match=what):
-        open_sources([(tmp_path / name, 1)], reading)
+        open_sources([Place(tmp_path / name, "real")], reading)

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dvdgan.data.sources.clip_source import Windowing
 from dvdgan.data.sources.video_folder import VideoFolder
@@ -46,7 +47,7 @@ def plain(path, start, count, stride, size=None):
 )
 def test_the_window_is_that_of_the_whole_video(folder, window, starts):
     source = VideoFolder(folder, Windowing(4, 2, window))
-    assert (len(source), source.shape, source.stride) == (3, (4, 32), 2)
+    assert (len(source), source.shape, source.preprocessing.stride) == (3, (4, 32), 2)
     clips = source.read(0, 3).clips.permute(0, 1, 3, 4, 2).numpy()
     for place, clip in enumerate(clips):
         length = (10, 12, 14)[place]
@@ -122,6 +123,26 @@ def test_an_empty_folder_and_one_without_videos_are_errors(tmp_path):
     (tmp_path / "notes.txt").write_text("not a video")
     with pytest.raises(UserError, match="can be decoded"):
         VideoFolder(tmp_path, Windowing(4))
+
+
+@pytest.mark.parametrize("below", ["", "clip", "class/clip"])
+def test_folders_of_frames_are_pictures_and_told_how_to_become_videos(tmp_path, below):
+    root = tmp_path / "frames"
+    for number in range(3):
+        folder = root / (below and f"{below}{number}")
+        folder.mkdir(parents=True, exist_ok=True)
+        for frame in range(4):
+            image = Image.fromarray(np.zeros((8, 8, 3), np.uint8))
+            image.save(folder / f"{number}{frame:03d}.PNG")
+    with pytest.raises(UserError, match=r"these are pictures \(\.PNG\), not videos") as caught:
+        VideoFolder(root, Windowing(4))
+    assert "ffmpeg -framerate 25 -pattern_type glob -i 'FRAMES/*.PNG'" in caught.value.todo
+    assert caught.value.where == str(root)
+
+
+def test_a_picture_beside_videos_is_a_file_too_short(folder):
+    (folder / "poster.png").write_bytes(b"")
+    assert len(VideoFolder(folder, Windowing(4), 32)) == 4
 
 
 def test_the_fingerprint_follows_files_and_windows(folder):
