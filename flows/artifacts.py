@@ -90,7 +90,8 @@ def show_results(folder: Path) -> None:
         measured = json.loads((folder / METRICS).read_text(encoding="utf-8"))
         clips = {"generated": measured["generated"], **measured["controls"]}
         rows = {
-            label: {name: _with_interval(metric) for name, metric in metrics.items()}
+            label: {key.partition("[")[0]: _with_interval(each) for key, each in metrics.items()}
+            | {"clips": str(max(each["protocol"]["clips"] for each in metrics.values()))}
             for label, metrics in clips.items()
         }
         show_metrics("metrics", rows)

@@ -78,11 +78,10 @@ def check(
 
     A number that is not finite is worse than any limit.
     """
-    metrics = found["metrics"]
     limits = [
-        ("FVD", metrics.get("FVD"), "above", "max_fvd", max_fvd),
-        ("FID", metrics.get("FID"), "above", "max_fid", max_fid),
-        ("IS", metrics.get("IS"), "below", "min_is", min_is),
+        ("FVD", history.value_of(found, "FVD"), "above", "max_fvd", max_fvd),
+        ("FID", history.value_of(found, "FID"), "above", "max_fid", max_fid),
+        ("IS", history.value_of(found, "IS"), "below", "min_is", min_is),
         ("the share of drifted columns", found["drifted"], "above", "max_drifted", max_drifted),
     ]
     wrong = []

@@ -43,7 +43,8 @@ def measure(folder: str, run_folder: str, step: int, ticket: str) -> None:
             process = EvaluationProcess(run, step)
             while not process.done():
                 time.sleep(POLL_SECONDS)
-            get_run_logger().info("%s, %s", *process.result())
+            measured = process.result()
+            get_run_logger().info("%s, %s", measured.metrics, measured.signs)
         finally:
             beat.say(over=True)
 

@@ -38,9 +38,10 @@ def measure_checkpoint(settings: RunSettings, average: Path | None, device: str)
     clip of the training split is measured.
 
     Returns JSON: "metrics", the protocol's FID, FVD and IS; "names", their full names; "intervals",
-    the 95% interval of FVD; "signs", the vital signs of the clips with the accuracy where the protocol has it; "mean_clip",
-    metrics and intervals of the mean clip (without ``average`` alone). Where clips are not finite
-    metrics are null and there are no names, intervals and signs.
+    the 95% interval of FVD; "signs", the vital signs of the clips with the accuracy where the
+    protocol has it; "mean_clip", metrics, names and intervals of the mean clip (without ``average``
+    alone). Where clips are not finite metrics are null, and there are no names, intervals and
+    signs.
     """
     clip, protocol = settings.clip, PROTOCOLS[settings.protocol]
     dataset = ClipDataset(Path(settings.shards), "train", clip.resolution, clip.frames, clip.stride)

@@ -113,8 +113,10 @@ class Measured(NamedTuple):
     signs: Numbers
     intervals: Intervals | None = None
     """95% intervals of the distances they were computed for."""
+    names: dict[str, str] | None = None
+    """The full name of each metric."""
     mean_clip: dict[str, Any] | None = None
-    """Metrics and intervals of the mean clip, measured with step 0, the untrained generator."""
+    """The same of the mean clip, measured with step 0, the untrained generator."""
 
 
 class EvaluationProcess:

@@ -1,4 +1,4 @@
-"""What the guard knows of one checkpoint, all of it numbers; None where one was not finite."""
+"""What the guard knows of one checkpoint, in numbers; None where one was not finite."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,13 +21,15 @@ class Reading:
     """Losses, gradients and singular values since the reading before (guard/signals.py)."""
     intervals: Intervals = field(default_factory=dict)
     """95% intervals (low, high) of the distances they were computed for."""
+    names: dict[str, str] = field(default_factory=dict)
+    """Full names of the metrics: how they were measured."""
 
     @classmethod
     def of(cls, event: dict[str, Any]) -> "Reading":
         """The reading in an `evaluated` event of the ledger."""
-        # A ledger begun before intervals were measured has none.
-        known = event.get("intervals", {})
-        return cls(event["step"], event["metrics"], event["signs"], event["training"], known)
+        groups = (event[name] for name in ("metrics", "signs", "training"))
+        # A ledger begun before these were noted has none.
+        return cls(event["step"], *groups, event.get("intervals", {}), event.get("names", {}))
 
     @property
     def distance(self) -> "Distance":
@@ -72,4 +74,5 @@ class Baseline:
     @classmethod
     def of(cls, event: dict[str, Any]) -> "Baseline":
         """The baseline in a `baseline` event of the ledger."""
-        return cls(*(Distance.of(**event[name]) for name in ("untrained", "mean_clip")))
+        found = (event[name] for name in ("untrained", "mean_clip"))
+        return cls(*(Distance.of(each["metrics"], each["intervals"]) for each in found))

@@ -162,7 +162,11 @@ def _follow(run: RunFolder, train: "Train", steps: Steps) -> Verdict | None:
 
 
 def _record_baseline(run: RunFolder, steps: Steps, measured: Measured) -> None:
-    untrained = {"metrics": measured.metrics, "intervals": measured.intervals}
+    untrained = {
+        "metrics": measured.metrics,
+        "names": measured.names,
+        "intervals": measured.intervals,
+    }
     event = {"event": "baseline", "untrained": untrained, "mean_clip": measured.mean_clip}
     ledger.append(run.ledger, event)
     steps.announce(event)

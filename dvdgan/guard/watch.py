@@ -49,7 +49,8 @@ class Watch:
         lines = lines_between(self._run.metrics, after + 1, step)
         spectra = lines_between(self._run.spectra, after, step)
         training = training_signals(lines, spectra)
-        return Reading(step, measured.metrics, measured.signs, training, measured.intervals or {})
+        extras = measured.intervals or {}, measured.names or {}
+        return Reading(step, measured.metrics, measured.signs, training, *extras)
 
     def _scheduled(self, step: int) -> bool:
         return step % self._train.checkpoint_every == 0 or step == self._train.steps

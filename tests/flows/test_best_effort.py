@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from dvdgan.storage.local import write_json
 from flows import artifacts, events
 from flows.best_effort import best_effort
 
@@ -28,6 +29,28 @@ def test_nothing_is_raised_and_nobody_waits_when_the_server_is_gone(
         artifacts.show_results(tmp_path)  # where there are no results, either
         events.tell("saved", "run", 1, {})
     assert time.monotonic() - begun < 60  # the client's own patience would be minutes
+
+
+def test_results_are_shown_by_metric_with_the_count_of_clips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: dict[str, artifacts.Row] = {}
+    monkeypatch.setattr(artifacts, "show_metrics", lambda _, rows: shown.update(rows))
+    monkeypatch.setattr(artifacts, "show_link", lambda *_: None)
+
+    def metric(clips: int, value: float) -> dict[str, object]:
+        return {"value": value, "interval": [value - 1, value + 1], "protocol": {"clips": clips}}
+
+    measured = {
+        "generated": {"FVD[self_trained,256,1a2b3c4d]": metric(256, 9.0)},
+        "controls": {"real test clips": {"FVD[self_trained,48,5e6f7a8b]": metric(48, 4.0)}},
+    }
+    write_json(tmp_path / artifacts.METRICS, measured)
+    artifacts.show_results(tmp_path)
+    assert shown == {
+        "generated": {"FVD": "9 (8 to 10)", "clips": "256"},
+        "real test clips": {"FVD": "4 (3 to 5)", "clips": "48"},
+    }
 
 
 def test_an_outage_is_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:

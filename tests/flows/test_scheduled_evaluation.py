@@ -9,6 +9,7 @@ import pytest
 from dvdgan.errors import UserError
 from dvdgan.guard import ledger
 from dvdgan.guard.run_folder import RunFolder, seal
+from dvdgan.storage.local import write_json
 from flows import history
 from flows.candidate import find_candidate
 from flows.evaluate import check
@@ -104,6 +105,48 @@ def test_the_page_shows_every_number_of_every_evaluation() -> None:
     assert 'points="0.0,80.0 240.0,0.0"' in text  # FVD, from the lowest to the highest
     assert text.count("<tr>") == 3
     assert "http" not in text  # it loads nothing
+
+
+def keyed(clips: int, step: int, fvd: float) -> history.Record:
+    """A record whose numbers have the keys of metrics.json."""
+    key, drift = f"FVD[self_trained,{clips},1a2b3c4d]", f"drifted[self_trained,{clips},5e6f7a8b]"
+    names = {key: f"FVD[self_trained: small_i3d, {clips} clips]", drift: "drifted[in full]"}
+    more = {"metrics": {key: fvd}, "names": names, "drift_key": drift}
+    return FOUND | {"step": step} | more
+
+
+def test_numbers_of_other_counts_have_a_curve_and_a_column_of_their_own() -> None:
+    """And so have those of records of an older version, whose counts nobody knows."""
+    records = [FOUND, keyed(64, 30, 90.0), keyed(256, 40, 30.0), keyed(256, 50, 20.0)]
+    text = history.page(records)
+    assert "20 to 30, now 20" in text
+    assert "90 to 90, now 90" in text and "100 to 100, now 100" in text
+    assert "small_i3d, 256 clips" in text
+    heads = [head.partition("\n")[0].partition("<")[0] for head in text.split("<th>")[1:]]
+    assert heads == [
+        *("at", "run", "step", "FVD", "FID", "IS", "drifted"),
+        *("FVD[self_trained,64,1a2b3c4d]", "drifted[self_trained,64,5e6f7a8b]"),
+        *("FVD[self_trained,256,1a2b3c4d]", "drifted[self_trained,256,5e6f7a8b]"),
+    ]
+
+
+def test_limits_are_of_the_bare_metrics(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"FVD is 90, above the 50 \(max_fvd\)"):
+        check(keyed(64, 30, 90.0), **NO_LIMITS | {"max_fvd": 50.0})
+    assert "FVD 90, drifted 25%" in history.described(keyed(64, 30, 90.0))
+
+
+def test_a_record_has_the_keys_of_metrics_json(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    metric = {"value": 3.5, "name": "FVD[in full]", "protocol": {"clips": 64}}
+    measured = {"generated": {"FVD[self_trained,64,1a2b3c4d]": metric}}
+    write_json(tree / "artifacts/evaluate/metrics.json", measured)
+    drift = {"share": 0.5, "key": "drifted[self_trained,64,5e6f7a8b]", "name": "drifted[in full]"}
+    write_json(tree / "artifacts/monitor/summary.json", drift)
+    found = history.record(tmp_path, "abc", 20, tree)
+    assert history.numbers(found) == {"FVD[self_trained,64,1a2b3c4d]": 3.5, drift["key"]: 0.5}
+    assert history.value_of(found, "FVD") == 3.5
+    assert "FVD[in full]" in (tmp_path / history.PAGE).read_text(encoding="utf-8")
 
 
 def test_a_checkpoint_is_found_again_in_the_history(tmp_path: Path) -> None:
