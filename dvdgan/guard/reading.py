@@ -27,9 +27,14 @@ class Reading:
     @classmethod
     def of(cls, event: dict[str, Any]) -> "Reading":
         """The reading in an `evaluated` event of the ledger."""
-        groups = (event[name] for name in ("metrics", "signs", "training"))
-        # A ledger begun before these were noted has none.
-        return cls(event["step"], *groups, event.get("intervals", {}), event.get("names", {}))
+        return cls(
+            event["step"],
+            event["metrics"],
+            event["signs"],
+            event["training"],
+            event.get("intervals", {}),  # a ledger begun before these were noted has none
+            event.get("names", {}),
+        )
 
     @property
     def distance(self) -> "Distance":

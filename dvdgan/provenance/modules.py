@@ -28,8 +28,8 @@ WITHOUT_INFLUENCE = (
     "training/writer.py",  # the thread in which checkpoints are written
 )
 
-# Where a stage's numbers come from, if not from its own file in dvdgan/stages. Training is a process
-# of its own. Evaluations and verdicts of its checkpoints are in the ledger as they were made then.
+# Where a stage's numbers come from, if not from its own file in dvdgan/stages. Training has its own
+# process. Evaluations and verdicts of its checkpoints are in the ledger as they were made then.
 BEGINNINGS = {"train": "training/__main__.py"}
 
 

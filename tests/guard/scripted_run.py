@@ -83,7 +83,7 @@ class ScriptedEvaluation:
             return Measured(metrics, {})
         intervals = {"FVD": [self.fvd - self.reach, self.fvd + self.reach]}
         mean_clip = {"metrics": {"FVD": 2000.0}, "intervals": {}}
-        return Measured(metrics, {"diversity": 1.0}, intervals, mean_clip)
+        return Measured(metrics, {"diversity": 1.0}, intervals, {}, mean_clip)
 
     def cancel(self) -> None:
         self.cancelled = True

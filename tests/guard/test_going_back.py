@@ -50,6 +50,7 @@ def test_the_baseline_is_measured_once_and_first(run: RunFolder) -> None:
     assert [event["event"] for event in noted] == ["baseline"] + ["evaluated"] * 4
     assert noted[0]["untrained"] == {
         "metrics": {"FID": 1.0, "FVD": 1000.0, "IS": 1.0},
+        "names": {},
         "intervals": {"FVD": [995.0, 1005.0]},
     }
     assert noted[0]["mean_clip"] == {"metrics": {"FVD": 2000.0}, "intervals": {}}
