@@ -34,6 +34,7 @@ from dvdgan.config import Config, load_config, parse_config
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import Share, training_batches
 from dvdgan.data.random_clips import RandomClips
+from dvdgan.data.shard_source import StoredShards
 from dvdgan.data.synthetic import MOTIONS, draw
 from dvdgan.models import build, savings
 from dvdgan.progress import Progress
@@ -107,7 +108,7 @@ def _measure(folder: Path, effort: Effort, delay_ms: float, cores: list[int]) ->
         size = (clip.resolution, clip.frames, clip.stride)
         for source, delay in sources.items():
             with _store(shards, delay, cores[-1]) as store:
-                dataset = ClipDataset(shards, "train", *size, store)
+                dataset = ClipDataset(StoredShards(store) if store else shards, "train", *size)
                 for workers in (0, 1):
                     speed = _speed(dataset, workers, effort, cores[0])
                     rows.append(Speed(name, source, workers, *speed))

@@ -10,6 +10,7 @@ from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError
 from dvdgan.guard.interruption import interrupt_on_signals
 from dvdgan.guard.lifeline import die_with_parent
 from dvdgan.provenance.lock import refuse_outdated_lock
+from dvdgan.storage.store import StoreUnavailableError
 
 __all__ = ["app", "around", "compare", "main", "pipeline", "weights"]
 
@@ -26,6 +27,9 @@ def main() -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
+    except StoreUnavailableError as error:
+        print(f"interrupted: {error}; the same command goes on when it is back", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
     except InterruptedRunError as error:
         print(f"interrupted: {error}; the same command goes on from here", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)

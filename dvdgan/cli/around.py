@@ -44,11 +44,17 @@ def model(
     from dvdgan.config import load_config
 
     config = load_config(params)
+    from dvdgan.data.shard_source import INDEX, open_shards
     from dvdgan.models import build, savings
     from dvdgan.reporting import costs
     from dvdgan.stages.artefacts import SHARDS
 
-    number, source = costs.known_classes(classes, SHARDS / "index.json")
+    shards = open_shards(SHARDS)
+    try:
+        index = shards.read_all(INDEX)
+    except FileNotFoundError:
+        index = None
+    number, source = costs.known_classes(classes, index, shards.where(INDEX))
     sections = (config.model, config.clip, number)
     networks = build.generator_architecture(*sections), build.discriminator_architecture(*sections)
     cost = savings.model_cost(*networks, k=config.model.spatial_frames)

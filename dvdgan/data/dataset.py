@@ -1,23 +1,32 @@
 """The videos of a split in their shards, any clip of which can be read alone."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dvdgan.data.damage import DamagedShardError
 from dvdgan.data.frame_pack import read_window
-from dvdgan.data.shard_source import LocalShards, ShardSource, StoredShards
+from dvdgan.data.shard_source import (
+    INDEX,
+    SAMPLES,
+    LocalShards,
+    ShardSource,
+    open_shards,
+    read_index,
+)
 from dvdgan.errors import UserError
-from dvdgan.storage.local import read_json
 from dvdgan.video.jpeg import decode_frame
 from dvdgan.video.transform import crop
 
 if TYPE_CHECKING:
-    from dvdgan.storage.store import Store
+    from dvdgan.config.schema import Clip
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,27 +36,32 @@ class ClipDataset:
     """The videos of one split, read a window at a time.
 
     ``classes``: names by label; ``labels``: (videos,) int64; ``lengths``: (videos, ) frames;
-    ``shapes``: (videos, 2) stored height and width; ``short_side``: the shorter of each. Opens
-    index.json and samples.parquet of ``shards_dir`` only; the tars are read from there too, or from
-    ``source`` if it is given.
+    ``shapes``: (videos, 2) stored height and width; ``short_side``: the shorter of each;
+    ``index_sha256``: of index.json, which holds the sha256 of every shard. Reads index.json and
+    samples.parquet; tars only when a clip is read.
     """
 
     def __init__(
         self,
-        shards_dir: Path,
+        shards: Path | ShardSource,
         split: str,
         resolution: int,
         frames: int,
         stride: int,
-        source: "Store | None" = None,
     ) -> None:
-        self.folder, self.split = shards_dir, split
+        """``shards``: a folder, or what `open_shards` gives. Raises UserError where they do not fit
+        these clips."""
+        self._source: ShardSource = LocalShards(shards) if isinstance(shards, Path) else shards
+        self.split = split
         self.resolution, self.frames, self.stride = resolution, frames, stride
         self.span = (frames - 1) * stride + 1
-        index = self._read_index()
+        index_bytes = read_index(self._source)
+        self.index_sha256 = hashlib.sha256(index_bytes).hexdigest()
+        index = json.loads(index_bytes)
         self.classes: list[str] = index["classes"]
         self._shard_bytes = {shard["name"]: shard["bytes"] for shard in index["shards"]}
-        table = pq.read_table(shards_dir / "samples.parquet", filters=[("split", "=", split)])
+        samples = pa.BufferReader(self._source.read_all(SAMPLES))
+        table = pq.read_table(samples, filters=[("split", "=", split)])
         columns = {name: table[name].to_numpy() for name in table.column_names}
         self.ids: NDArray[np.object_] = columns["id"]
         self.labels: NDArray[np.int64] = columns["label"]
@@ -56,9 +70,6 @@ class ClipDataset:
         self.clip_fps = float(np.median(columns["fps"])) / stride if len(self.labels) else 0.0
         self._shards, self._offsets = columns["shard"], columns["offset"]
         self._sizes = columns["size"]
-        self._source: ShardSource = (
-            LocalShards(shards_dir) if source is None else StoredShards(source)
-        )
         self.short_side: int = index["short_side"]
         self._check()
 
@@ -88,24 +99,17 @@ class ClipDataset:
         """``task`` of each of ``items``; side by side where the shards lie far away."""
         return self._source.in_order(task, items)
 
-    def _read_index(self) -> dict[str, Any]:
-        path = self.folder / "index.json"
-        if not path.is_file():
-            raise UserError("there are no shards", where=str(path), todo="run `dvdgan shard` first")
-        index: dict[str, Any] = read_json(path)
-        return index
-
     def _check(self) -> None:
         if len(self) == 0:
             raise UserError(
                 f"the split {self.split} holds no video",
-                where=str(self.folder),
+                where=self._source.where(),
                 todo="raise index.test_fraction, or add videos",
             )
         if self.resolution > self.short_side:
             raise UserError(
                 f"clips of {self.resolution} pixels do not fit frames of {self.short_side}",
-                where=str(self.folder / "index.json"),
+                where=self._source.where(INDEX),
                 todo="set shard.short_side >= clip.resolution and run `dvdgan shard` again",
             )
         shortest = int(self.lengths.argmin())
@@ -113,6 +117,11 @@ class ClipDataset:
             raise UserError(
                 f"video {self.ids[shortest]} has {self.lengths[shortest]} frames; a clip of "
                 f"{self.frames} frames at stride {self.stride} needs {self.span}",
-                where=str(self.folder),
+                where=self._source.where(),
                 todo="run `dvdgan index` and `dvdgan shard` again with these clip params",
             )
+
+
+def open_clips(folder: Path, split: str, clip: "Clip") -> ClipDataset:
+    """The clips of ``split`` that every stage reads: see `open_shards` for ``folder``."""
+    return ClipDataset(open_shards(folder), split, clip.resolution, clip.frames, clip.stride)

@@ -13,7 +13,6 @@ from torch.utils.data import Dataset
 from dvdgan.data.damage import DamagedShardError, beyond
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.errors import UserError
-from dvdgan.storage.local import sha256_of_file
 from dvdgan.storage.store import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -140,7 +139,7 @@ class ConditioningFrames:
         """Of index.json, which holds the sha256 of every shard, the split, windows and seed."""
         data = self._clips.dataset
         window = (data.resolution, data.frames, data.stride, self._clips.seed, self.frames)
-        return f"{sha256_of_file(data.folder / 'index.json')} {data.split} {window}"
+        return f"{data.index_sha256} {data.split} {window}"
 
     def labels(self, numbers: slice) -> Tensor:
         """The labels of clips start .. stop-1: (N,) int64."""

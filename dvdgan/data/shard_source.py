@@ -1,5 +1,6 @@
-"""Where the bytes of a shard come from: a folder on a local disk, or a store, range by range."""
+"""Where shards are read: a folder on a local disk, or a store, range by range."""
 
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from dvdgan.data.frame_pack import Read
+from dvdgan.errors import UserError
+from dvdgan.guard.environment import RunEnvironment
+from dvdgan.storage.store import open_store
 
 if TYPE_CHECKING:
     from dvdgan.storage.store import Store
+
+INDEX, SAMPLES = "index.json", "samples.parquet"
 
 # Clips that a process asks a store for at a time: a request takes long, and costs it little.
 AT_ONCE = 16
@@ -21,10 +27,13 @@ Result = TypeVar("Result")
 
 
 class ShardSource(Protocol):
-    """Tars by name."""
+    """A set of shards: its index, its table of samples, and its tars by name."""
 
-    def where(self, name: str) -> str:
-        """The place of tar ``name``, for messages."""
+    def where(self, name: str = "") -> str:
+        """The place of file ``name``, or of the whole set, for messages."""
+
+    def read_all(self, name: str) -> bytes:
+        """All of a small file; FileNotFoundError where there is none."""
 
     def open(self, name: str, size: int) -> AbstractContextManager[Read]:
         """Give what reads tar ``name``; OSError or ValueError unless it is there, ``size`` long."""
@@ -34,13 +43,16 @@ class ShardSource(Protocol):
 
 
 class LocalShards:
-    """Tars in a folder."""
+    """Shards in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def where(self, name: str) -> str:
+    def where(self, name: str = "") -> str:
         return str(self.folder / name)
+
+    def read_all(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
 
     @contextmanager
     def open(self, name: str, size: int) -> Iterator[Read]:
@@ -60,14 +72,17 @@ class LocalShards:
 
 
 class StoredShards:
-    """Tars in a store: one request for each read, and at first one for the size of a tar."""
+    """Shards in a store: one request for each read, and at first one for the size of a tar."""
 
     def __init__(self, store: "Store") -> None:
         self.store = store
         self._sizes: dict[str, int] = {}
 
-    def where(self, name: str) -> str:
-        return f"{self.store}/{name}"
+    def where(self, name: str = "") -> str:
+        return f"{self.store}/{name}" if name else str(self.store)
+
+    def read_all(self, name: str) -> bytes:
+        return self.store.read_bytes(name)
 
     @contextmanager
     def open(self, name: str, size: int) -> Iterator[Read]:
@@ -82,6 +97,41 @@ class StoredShards:
 
     def in_order(self, task: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         return list(_threads_of(os.getpid()).map(task, items))
+
+
+def open_shards(folder: Path) -> ShardSource:
+    """The shards that every stage reads: at DVDGAN_SHARDS where it is set, else in ``folder``.
+
+    Raises UserError where ``folder`` holds other shards: they are the ones DVC compares.
+    """
+    url = RunEnvironment.from_environment().shards
+    if url is None:
+        return LocalShards(folder)
+    stored, local = StoredShards(open_store(url)), folder / INDEX
+    if local.is_file() and local.read_bytes() != read_index(stored):
+        raise UserError(
+            f"the shards at {stored.where()} are not those in {folder}",
+            where="the environment variable DVDGAN_SHARDS",
+            todo=f"copy all of {folder} there again, or remove it here",
+        )
+    return stored
+
+
+def read_index(shards: ShardSource) -> bytes:
+    """The bytes of index.json, which holds the sha256 of every shard. UserError: there is none."""
+    try:
+        return shards.read_all(INDEX)
+    except FileNotFoundError as error:
+        raise UserError(
+            "there are no shards",
+            where=shards.where(INDEX),
+            todo="run `dvdgan shard` first; DVDGAN_SHARDS names a copy of all it writes",
+        ) from error
+
+
+def splits_of(shards: ShardSource) -> list[str]:
+    """The splits that hold videos, sorted."""
+    return sorted({shard["split"] for shard in json.loads(read_index(shards))["shards"]})
 
 
 @cache

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dvdgan.config.schema import RunSettings
-from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.dataset import ClipDataset, open_clips
 from dvdgan.data.sources.altered import RepeatedClip
 from dvdgan.evaluation.conditions import NOT_DRAWN, Drawn
 from dvdgan.evaluation.confidence import half_sampling
@@ -44,7 +44,7 @@ def measure_checkpoint(settings: RunSettings, average: Path | None, device: str)
     signs.
     """
     clip, protocol = settings.clip, PROTOCOLS[settings.protocol]
-    dataset = ClipDataset(Path(settings.shards), "train", clip.resolution, clip.frames, clip.stride)
+    dataset = open_clips(Path(settings.shards), "train", clip)
     given = settings.model.conditioning_frames
     asked = Asked.of(dataset, settings.train.guard.samples, settings.train.seed, given)
     network = FeatureNetwork.load(

@@ -1,10 +1,9 @@
 """What a model's networks cost, as text: tables of layers, and what the paper's ideas save."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from dvdgan.storage.local import read_json
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model
@@ -21,16 +20,16 @@ Multiply-adds and memory are those of one clip; memory is what a training forwar
 backward pass, in float32."""
 
 
-def known_classes(given: int | None, index: Path) -> tuple[int, str]:
+def known_classes(given: int | None, index: bytes | None, where: str) -> tuple[int, str]:
     """How many classes a model is to know, and where that number is from.
 
-    index: where `shard` leaves the data set's classes, if it has run.
+    ``index``: the shards' index.json at ``where``, which lists the classes; None: there is none.
     """
     if given is not None:
         return given, "--classes"
-    if index.is_file():
-        return len(read_json(index)["classes"]), str(index)
-    return KINETICS_CLASSES, f"Kinetics-600; there is no {index}"
+    if index is not None:
+        return len(json.loads(index)["classes"]), where
+    return KINETICS_CLASSES, f"Kinetics-600; there is no {where}"
 
 
 def heading(params: Path, clip: "Clip", model: "Model", classes: str) -> str:

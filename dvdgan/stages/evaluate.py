@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dvdgan.config.schema import RunSettings
-from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.dataset import open_clips
 from dvdgan.data.sources.even_clips import EvenClips
 from dvdgan.errors import UserError
 from dvdgan.evaluation.device import device
@@ -120,10 +120,12 @@ def _extraction(name: str, process: Process) -> Extraction:
 def _material(config: "Config", on: str, tested: bool) -> Material:
     """``tested``: whether there are test clips enough to measure."""
     settings, given = config.evaluate, config.model.conditioning_frames
-    train = _dataset(config, "train")
+    train = open_clips(SHARDS, "train", config.clip)
     unseen = None
     if given and tested:
-        unseen = Asked.of(_dataset(config, "test"), settings.samples, settings.seed, given)
+        unseen = Asked.of(
+            open_clips(SHARDS, "test", config.clip), settings.samples, settings.seed, given
+        )
     real = _real_clips(config, "test" if tested else "train")
     return Material(
         sampler=Sampler.load(MODEL, on),
@@ -140,12 +142,9 @@ def _material(config: "Config", on: str, tested: bool) -> Material:
 def _real_clips(config: "Config", split: str) -> EvenClips:
     """The clips whose features artifacts/reference has kept."""
     settings = config.reference
-    return EvenClips(_dataset(config, split), settings.clips_per_video, settings.kept_clips)
-
-
-def _dataset(config: "Config", split: str) -> ClipDataset:
-    clip = config.clip
-    return ClipDataset(SHARDS, split, clip.resolution, clip.frames, clip.stride)
+    return EvenClips(
+        open_clips(SHARDS, split, config.clip), settings.clips_per_video, settings.kept_clips
+    )
 
 
 def _write_sheets(memorisation: Memorisation, material: Material) -> None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.dataset import open_clips
 from dvdgan.evaluation.device import device
 from dvdgan.export.bundle import STANDING, Origin, Standing, trained_sampler, write_bundle
 from dvdgan.stages.artefacts import MODEL, SHARDS, TRAIN
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
 def run(config: "Config") -> None:
     """Write artifacts/model: averaged weights, standing statistics, spectral norm baked in."""
-    clip = config.clip
-    dataset = ClipDataset(SHARDS, "train", clip.resolution, clip.frames, clip.stride)
-    origin = Origin.of(dataset, config.model, clip)
+    dataset = open_clips(SHARDS, "train", config.clip)
+    origin = Origin.of(dataset, config.model, config.clip)
     standing = Standing(config.export.standing_batches, config.export.standing_batch_size)
     sampler = trained_sampler(TRAIN / "checkpoint" / AVERAGE, origin, standing, device())
     state = read_json(TRAIN / "checkpoint" / STATE)

@@ -3,9 +3,10 @@
 import torch
 
 from dvdgan.config import Config
-from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.dataset import open_clips
 from dvdgan.data.loader import reference_clips, training_batches
 from dvdgan.data.random_clips import RandomClips
+from dvdgan.data.shard_source import open_shards, splits_of
 from dvdgan.errors import UserError
 from dvdgan.evaluation.networks.catalogue import WEIGHTS
 from dvdgan.evaluation.networks.classifier import accuracy, train_small_i3d
@@ -14,7 +15,7 @@ from dvdgan.evaluation.networks.small_i3d import SmallI3D
 from dvdgan.guard.numeric_environment import refuse_other_arithmetic
 from dvdgan.protocols import PROTOCOLS, SMALL_I3D
 from dvdgan.stages.artefacts import FEATURES, SHARDS
-from dvdgan.storage.local import atomic_directory, publish, read_json
+from dvdgan.storage.local import atomic_directory, publish
 
 
 def run(config: Config) -> None:
@@ -40,7 +41,7 @@ def run(config: Config) -> None:
 
 def _trained(config: Config) -> tuple[SmallI3D, list[str], float | None]:
     section = config.features
-    train = _dataset(config, "train")
+    train = open_clips(SHARDS, "train", config.clip)
     if len(train.classes) < 2:
         raise UserError(
             "the data set has only one class, and a classifier needs at least two",
@@ -57,13 +58,7 @@ def _trained(config: Config) -> tuple[SmallI3D, list[str], float | None]:
 
 def _test_accuracy(config: Config, network: SmallI3D) -> float | None:
     """Share of test videos classified rightly, one clip each; None when none are held out."""
-    shards = read_json(SHARDS / "index.json")["shards"]
-    if not any(shard["split"] == "test" for shard in shards):
+    if "test" not in splits_of(open_shards(SHARDS)):
         return None
-    test = _dataset(config, "test")
+    test = open_clips(SHARDS, "test", config.clip)
     return accuracy(network, reference_clips(test, 1), len(test))
-
-
-def _dataset(config: Config, split: str) -> ClipDataset:
-    clip = config.clip
-    return ClipDataset(SHARDS, split, clip.resolution, clip.frames, clip.stride)

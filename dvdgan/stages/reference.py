@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from dvdgan.config import Config
-from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.dataset import open_clips
 from dvdgan.data.loader import reference_clips
+from dvdgan.data.shard_source import open_shards, splits_of
 from dvdgan.data.sources.even_clips import EvenClips
 from dvdgan.evaluation.extraction import Process
 from dvdgan.evaluation.feature_cache import FeatureCache, end
@@ -22,7 +23,7 @@ from dvdgan.evaluation.reference import (
 from dvdgan.progress import track
 from dvdgan.protocols import PROTOCOLS
 from dvdgan.stages.artefacts import FEATURE_CACHE, FEATURES, REFERENCE, SHARDS
-from dvdgan.storage.local import atomic_directory, read_json
+from dvdgan.storage.local import atomic_directory
 
 
 def run(config: Config) -> None:
@@ -31,11 +32,9 @@ def run(config: Config) -> None:
     Interrupted, it goes on with the clips it had not measured. Started by a launcher, its processes
     share the work.
     """
-    process, clip = Process.current(), config.clip
-    shards = read_json(SHARDS / "index.json")["shards"]
+    process = Process.current()
     splits = {
-        split: ClipDataset(SHARDS, split, clip.resolution, clip.frames, clip.stride)
-        for split in sorted({shard["split"] for shard in shards})
+        split: open_clips(SHARDS, split, config.clip) for split in splits_of(open_shards(SHARDS))
     }
     clips = {
         split: EvenClips(dataset, config.reference.clips_per_video)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from dvdgan.config import Config
-from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.dataset import open_clips
 from dvdgan.data.loader import reference_clips
 from dvdgan.errors import UserError
 from dvdgan.export.sampler import Sampler
@@ -85,8 +85,7 @@ def _samples(config: Config) -> list[ClassSamples]:
 
 def _real_clips(config: Config, names: list[str], count: int) -> dict[str, list[NDArray[np.uint8]]]:
     """The first ``count`` training clips (T, H, W, 3) of each class in ``names``."""
-    clip = config.clip
-    dataset = ClipDataset(SHARDS, "train", clip.resolution, clip.frames, clip.stride)
+    dataset = open_clips(SHARDS, "train", config.clip)
     found: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in names}
     for clips, labels in reference_clips(dataset, 1):
         for frames, label in zip(_channels_last(clips), labels.tolist(), strict=True):

@@ -1,5 +1,6 @@
 """`dvdgan train`: train under supervision, publish the best checkpoint."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from dvdgan.config import fingerprint
 from dvdgan.config.schema import RunSettings
+from dvdgan.data.shard_source import open_shards, read_index
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger
 from dvdgan.guard.earlier_runs import EarlierRun, local_runs, mirrored_runs
@@ -97,8 +99,8 @@ def prepare(config: "Config", request: Request = NOTHING_ASKED) -> RunFolder:
 
 def _origin(config: "Config", protocol: str) -> tuple[Origin, str]:
     """What a run begun now is made from, and the fingerprint of that."""
+    index = hashlib.sha256(read_index(open_shards(SHARDS))).hexdigest()
     inputs = (
-        SHARDS / "index.json",
         FEATURES / PROTOCOLS[protocol].network / "config.json",
         REFERENCE / protocol / "reference.json",
         REFERENCE / "ranges.json",
@@ -106,7 +108,8 @@ def _origin(config: "Config", protocol: str) -> tuple[Origin, str]:
     for path in inputs:
         if not path.is_file():
             raise UserError(f"{path} is missing", todo="run `dvc repro train`")
-    data = {str(path): sha256_of_file(path) for path in inputs}
+    data = {str(SHARDS / "index.json"): index}
+    data |= {str(path): sha256_of_file(path) for path in inputs}
     code = normalised_code(code_of_stage("train"))
     params = flat({name: getattr(config, name).model_dump() for name in SECTIONS})
     mark = fingerprint(

@@ -8,14 +8,14 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from dvdgan.config.schema import RunSettings
-from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.dataset import open_clips
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError, UserError
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.lifeline import die_with_parent
 from dvdgan.guard.numeric_environment import refuse_other_training
 from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder
 from dvdgan.guard.run_lock import held
-from dvdgan.storage.store import StoreUnavailableError, open_store
+from dvdgan.storage.store import StoreUnavailableError
 from dvdgan.training.loop import Job, NonFiniteError, train
 from dvdgan.training.runtime import Runtime
 
@@ -30,14 +30,7 @@ def main() -> int:
         environment = RunEnvironment.from_environment()
         refuse_other_training(settings.train)
         runtime = Runtime.start()
-        dataset = ClipDataset(
-            Path(settings.shards),
-            "train",
-            clip.resolution,
-            clip.frames,
-            clip.stride,
-            open_store(environment.shards) if environment.shards else None,
-        )
+        dataset = open_clips(Path(settings.shards), "train", clip)
         parts = runtime.world * settings.train.accumulation
         if settings.train.batch_size % parts:
             raise UserError(

@@ -6,45 +6,31 @@ from pathlib import Path
 import boto3
 import pytest
 import torch
-from moto.server import ThreadedMotoServer
+from s3_server import s3_server, upload
 from small_shards import rows, same
 from unreliable_proxy import unreliable
 
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import Share, training_batches
 from dvdgan.data.random_clips import RandomClips
+from dvdgan.data.shard_source import StoredShards
 from dvdgan.errors import UserError
 from dvdgan.storage.s3 import Patience, S3Store
 from dvdgan.storage.store import Store, StoreUnavailableError, open_store
 
 URL = "s3://videos/small/shards"
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "nobody",
-    "AWS_SECRET_ACCESS_KEY": "nothing",
-    "AWS_DEFAULT_REGION": "us-east-1",
-}
 
 
 @pytest.fixture(scope="module")
 def endpoint(shards: Path) -> Iterator[str]:
-    """An S3 server that holds the tars, and this process's environment set to use it."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": address}.items():
-            patch.setenv(name, value)
-        client = boto3.client("s3", endpoint_url=address)
-        client.create_bucket(Bucket="videos")
-        for tar in shards.glob("*.tar"):
-            client.upload_file(str(tar), "videos", f"small/shards/{tar.name}")
+    """An S3 server that holds the shards, and this process's environment set to use it."""
+    with s3_server("videos") as address:
+        upload(shards, "videos", "small/shards")
         yield address
-    server.stop()
 
 
 def take(folder: Path, store: Store | None, allowed: int = 0, **share: int) -> list[torch.Tensor]:
-    dataset = ClipDataset(folder, "train", 32, 12, 2, store)
+    dataset = ClipDataset(StoredShards(store) if store else folder, "train", 32, 12, 2)
     clips = RandomClips(dataset, 0, max_damaged_shards=allowed)
     return rows(training_batches(clips, 8, share=Share(**share)), 3)
 

@@ -9,7 +9,7 @@ from small_shards import rows, same
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import Share, reference_clips, training_batches
 from dvdgan.data.random_clips import RandomClips
-from dvdgan.data.shard_source import AT_ONCE
+from dvdgan.data.shard_source import AT_ONCE, StoredShards
 from dvdgan.storage.folder import FolderStore
 from dvdgan.storage.store import Store
 
@@ -44,7 +44,7 @@ class MeetingStore(CountingStore):
 
 
 def take(folder: Path, store: Store | None, allowed: int = 0, **share: int) -> list[torch.Tensor]:
-    dataset = ClipDataset(folder, "train", 32, 12, 2, store)
+    dataset = ClipDataset(StoredShards(store) if store else folder, "train", 32, 12, 2)
     clips = RandomClips(dataset, 0, max_damaged_shards=allowed)
     return rows(training_batches(clips, 8, share=Share(**share)), 4)
 
@@ -58,7 +58,7 @@ def test_batches_from_a_store_are_those_from_the_disk(shards: Path) -> None:
 
 def test_what_is_read_is_little_more_than_the_window(shards: Path) -> None:
     store = CountingStore(shards)
-    dataset = ClipDataset(shards, "train", 32, 4, 1, store)
+    dataset = ClipDataset(StoredShards(store), "train", 32, 4, 1)
     for _ in range(2):
         store.reads.clear()
         dataset.read(0, 20, 0, 0)
@@ -69,7 +69,7 @@ def test_what_is_read_is_little_more_than_the_window(shards: Path) -> None:
 
 
 def test_clips_of_a_batch_are_fetched_side_by_side(shards: Path) -> None:
-    dataset = ClipDataset(shards, "train", 32, 12, 2, MeetingStore(shards))
+    dataset = ClipDataset(StoredShards(MeetingStore(shards)), "train", 32, 12, 2)
     clips, labels = RandomClips(dataset, 0).exactly(range(AT_ONCE))
     local = RandomClips(ClipDataset(shards, "train", 32, 12, 2), 0).exactly(range(AT_ONCE))
     assert torch.equal(clips, local[0]) and torch.equal(labels, local[1])
@@ -77,7 +77,8 @@ def test_clips_of_a_batch_are_fetched_side_by_side(shards: Path) -> None:
 
 def test_statistics_from_a_store_are_those_from_the_disk(shards: Path) -> None:
     datasets = [
-        ClipDataset(shards, "test", 32, 12, 2, store) for store in (None, CountingStore(shards))
+        ClipDataset(place, "test", 32, 12, 2)
+        for place in (shards, StoredShards(CountingStore(shards)))
     ]
     local, stored = ([*reference_clips(dataset, 3, 5)] for dataset in datasets)
     for (clips, labels), (others, their_labels) in zip(local, stored, strict=True):

@@ -1,5 +1,6 @@
 """Frame prediction is a params change: the same stages train, export, measure and show it."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,14 +8,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from s3_server import s3_server, upload
 from tiny_pipeline import ALL, T, run_stages, tiny
 
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.random_clips import ConditioningFrames
+from dvdgan.data.shard_source import open_shards
+from dvdgan.errors import UserError
 from dvdgan.export.sampler import Sampler
 from dvdgan.reporting.scores import by_metric
-from dvdgan.stages import train
-from dvdgan.stages.artefacts import EVALUATE, MODEL, REPORT, SHARDS, TRAIN
+from dvdgan.stages import evaluate, features
+from dvdgan.stages.artefacts import EVALUATE, FEATURES, MODEL, REFERENCE, REPORT, SHARDS, TRAIN
 from dvdgan.storage.local import read_json
 from dvdgan.video.grid import GIVEN
 
@@ -23,12 +27,54 @@ C = 2
 
 @pytest.fixture(scope="module")
 def finished(synthetic_videos: Path, trained_copy: Callable[[str], Path]) -> Path:
-    """A folder in which every stage has run, judged by D_S and D_T."""
+    """A folder in which every stage after shard has run, its shards in S3 alone; then here too."""
     folder = trained_copy("prediction")
     params = tiny(synthetic_videos)
     params["model"] |= {"conditioning_frames": C, "recurrent_channels": 6}
-    run_stages(params, folder, ALL[ALL.index(train) :])
+    with s3_server("videos"), pytest.MonkeyPatch.context() as patch:
+        upload(folder / SHARDS, "videos", "tiny")
+        patch.setenv("DVDGAN_SHARDS", "s3://videos/tiny")
+        (folder / SHARDS).rename(folder / "away")
+        run_stages(params, folder, ALL[ALL.index(features) :])
+    (folder / "away").rename(folder / SHARDS)
     return folder
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+@pytest.mark.parametrize("artefact", [FEATURES, REFERENCE], ids=str)
+def test_what_is_made_from_shards_in_a_store_is_what_is_made_from_local_ones(
+    finished: Path, trained: Path, artefact: Path
+) -> None:
+    assert files(finished / artefact) == files(trained / artefact)
+
+
+def test_a_checkpoint_measured_from_a_store_has_the_numbers_of_local_shards(
+    finished: Path, tmp_path: Path
+) -> None:
+    # The copied run of another model lies beside it.
+    kept = max(
+        finished.glob(".runs/train/*/evaluations/*/step-*.json"), key=lambda p: p.stat().st_mtime
+    )
+    checkpoint = kept.parents[2] / "checkpoints" / kept.stem
+    with contextlib.chdir(finished):
+        evaluate.run_checkpoint(checkpoint, tmp_path / "local.json")
+    assert read_json(tmp_path / "local.json") == read_json(kept)
+
+
+def test_a_store_of_other_shards_than_those_here_is_refused(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "index.json").write_text('{"shards": []}')
+    monkeypatch.setenv("DVDGAN_SHARDS", str(tmp_path))
+    with pytest.raises(UserError, match="are not those in"):
+        open_shards(finished / SHARDS)
+    (tmp_path / "index.json").unlink()
+    with pytest.raises(UserError, match="there are no shards"):
+        open_shards(finished / SHARDS)
 
 
 def test_every_number_says_what_was_given(finished: Path) -> None:

@@ -7,7 +7,6 @@ import torch
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.random_clips import to_tensors
 from dvdgan.data.sources.clip_source import Clips
-from dvdgan.storage.local import sha256_of_file
 from dvdgan.video.preprocessing import Framing, Preprocessing
 
 
@@ -48,9 +47,8 @@ class EvenClips:
     def fingerprint(self) -> str:
         """Of index.json, which holds the sha256 of every shard, the split and the windows."""
         data = self._data
-        index = sha256_of_file(data.folder / "index.json")
         window = (data.resolution, data.frames, data.stride, self._per_video, len(self))
-        return f"{index} {data.split} {window}"
+        return f"{data.index_sha256} {data.split} {window}"
 
     def _clip(self, number: int) -> Any:
         video, part = divmod(number * self._total // self._count, self._per_video)
