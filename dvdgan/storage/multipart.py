@@ -85,6 +85,15 @@ def sends(source: Path, digests: Digests, there: dict[int, str]) -> Iterator[tup
                 yield number, file.read(digests.part_bytes)
 
 
+def listed(digests: Digests, etags: dict[int, str]) -> dict[str, Any]:
+    """The parts as the request that completes an upload lists them; ``etags`` by number."""
+    parts = [
+        {"PartNumber": number, "ETag": etags[number], "ChecksumSHA256": part.sha256}
+        for number, part in enumerate(digests.parts, start=1)
+    ]
+    return {"Parts": parts}
+
+
 def unfinished(
     client: Any, place: dict[str, str], digests: Digests
 ) -> tuple[str | None, dict[int, str]]:

@@ -8,11 +8,12 @@ killed goes on, and a download cut off in mid-body is taken up at the byte where
 import hashlib
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from botocore.exceptions import (
 
 from dvdgan.errors import UserError
 from dvdgan.storage.local import CHUNK_BYTES, atomic_file
-from dvdgan.storage.multipart import Digests, digests_of, sends, unfinished
+from dvdgan.storage.multipart import Digests, digests_of, listed, sends, unfinished
 from dvdgan.storage.pace import Pace
 from dvdgan.storage.store import StoreUnavailableError, checked
 
@@ -45,6 +46,8 @@ PASSING = (
     "XAmzContentChecksumMismatch",
     "XAmzContentSHA256Mismatch",
 )
+# For the request that removes a failed upload: the command may be about to end.
+LAST_SECONDS = 10.0
 # A process makes its client once, whichever of its threads comes first.
 _MAKING = threading.Lock()
 
@@ -138,17 +141,20 @@ class S3Store:
         process = os.getpid()
         with _MAKING:
             if process not in self._clients:
-                config = Config(
-                    connect_timeout=self._patience.connect_seconds,
-                    read_timeout=self._patience.read_seconds,
-                    retries={"mode": "adaptive", "total_max_attempts": self._patience.attempts},
-                    max_pool_connections=self._patience.connections,
-                )
-                try:
-                    self._clients[process] = Session().client("s3", config=config)
-                except ValueError as error:
-                    raise UserError(str(error), where="AWS_ENDPOINT_URL") from error
+                self._clients[process] = self._make_client(self._patience)
         return self._clients[process]
+
+    def _make_client(self, patience: Patience) -> Any:
+        config = Config(
+            connect_timeout=patience.connect_seconds,
+            read_timeout=patience.read_seconds,
+            retries={"mode": "adaptive", "total_max_attempts": patience.attempts},
+            max_pool_connections=patience.connections,
+        )
+        try:
+            return Session().client("s3", config=config)
+        except ValueError as error:
+            raise UserError(str(error), where="AWS_ENDPOINT_URL") from error
 
     def _object(self, key: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": self.prefix + checked(key)}
@@ -178,6 +184,7 @@ class S3Store:
             )
 
     def _put_parts(self, source: Path, key: str, digests: Digests) -> None:
+        """Go on with the upload that a killed process left, or begin one; abort it on failure."""
         place, client = self._object(key), self._client()
         with self._translated(f"write {key}"):
             upload, there = unfinished(client, place, digests)
@@ -185,23 +192,34 @@ class S3Store:
                 upload = client.create_multipart_upload(
                     **place, ChecksumAlgorithm="SHA256", Metadata={"sha256": digests.sha256}
                 )["UploadId"]
+        this = {**place, "UploadId": upload}
+        try:
             for number, data in sends(source, digests, there):
                 self._pace.take(len(data))
-                answer = client.upload_part(
-                    **place,
-                    UploadId=upload,
-                    PartNumber=number,
-                    Body=data,
-                    ChecksumSHA256=digests.parts[number - 1].sha256,
-                )
-                there[number] = answer["ETag"]
-            parts = [
-                {"PartNumber": number, "ETag": there[number], "ChecksumSHA256": part.sha256}
-                for number, part in enumerate(digests.parts, start=1)
-            ]
-            client.complete_multipart_upload(
-                **place, UploadId=upload, MultipartUpload={"Parts": parts}
-            )
+                with self._translated(f"write {key}"):
+                    there[number] = client.upload_part(
+                        **this,
+                        PartNumber=number,
+                        Body=data,
+                        ChecksumSHA256=digests.parts[number - 1].sha256,
+                    )["ETag"]
+            with self._translated(f"write {key}"):
+                client.complete_multipart_upload(**this, MultipartUpload=listed(digests, there))
+        except BaseException:
+            self._abort(this)
+            raise
+
+    def _abort(self, upload: dict[str, str]) -> None:
+        """Have the parts of ``upload`` removed, which are paid for; one try, without delay.
+
+        Where the store is away they stay: the next upload of the same file goes on with them, and
+        a lifecycle rule removes the rest.
+        """
+        hasty = replace(self._patience, attempts=1, read_seconds=LAST_SECONDS)
+        try:
+            self._make_client(hasty).abort_multipart_upload(**upload)
+        except (BotoCoreError, ClientError, OSError) as error:
+            print(f"{self}: parts of {upload['Key']} are left: {error}", file=sys.stderr)
 
     def _chunks(self, key: str, start: int, length: int, etag: str = "") -> Iterator[bytes]:
         """``length`` bytes from ``start``, asked for again from where an answer broke off."""
