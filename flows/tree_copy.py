@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from dvdgan.config import Config, fingerprint
-from dvdgan.storage.local import link_or_copy, write_bytes, write_json
+from dvdgan.storage.local import atomic_directory, link_or_copy, write_bytes, write_json
 from flows.graph import cache_folder
 
 COPIES = Path(".runs/retrain")
@@ -24,17 +24,14 @@ def copy_tree(folder: Path, config: Config) -> Path:
     target = folder / COPIES / fingerprint(config)
     target.mkdir(parents=True, exist_ok=True)
     for name in CODE:
-        shutil.rmtree(target / name, ignore_errors=True)
-        shutil.copytree(folder / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        _copy(folder / name, target / name)
     for name in FILES:
-        if (folder / name).exists():
-            (target / name).parent.mkdir(exist_ok=True)
-            # A lock file of its own tells more than the one it was begun with.
-            if name != "dvc.lock" or not (target / name).exists():
-                shutil.copyfile(folder / name, target / name)
+        # A lock file of its own tells more than the one it was begun with.
+        if (folder / name).exists() and not (name == "dvc.lock" and (target / name).exists()):
+            write_bytes(target / name, (folder / name).read_bytes())
     _link_new(folder / "weights", target / "weights")
     if (folder / PROBED).is_dir() and not (target / PROBED).exists():
-        shutil.copytree(folder / PROBED, target / PROBED)  # what is known need not be probed again
+        _copy(folder / PROBED, target / PROBED)  # what is known need not be probed again
     root = Path(config.index.root)
     if not root.is_absolute():
         (target / root).parent.mkdir(parents=True, exist_ok=True)
@@ -45,6 +42,12 @@ def copy_tree(folder: Path, config: Config) -> Path:
     write_bytes(target / ".dvc/config.local", shared.encode())
     write_json(target / "params.yaml", config.model_dump())  # YAML holds all of JSON
     return target
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic_directory(target) as aside:
+        skipped = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(source, aside, ignore=skipped, dirs_exist_ok=True)
 
 
 def _link_new(source: Path, target: Path) -> None:

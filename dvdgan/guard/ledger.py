@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dvdgan.guard.reading import Baseline
+from dvdgan.storage.local import sync_directory
 
 Event = dict[str, Any]
 
@@ -28,12 +29,14 @@ class Course:
 def append(path: Path, event: Event) -> None:
     """Add one event as a JSON line and wait until it is on disk."""
     line = json.dumps(event, sort_keys=True, allow_nan=False)
-    whole = len(whole_lines(path))
+    is_new, whole = not path.exists(), len(whole_lines(path))
     with path.open("ab") as file:
         file.truncate(whole)  # else a line cut off by a crash would swallow this one
         file.write(f"{line}\n".encode())
         file.flush()
         os.fsync(file.fileno())
+    if is_new:
+        sync_directory(path.parent)
 
 
 def read(path: Path) -> list[Event]:

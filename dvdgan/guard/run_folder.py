@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from dvdgan.guard.ledger import Course, best, best_in_line, course_of, read
-from dvdgan.storage.local import read_json, sha256_of_file, write_json
+from dvdgan.storage.local import (
+    make_folder,
+    read_json,
+    replace_directory,
+    sha256_of_file,
+    write_json,
+)
 
 MANIFEST = "manifest.json"
 
@@ -143,13 +149,12 @@ class RunFolder:
         best_here = best_in_line(read(self.ledger))
         if best_here is not None and best_here > after and self.checkpoint(best_here).exists():
             shutil.rmtree(self.kept_best, ignore_errors=True)  # an older one, which was worse
-            self.kept_best.mkdir()
-            shutil.move(self.checkpoint(best_here), self.kept_best / step_name(best_here))
+            make_folder(self.kept_best)
+            replace_directory(self.checkpoint(best_here), self.kept_best / step_name(best_here))
         target = self.collapsed / str(attempt)
-        target.mkdir(parents=True, exist_ok=True)
+        make_folder(target)
         for step in [step for step in self.saved_steps() if step > after]:
-            shutil.rmtree(target / step_name(step), ignore_errors=True)
-            shutil.move(self.checkpoint(step), target / step_name(step))
+            replace_directory(self.checkpoint(step), target / step_name(step))
 
 
 def step_name(step: int) -> str:

@@ -1,6 +1,7 @@
 """Files and folders on a local disk: written whole or not at all, hashed, published."""
 
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from dvdgan.storage.exchange import exchange
 
 CHUNK_BYTES = 1 << 20
 
@@ -35,7 +38,8 @@ def sha256_of_tree(root: Path, pattern: str) -> str:
     return digest.hexdigest()
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Have the names in a folder outlive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -46,46 +50,114 @@ def _sync_directory(path: Path) -> None:
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Give a path to write to; on success it is fsynced and renamed to ``path``, else removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield aside
         with aside.open("rb") as file:
             os.fsync(file.fileno())
         aside.replace(path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
-    """Give a folder to fill; on success it takes the place of ``path``, else it is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Give a folder to fill; on success it takes the place of ``path``, else it is removed.
+
+    All in it is fsynced first. What killed processes left of earlier calls is removed.
+    """
+    make_folder(path.parent)
+    _recover(path)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        if _is_abandoned(left):
+            _remove(left)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     try:
         yield aside
-        for file in aside.rglob("*"):
-            if file.is_file():
-                with file.open("rb") as opened:
-                    os.fsync(opened.fileno())
-        if path.exists():
-            shutil.rmtree(path)
-        aside.replace(path)
-        _sync_directory(path.parent)
+        _sync_tree(aside)
+        replace_directory(aside, path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def replace_directory(new: Path, path: Path) -> None:
+    """Rename the folder ``new``, synced already, to ``path``, and remove what was there.
+
+    Killed at any moment, ``path`` is the old folder or the new one. Where the file system cannot
+    exchange two paths, the old one may be left aside; the next call for ``path``, or
+    remove_abandoned, puts it back. Raises NotADirectoryError where ``path`` is a file or a link.
+    """
+    _recover(path)
+    old = None
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+    if not path.exists():
+        new.replace(path)
+    elif exchange(new, path):
+        old = new
+    else:
+        old = path.replace(_left_aside(path))
+        new.replace(path)
+    for parent in {path.parent, new.parent}:
+        sync_directory(parent)
+    if old is not None:
+        shutil.rmtree(old)
+
+
 def remove_abandoned(folder: Path) -> None:
     """Remove what killed processes were writing into ``folder`` when they died."""
+    for left in folder.glob(".*.old"):
+        _recover(folder / left.name.removeprefix(".").removesuffix(".old"))
     for left in folder.glob(".*.tmp"):
-        if left.is_dir():
-            shutil.rmtree(left)
-        else:
-            left.unlink()
+        _remove(left)
+
+
+def make_folder(path: Path) -> None:
+    """Make ``path`` and its parents where they are missing, so that they outlive a power cut."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for each in reversed(missing):
+        sync_directory(each.parent)
+
+
+def _left_aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.old")
+
+
+def _recover(path: Path) -> None:
+    """Undo a replacement of ``path`` that was killed between two renames."""
+    old = _left_aside(path)
+    if old.exists() and path.exists():
+        shutil.rmtree(old)
+    elif old.exists():
+        old.replace(path)
+        sync_directory(path.parent)
+
+
+def _is_abandoned(aside: Path) -> bool:
+    """Whether it is named after a process that is gone, or after this one."""
+    process = aside.name.split(".")[-2]
+    gone = process.isdecimal() and not Path("/proc", process).exists()
+    return gone or process == str(os.getpid())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _sync_tree(root: Path) -> None:
+    for folder, _, names in os.walk(root, topdown=False):
+        for path in (Path(folder, name) for name in names):
+            if path.is_file():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+        sync_directory(Path(folder))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -111,7 +183,8 @@ def link_or_copy(source: str, target: str) -> None:
     try:
         os.link(source, target)
     except OSError:
-        shutil.copy2(source, target)
+        with atomic_file(Path(target)) as aside:
+            shutil.copy2(source, aside)
 
 
 def publish(source: Path, target: Path) -> None:

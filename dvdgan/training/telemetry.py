@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from dvdgan.progress import Progress, number
-from dvdgan.storage.local import is_full
+from dvdgan.storage.local import is_full, write_bytes
 from dvdgan.training.spectrum import Spectra
 from dvdgan.training.trackers import Trackers
 
@@ -159,9 +159,7 @@ def _forget(path: Path, finished_steps: int) -> None:
     if whole.startswith(kept) and path.exists():
         os.truncate(path, len(kept))  # needs no room on the disk
     else:
-        aside = path.with_suffix(".tmp")
-        aside.write_bytes(kept)
-        aside.replace(path)
+        write_bytes(path, kept)
 
 
 def _step(line: bytes) -> float:

@@ -17,6 +17,7 @@ from threading import Thread
 from typing import Any, Protocol
 
 from dvdgan.errors import UserError
+from dvdgan.storage.local import write_bytes
 
 FLUSH_SECONDS = 10.0
 # So many steps may wait for a tracker; one that falls farther behind is dropped.
@@ -255,7 +256,7 @@ def _cut_table(table: Path, finished_steps: int) -> None:
     lines = table.read_text(encoding="utf-8").splitlines(keepends=True)
     whole = [line for line in lines if line.endswith("\n")]  # a crash may cut the last one
     kept = [row for row in whole[1:] if int(row.partition("\t")[0]) <= finished_steps]
-    table.write_text("".join([*whole[:1], *kept]), encoding="utf-8")
+    write_bytes(table, "".join([*whole[:1], *kept]).encode())
 
 
 def _write(path: Path, content: bytes) -> Path:

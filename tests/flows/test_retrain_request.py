@@ -73,3 +73,25 @@ def test_a_request_made_again_finds_its_copy_and_the_code_of_now(folder: Path) -
     assert (tree / "dvc.lock").read_text() == "what was done\n"
     assert (tree / "dvdgan/code.py").read_text() == "after = 1\n"
     assert copy_tree(folder, requested(folder, None, None, 8, None)) != tree
+
+
+def test_a_copy_that_breaks_off_leaves_no_half_of_what_is_known(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probed = folder / ".runs/index"
+    probed.mkdir(parents=True)
+    for name in ("a", "b"):
+        (probed / name).write_text("probed")
+    config = requested(folder, None, None, 7, None)
+
+    def break_off(source: Path, target: Path, **_: object) -> None:
+        (target / "half").write_text("half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(shutil, "copytree", break_off)
+        copy_tree(folder, config)
+    (tree,) = (folder / ".runs/retrain").iterdir()
+    assert list(tree.iterdir()) == []
+    assert copy_tree(folder, config) == tree
+    assert sorted(path.name for path in (tree / ".runs/index").iterdir()) == ["a", "b"]

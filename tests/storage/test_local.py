@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,21 @@ def test_where_links_are_impossible_files_are_copied(
     link_or_copy(str(source), str(target))
     assert target.read_text() == "content"
     assert not target.samefile(source)
+
+
+def test_a_copy_that_breaks_leaves_no_half_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(source: str, target: str) -> None:
+        raise OSError("no hard links here")
+
+    def break_off(source: str, target: Path) -> None:
+        target.write_text("half")
+        raise PowerCutError
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(shutil, "copy2", break_off)
+    (tmp_path / "source").write_text("content")
+    with pytest.raises(PowerCutError):
+        link_or_copy(str(tmp_path / "source"), str(tmp_path / "target"))
+    assert names(tmp_path) == ["source"]
