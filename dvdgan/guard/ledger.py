@@ -129,6 +129,14 @@ def course_of(events: list[Event]) -> Course:
     return Course()
 
 
+def attempt_of(events: list[Event], step: int) -> int:
+    """The attempt that ``step`` belongs to: that of the last rollback to a step before it."""
+    for event in reversed(events):
+        if event["event"] == "rolled_back" and event["to_step"] < step:
+            return int(event["attempt"])
+    return 0
+
+
 def describe(event: Event) -> str:
     """One event in words."""
     reasons = f": {'; '.join(event['reasons'])}" if event.get("reasons") else ""

@@ -10,6 +10,7 @@ from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.restore import restore
 from dvdgan.guard.run_copy import OtherHistoryError, RunCopy, say
 from dvdgan.guard.run_folder import RunFolder
+from dvdgan.guard.segments import RunChangedError
 from dvdgan.storage.store import Store, StoreUnavailableError, open_store
 
 POLL_SECONDS = 2.0
@@ -85,8 +86,8 @@ class Mirror:
         """Update the copy; a failure is told when it begins and when it is over."""
         try:
             self._copy.update()
-        except FileNotFoundError:
-            return False  # a checkpoint was deleted while it was sent: looked at anew
+        except (FileNotFoundError, RunChangedError):
+            return False  # deleted or rewritten while it was sent: looked at anew
         except (StoreUnavailableError, UserError, OtherHistoryError, OSError, ValueError) as error:
             if self._failed is None:
                 told = error.what if isinstance(error, UserError) else error

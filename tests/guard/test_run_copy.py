@@ -1,193 +1,85 @@
 """A run's copy: cut short anywhere, it is of one piece, and a run goes on from it."""
 
-import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
+from copied_run import (
+    ENVIRONMENT,
+    STORY,
+    Life,
+    RecordingStore,
+    assert_listing_is_whole,
+    assert_of_one_piece,
+    listing,
+)
 
-from dvdgan.config import load_config
 from dvdgan.errors import UserError
-from dvdgan.guard import ledger
-from dvdgan.guard.environment import RunEnvironment
-from dvdgan.guard.ledger import best_in_line, last_healthy
+from dvdgan.guard import segments
 from dvdgan.guard.restore import restore
-from dvdgan.guard.retention import kept
 from dvdgan.guard.run_copy import OtherHistoryError, RunCopy
-from dvdgan.guard.run_folder import RunFolder, damage, newest_whole, seal
-from dvdgan.guard.steps import PlainSteps
-from dvdgan.guard.verdict import COLLAPSED, Verdict
+from dvdgan.guard.run_folder import RunFolder, newest_whole
 from dvdgan.storage.folder import FolderStore
-from dvdgan.storage.store import StoreUnavailableError
 
 
 @pytest.fixture(autouse=True)
-def no_waiting_for_disks(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-
-
-DEMO = Path(__file__).resolve().parents[2] / "presets" / "demo.yaml"
-ENVIRONMENT = RunEnvironment.from_environment({"DVDGAN_KEEP_LAST": "1"})
-
-
-class CutStore(FolderStore):
-    """Does ``left`` changes and no more."""
-
-    def __init__(self, root: Path, left: float = float("inf")) -> None:
-        super().__init__(root)
-        self.left = left
-        self.changes: list[str] = []
-
-    def _count(self, change: str) -> None:
-        if self.left <= 0:
-            raise StoreUnavailableError("cut")
-        self.left -= 1
-        self.changes.append(change)
-
-    def put(self, source: Path, key: str) -> None:
-        self._count(f"put {key}")
-        super().put(source, key)
-
-    def write_bytes(self, key: str, data: bytes) -> None:
-        self._count(f"write {key}")
-        super().write_bytes(key, data)
-
-    def delete(self, key: str) -> None:
-        self._count(f"delete {key}")
-        super().delete(key)
-
-
-class Life:
-    """A run as trainer and supervisor lead it. What is written tells attempt and step."""
-
-    def __init__(self, root: Path) -> None:
-        self.run = RunFolder(root)
-
-    def train_to(self, step: int) -> None:
-        run, attempt = self.run, self.run.course().attempt
-        folder = run.checkpoint(step)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "a.safetensors").write_text(f"attempt {attempt} step {step}")
-        (folder / "state.json").write_text(json.dumps({"attempt": attempt, "step": step}))
-        begun = run.metrics.read_text().splitlines() if run.metrics.exists() else []
-        steps = [*range(len(begun) + 1, step + 1)]
-        lines = [*begun, *(json.dumps({"attempt": attempt, "step": each}) for each in steps)]
-        for path in run.telemetry:
-            path.write_text("".join(f"{line}\n" for line in lines))
-        run.samples.mkdir(exist_ok=True)
-        for suffix in ("png", "mp4"):
-            (run.samples / f"step-{step:08d}.{suffix}").write_text(f"attempt {attempt}")
-        seal(folder)
-
-    def judge(self, step: int, fvd: float, verdict: str = "healthy") -> None:
-        event: dict[str, Any] = {"event": "evaluated", "step": step, "metrics": {"FVD": fvd}}
-        ledger.append(self.run.ledger, event | {"verdict": verdict, "reasons": []})
-        events, steps = ledger.read(self.run.ledger), self.run.saved_steps()
-        for gone in set(steps) - kept(events, steps, 1):
-            self.run.remove(gone)
-
-    def roll_back(self) -> None:
-        to_step = last_healthy(ledger.read(self.run.ledger))
-        verdict = Verdict(COLLAPSED, [], to_step + 10)
-        PlainSteps().roll_back(self.run, to_step, load_config(DEMO).train.guard, verdict)
-        lines = self.run.metrics.read_text().splitlines(keepends=True)
-        self.run.metrics.write_text("".join(lines[:to_step]))
-
-
-STORY = [
-    lambda life: life.train_to(10),
-    lambda life: life.judge(10, 90),
-    lambda life: (life.train_to(20), life.judge(20, 50)),
-    lambda life: (life.train_to(30), life.train_to(40)),
-    lambda life: (life.judge(30, 900, "collapsed"), life.roll_back()),
-    lambda life: (life.train_to(30), life.judge(30, 60)),
-    lambda life: (life.train_to(40), life.judge(40, 70), life.train_to(50), life.judge(50, 80)),
-]
-
-
-def store_contents(store: FolderStore) -> Any:
-    return json.loads(store.read_bytes("copy.json"))
-
-
-def attempt_at(events: list[dict[str, Any]], step: int) -> int:
-    """In which attempt ``step`` belongs, by the ledger."""
-    backs = [event for event in events if event["event"] == "rolled_back"]
-    return sum(event["to_step"] < step for event in backs)
-
-
-def assert_of_one_piece(run: RunFolder) -> None:
-    """What is there belongs to the ledger's course, and the end finds what it needs."""
-    events = ledger.read(run.ledger)
-    newest, skipped = newest_whole(run)
-    assert skipped == []
-    for step in run.saved_steps():
-        assert damage(run.checkpoint(step)) is None
-        state = json.loads((run.checkpoint(step) / "state.json").read_text())
-        assert state == {"attempt": attempt_at(events, step), "step": step}
-    if newest is None:
-        return
-    for needed in (best_in_line(events), last_healthy(events)):
-        assert not needed or needed > newest or needed in run.saved_steps()
-    lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
-    wanted = [{"attempt": attempt_at(events, step), "step": step} for step in range(1, newest + 1)]
-    assert lines[:newest] == wanted
-    for suffix in ("png", "mp4"):
-        sheet = run.samples / f"step-{newest:08d}.{suffix}"
-        assert sheet.read_text() == f"attempt {attempt_at(events, newest)}"
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 700)  # two or three a file
 
 
 @pytest.mark.parametrize("every", [1, 7], ids="a copy every {} chapters".format)
-def test_cut_between_any_two_changes_a_copy_is_of_one_piece(tmp_path: Path, every: int) -> None:
-    left, newest = 0, []
-    while True:
-        place = tmp_path / str(left)
-        life, store = Life(place / "run"), CutStore(place / "store", left)
-        copy = RunCopy(life.run, store, ENVIRONMENT)
-        cut = False
-        for chapter, happens in enumerate(STORY, 1):
-            happens(life)
-            if not cut and chapter % every == 0:
-                try:
-                    copy.update()
-                except StoreUnavailableError:
-                    cut = True
-        machine = RunFolder(place / "machine")
-        restore(machine, FolderStore(store.root))
+def test_killed_between_any_two_changes_a_copy_is_of_one_piece(tmp_path: Path, every: int) -> None:
+    life, store = Life(tmp_path / "run"), RecordingStore(tmp_path / "store")
+    copy = RunCopy(life.run, store, ENVIRONMENT)
+    for chapter, happens in enumerate(STORY, 1):
+        happens(life)
+        if chapter % every == 0:
+            copy.update()
+    newest = []
+    for left in [*store.states, FolderStore(store.root)]:
+        machine = RunFolder(tmp_path / "machines" / left.root.name)
+        restore(machine, left)
         assert_of_one_piece(machine)
         newest.append(newest_whole(machine)[0] or 0)
-        # The machine that was cut off goes on, and so does its copy.
-        store.left = float("inf")
-        RunCopy(life.run, store, ENVIRONMENT).update()
-        again = RunFolder(place / "again")
-        restore(again, FolderStore(store.root))
-        assert_of_one_piece(again)
-        assert again.ledger.read_bytes() == life.run.ledger.read_bytes()
-        assert newest_whole(again)[0] == newest_whole(life.run)[0] == 50
-        shutil.rmtree(place)
-        if not cut:
-            break
-        left += 1
+        assert newest[-1] == assert_listing_is_whole(left)
+        # The machine that was killed goes on, and so does its copy.
+        RunCopy(life.run, left, ENVIRONMENT).update()
+        assert assert_listing_is_whole(left) == 50
+        assert listing(left) == listing(store)
+        assert left.keys() == store.keys()
     assert newest[0] == 0
-    assert left > 10
+    assert newest[-1] == 50
+    assert len(newest) > 10
+
+
+def in_store(store: FolderStore, file: str) -> list[Path]:
+    """The segments of a telemetry file, and nothing else is there."""
+    return list((store.root / "telemetry" / file).iterdir())
 
 
 def test_a_copy_equals_what_is_kept_and_is_not_sent_twice(tmp_path: Path) -> None:
-    life, store = Life(tmp_path / "run"), CutStore(tmp_path / "store")
+    life, store = Life(tmp_path / "run"), RecordingStore(tmp_path / "store")
     copy = RunCopy(life.run, store, ENVIRONMENT)
     for happens in STORY:
         happens(life)
         copy.update()
         kept_here = [f"step-{step:08d}" for step in life.run.saved_steps()]
         assert sorted(path.name for path in (store.root / "checkpoints").iterdir()) == kept_here
-        assert sorted(store_contents(store)["checkpoints"]) == kept_here
-    told = sorted(path.name for path in life.run.telemetry)
-    for name in ("ledger.jsonl", *told, "samples/step-00000030.png"):
-        assert (store.root / name).read_bytes() == (life.run.root / name).read_bytes()
+        assert sorted(listing(store)["checkpoints"]) == kept_here
+    for path in life.run.telemetry:
+        joined = b"".join(part.read_bytes() for part in sorted(in_store(store, path.name)))
+        assert joined == path.read_bytes()
+    assert (store.root / "ledger.jsonl").read_bytes() == life.run.ledger.read_bytes()
+    sheets = sorted((store.root / "samples").rglob("*.png"))
+    assert [f"{path.parent.name}/{path.name}" for path in sheets] == [
+        *("0/step-00000010.png", "0/step-00000020.png"),
+        *(f"1/step-{step:08d}.png" for step in (30, 40, 50)),
+    ]
     store.changes.clear()
     copy.update()
-    assert sorted(store.changes) == [f"write {name}" for name in told]
+    assert store.changes == []
 
 
 def test_a_new_machine_goes_on_and_the_copy_keeps_what_it_did_not_fetch(tmp_path: Path) -> None:
@@ -236,7 +128,8 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_fetched(
     for happens in STORY[:3]:
         happens(life)
     RunCopy(life.run, store, ENVIRONMENT).update()
-    harm(store.root / "checkpoints" / "step-00000020")
+    (place,) = (store.root / "checkpoints" / "step-00000020").iterdir()
+    harm(place)
     machine = RunFolder(tmp_path / "machine")
     restore(machine, store)
     told = capsys.readouterr().err.splitlines()
