@@ -1,21 +1,47 @@
-"""The two ways a command ends early, and their exit codes.
+"""The two ways a command ends early, their exit codes, and what no message may show.
 
 0 is success; 2 is a mistake the user can mend; 75 (EX_TEMPFAIL) is an interruption after which
 the same command goes on where it stopped.
 """
 
+import re
+
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 75
 
+# In a URL: user and password before the host, and the query, in which signatures travel. Some
+# libraries print a query without its URL.
+_USER = re.compile(r"(\w://)[^\s/?#\"'<>]*@")
+_QUERY = re.compile(r"(\w://[^\s?\"'<>]*\?)[^\s\"'<>)]+")
+_SECRET = re.compile(
+    r"\b((?:X-(?:Amz|Goog)-(?:Signature|Credential|Security-Token)|AWSAccessKeyId|Signature|sig|"
+    r"token|access_token|password|api_key)=)[^\s&\"'<>)]+",
+    re.IGNORECASE,
+)
+
+
+def redacted(text: str) -> str:
+    """``text`` without the credentials of the URLs in it: `https://***@host/path?***`.
+
+    For all that is printed, logged, shown on a page or kept. What is left says which place is
+    meant.
+    """
+    for secret in (_USER, _QUERY, _SECRET):
+        text = secret.sub(lambda found: f"{found[1]}***{'@' if found[0][-1] == '@' else ''}", text)
+    return text
+
 
 class UserError(Exception):
-    """Something the user can mend: what is wrong, where it was found, what to do next."""
+    """Something the user can mend: what is wrong, where it was found, what to do next.
+
+    Shows no credentials of URLs.
+    """
 
     def __init__(self, what: str, *, where: str = "", todo: str = "") -> None:
-        self.what = what
-        self.where = where
-        self.todo = todo
-        super().__init__(what)
+        self.what = redacted(what)
+        self.where = redacted(where)
+        self.todo = redacted(todo)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         lines = [self.what]

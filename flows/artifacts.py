@@ -17,6 +17,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.utilities.context import get_task_and_flow_run_ids
 
+from dvdgan.errors import redacted
 from flows.best_effort import best_effort, impatient_client
 
 # A larger picture is named, not shown: it would travel with every look at the run's page.
@@ -79,7 +80,7 @@ def show_link(title: str, page: Path, folder: Path) -> None:
     served = os.environ.get("DVDGAN_URL")
     link = (folder / page).resolve().as_uri()
     if served:
-        link = f"{served.rstrip('/')}/{quote(page.as_posix())}"
+        link = redacted(f"{served.rstrip('/')}/{quote(page.as_posix())}")
     with best_effort("reports"), impatient_client() as client:
         _create(client, "markdown", _key(title), title, f"[{page}]({link})")
 

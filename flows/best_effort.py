@@ -8,6 +8,8 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.logging import get_logger
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
+from dvdgan.errors import redacted
+
 TIMEOUT_SECONDS = 5.0
 
 # What could not be told, so that an outage is one line of the log and not one line a checkpoint.
@@ -23,7 +25,9 @@ def best_effort(what: str) -> Iterator[None]:
     except Exception as error:
         if what not in _untold:
             _untold.add(what)
-            get_logger("dvdgan").warning("Prefect is not told of %s: %s", what, error)
+            get_logger("dvdgan").warning(
+                "Prefect is not told of %s: %s", what, redacted(str(error))
+            )
 
 
 @contextmanager

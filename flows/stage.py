@@ -8,6 +8,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
+from dvdgan.errors import redacted
 from flows.process_group import run_in_group
 
 
@@ -55,7 +56,7 @@ def reproduce(stage: str, folder: str) -> str:
 
 
 def logged(command: list[str], folder: str) -> list[str]:
-    """Run ``command`` in ``folder`` and log every line it prints; returns the lines.
+    """Run ``command`` in ``folder``, log every line it prints, without credentials; return them.
 
     The code that DVC sees there is the code that runs, wherever the package is installed from.
     Raises RuntimeError with the command's last lines when it fails.
@@ -64,12 +65,13 @@ def logged(command: list[str], folder: str) -> list[str]:
     lines: list[str] = []
 
     def on_line(line: str) -> None:
-        lines.append(line)
-        logger.info(line)
+        lines.append(redacted(line))
+        logger.info(lines[-1])
 
     path = os.pathsep.join(filter(None, (str(Path(folder).resolve()), os.getenv("PYTHONPATH"))))
     code = run_in_group(["env", f"PYTHONPATH={path}", *command], folder, on_line)
     if code != 0:
         last = "\n".join(lines[-10:])
-        raise RuntimeError(f"`{' '.join(command)}` ended with exit code {code}:\n{last}")
+        line = redacted(" ".join(command))
+        raise RuntimeError(f"`{line}` ended with exit code {code}:\n{last}")
     return lines

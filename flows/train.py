@@ -28,7 +28,13 @@ from prefect.states import Cancelled, Completed, Failed
 
 from dvdgan.config.guard import Guard
 from dvdgan.config.schema import RunSettings, Train
-from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError, UserError
+from dvdgan.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_USER_ERROR,
+    InterruptedRunError,
+    UserError,
+    redacted,
+)
 from dvdgan.guard import ledger
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.interruption import note_signals, raise_if_interrupted
@@ -175,7 +181,8 @@ def supervise_in_prefect(run: RunFolder, train: Train) -> int:
         with temporary_settings(QUICK):
             shown(str(run.root), return_state=True)
     except (Exception, PrefectSignal, ExternalSignal) as error:
-        get_logger("dvdgan").warning("Prefect does not show this run any more: %s", error)
+        why = redacted(str(error))
+        get_logger("dvdgan").warning("Prefect does not show this run any more: %s", why)
     if ended.done():
         return ended.result()
     raise_if_interrupted()

@@ -8,6 +8,7 @@ import pytest
 
 import dvdgan.cli
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError
+from dvdgan.storage.store import StoreUnavailableError
 
 DEMO = Path(__file__).resolve().parents[1] / "presets" / "demo.yaml"
 VERBS = [command.callback.__name__ for command in dvdgan.cli.app.registered_commands]  # type: ignore[union-attr]
@@ -114,3 +115,15 @@ def test_an_interruption_ends_with_75_and_words(
     assert run("check") == EXIT_INTERRUPTED
     told = capsys.readouterr().err
     assert told == "interrupted: SIGTERM received; the same command goes on from here\n"
+
+
+def test_a_store_that_stays_away_ends_with_75_and_words(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(path: Path) -> None:
+        raise StoreUnavailableError("no answer")
+
+    monkeypatch.setattr("dvdgan.config.load_config", away)
+    assert run("check") == EXIT_INTERRUPTED
+    told = capsys.readouterr().err
+    assert told == "interrupted: no answer; the same command goes on when it is back\n"

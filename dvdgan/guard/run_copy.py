@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from dvdgan.errors import redacted
 from dvdgan.guard.copy_contents import Contents, first_place, new_place, preview_place
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.ledger import Event, parse, whole_lines
@@ -109,7 +110,7 @@ def went_back(lines: bytes) -> float:
 
 
 def say(line: str) -> None:
-    print(f"mirror: {line}", file=sys.stderr, flush=True)
+    print(redacted(f"mirror: {line}"), file=sys.stderr, flush=True)
 
 
 def _look(run: RunFolder) -> tuple[bytes, list[int], dict[str, Segments]]:

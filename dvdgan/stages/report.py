@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dvdgan.config import Config
 from dvdgan.data.dataset import open_clips
 from dvdgan.data.loader import reference_clips
-from dvdgan.errors import UserError
+from dvdgan.errors import UserError, redacted
 from dvdgan.export.sampler import Sampler
 from dvdgan.progress import track
 from dvdgan.reporting.media import footage, picture
@@ -39,7 +39,7 @@ def run(config: Config, params: Path) -> None:
         drift=read_json(MONITOR / "summary.json"),
         data_set=read_json(INDEX / "summary.json"),
         refused=read_table(INDEX / "refused.csv"),
-        params=params.read_text(encoding="utf-8"),
+        params=redacted(params.read_text(encoding="utf-8")),
         environment=environment(),
     )
     with atomic_directory(REPORT) as folder:

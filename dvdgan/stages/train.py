@@ -1,5 +1,6 @@
 """`dvdgan train`: train under supervision, publish the best checkpoint."""
 
+import base64
 import hashlib
 import json
 import os
@@ -7,15 +8,16 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from dvdgan.config import fingerprint
 from dvdgan.config.schema import RunSettings
 from dvdgan.data.shard_source import open_shards, read_index
-from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
+from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError, redacted
 from dvdgan.guard import ledger
 from dvdgan.guard.earlier_runs import EarlierRun, local_runs, mirrored_runs
 from dvdgan.guard.environment import RunEnvironment
@@ -157,11 +159,19 @@ def _wait(process: "subprocess.Popen[bytes]") -> int:
 
 
 def _answers(api: str) -> bool:
+    # urllib takes a password in the URL for a port, and prints it.
+    scheme, _, place = api.partition("://")
+    credentials, _, address = place.rpartition("@")
+    request = urllib.request.Request(f"{scheme}://{address.rstrip('/')}/health")
+    if credentials:
+        encoded = base64.b64encode(unquote(credentials).encode()).decode()
+        request.add_header("Authorization", f"Basic {encoded}")
     try:
-        with urllib.request.urlopen(f"{api.rstrip('/')}/health", timeout=5):
+        with urllib.request.urlopen(request, timeout=5):
             return True
-    except (OSError, urllib.error.URLError) as error:
-        print(f"train: no Prefect at {api} ({error}); going on without it", file=sys.stderr)
+    except (OSError, ValueError, HTTPException) as error:
+        line = redacted(f"train: no Prefect at {api} ({error}); going on without it")
+        print(line, file=sys.stderr)
         return False
 
 

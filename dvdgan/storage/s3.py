@@ -27,7 +27,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from dvdgan.errors import UserError
+from dvdgan.errors import UserError, redacted
 from dvdgan.storage.local import CHUNK_BYTES, atomic_file
 from dvdgan.storage.multipart import Digests, digests_of, listed, sends, unfinished
 from dvdgan.storage.pace import Pace
@@ -154,7 +154,7 @@ class S3Store:
         try:
             return Session().client("s3", config=config)
         except ValueError as error:
-            raise UserError(str(error), where="AWS_ENDPOINT_URL") from error
+            raise UserError(str(error), where="AWS_ENDPOINT_URL") from None
 
     def _object(self, key: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": self.prefix + checked(key)}
@@ -219,7 +219,8 @@ class S3Store:
         try:
             self._make_client(hasty).abort_multipart_upload(**upload)
         except (BotoCoreError, ClientError, OSError) as error:
-            print(f"{self}: parts of {upload['Key']} are left: {error}", file=sys.stderr)
+            left = redacted(f"{self}: parts of {upload['Key']} are left: {error}")
+            print(left, file=sys.stderr)
 
     def _chunks(self, key: str, start: int, length: int, etag: str = "") -> Iterator[bytes]:
         """``length`` bytes from ``start``, asked for again from where an answer broke off."""
@@ -255,22 +256,25 @@ class S3Store:
 
     @contextmanager
     def _translated(self, doing: str) -> Iterator[None]:
-        """Turn boto3's errors into those of a Store."""
-        where = f"{self} at {os.environ.get('AWS_ENDPOINT_URL', 'AWS')}"
+        """Turn boto3's errors into those of a Store.
+
+        Those of boto3 are left out of tracebacks: they quote the endpoint with its password.
+        """
+        where = redacted(f"{self} at {os.environ.get('AWS_ENDPOINT_URL', 'AWS')}")
         try:
             yield
         except ClientError as error:
-            raise self._told_by(error, doing, where) from error
+            raise self._told_by(error, doing, where) from None
         except (NoCredentialsError, PartialCredentialsError) as error:
             raise UserError(
                 f"no credentials for S3: {error}",
                 where=where,
                 todo="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
-            ) from error
+            ) from None
         except ParamValidationError:
             raise
         except (BotoCoreError, OSError) as error:
-            raise StoreUnavailableError(f"cannot {doing}: {error} ({where})") from error
+            raise StoreUnavailableError(f"cannot {doing}: {error} ({where})") from None
 
     def _told_by(self, error: ClientError, doing: str, where: str) -> Exception:
         code = error.response["Error"].get("Code", "")

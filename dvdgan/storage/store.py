@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from dvdgan.errors import UserError
+from dvdgan.errors import UserError, redacted
 from dvdgan.storage.pace import Pace
 
 FORMS = "s3://BUCKET/PREFIX, file:///FOLDER or the path of a folder"
@@ -12,6 +12,9 @@ FORMS = "s3://BUCKET/PREFIX, file:///FOLDER or the path of a folder"
 
 class StoreUnavailableError(Exception):
     """The store does not answer as it should, and may later: every retry is spent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redacted(message))
 
 
 class Store(Protocol):
@@ -70,6 +73,11 @@ def open_store(url: str, bytes_per_second: float | None = None) -> Store:
         from dvdgan.storage.folder import FolderStore
 
         return FolderStore(Path(unquote(parts.path)), pace)
+    if "@" in parts.netloc or parts.query:
+        raise UserError(
+            f"{url}: the URL of a store holds no credentials and no query",
+            todo="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+        )
     if scheme == "s3" and parts.netloc:
         from dvdgan.storage.s3 import S3Store  # loading boto3 takes a second
 

@@ -16,7 +16,7 @@ from queue import Full, Queue
 from threading import Thread
 from typing import Any, Protocol
 
-from dvdgan.errors import UserError
+from dvdgan.errors import UserError, redacted
 from dvdgan.storage.local import write_bytes
 
 FLUSH_SECONDS = 10.0
@@ -241,9 +241,8 @@ class _Beside:
     def _drop(self, why: str) -> None:
         if not self._dropped:
             self._dropped = True
-            print(
-                f"train: {self._name} is left out from here on: {why}", file=sys.stderr, flush=True
-            )
+            line = redacted(f"train: {self._name} is left out from here on: {why}")
+            print(line, file=sys.stderr, flush=True)
 
 
 def _begin(name: str, folder: Path, run: str, finished_steps: int) -> Tracker:
