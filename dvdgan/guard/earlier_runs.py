@@ -6,8 +6,9 @@ from pathlib import Path
 
 from dvdgan.errors import UserError
 from dvdgan.guard import ledger
+from dvdgan.guard.copy_contents import Contents
 from dvdgan.guard.origin import Origin
-from dvdgan.guard.run_copy import CONTENTS, Contents, say
+from dvdgan.guard.run_copy import say
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.storage.store import StoreUnavailableError, open_store
 
@@ -64,11 +65,11 @@ def _mirrored(url: str) -> Iterator[EarlierRun]:
     names = {key.partition("/")[0] for key in keys}
     for name in sorted(name for name in names if f"{name}/{SETTINGS}" in keys):
         copy = open_store(f"{url.rstrip('/')}/{name}")
-        files = [file for file in (PROVENANCE, CONTENTS) if f"{name}/{file}" in keys]
+        known = f"{name}/{PROVENANCE}" in keys
         try:
-            contents = Contents.read(copy, files)
+            contents = Contents.read(copy)
             events = ledger.parse(contents.ledger)
-            provenance = copy.read_bytes(PROVENANCE) if PROVENANCE in files else None
+            provenance = copy.read_bytes(PROVENANCE) if known else None
             origin = _origin(copy.read_bytes(SETTINGS), provenance, str(copy))
         except ValueError as error:
             say(f"the copy in {copy} is not looked at: {error}")

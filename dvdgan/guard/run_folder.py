@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dvdgan.guard.ledger import Course, best, best_in_line, course_of, read
+from dvdgan.guard.ledger import Course, best, best_in_line, course_of, evaluations, read
 from dvdgan.storage.local import (
     make_folder,
     read_json,
@@ -126,15 +126,18 @@ class RunFolder:
         return course_of(read(self.ledger))
 
     def best_checkpoint(self) -> Path | None:
-        """The folder of the checkpoint that the run ends with; None when none was healthy."""
+        """The folder of the checkpoint that the run ends with; None when none was healthy.
+
+        A mirror does not hold best/: restored from there, a run ends with the best one it has.
+        """
         events = read(self.ledger)
         found = best(events)
-        if found is None:
-            return None
-        within = best_in_line(events) is not None
-        return (
-            self.checkpoint(found["step"]) if within else self.kept_best / step_name(found["step"])
-        )
+        if found is not None and found not in evaluations(events):
+            kept = self.kept_best / step_name(found["step"])
+            if kept.exists():
+                return kept
+            found = best(evaluations(events))
+        return None if found is None else self.checkpoint(found["step"])
 
     def remove(self, step: int) -> None:
         """Delete a checkpoint; killed half way, it is one that was never finished."""
