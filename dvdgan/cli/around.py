@@ -7,6 +7,7 @@ import typer
 
 from dvdgan.cli.options import PARAMS, Params, app
 from dvdgan.errors import UserError
+from dvdgan.storage.output import check_output_folder, output_folder
 
 
 @app.command()
@@ -68,7 +69,8 @@ def sample(
         "artifacts/model"
     ),
     write: Annotated[
-        Path, typer.Option(help="Folder for samples.mp4 and samples.png; replaced if it exists.")
+        Path,
+        typer.Option(help="Folder for samples.mp4 and samples.png; earlier samples are replaced."),
     ] = Path("samples"),
     names: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -105,6 +107,7 @@ def sample(
     dvdgan sample artifacts/model --between classes --class wave --class bend
     dvdgan sample artifacts/model --start clip.mp4
     """
+    check_output_folder(write)
     from dvdgan.export import sheets
     from dvdgan.export.sampler import Sampler
     from dvdgan.models.latent import Truncation
@@ -126,13 +129,14 @@ def sample(
         clips = sheets.interpolations(sampler, between, names or sampler.classes, count, seed)
     else:
         clips = sheets.class_samples(sampler, names or sampler.classes[:8], count, seed, kept)
-    sheets.write_sheets(clips, sampler.fps, sampler.conditioning_frames, write)
+    with output_folder(write) as folder:
+        sheets.write_sheets(clips, sampler.fps, sampler.conditioning_frames, folder)
     print(f"sample: {clips.shape[0] * clips.shape[1]} videos -> {write}/samples.mp4, samples.png")
 
 
 @app.command()
 def synthetic(
-    root: Annotated[Path, typer.Argument(help="Folder to make; left alone if it exists.")],
+    root: Annotated[Path, typer.Argument(help="Folder to make; left alone if it was made before.")],
     videos_per_class: Annotated[int, typer.Option(min=2, help="Videos in each class.")] = 24,
     size: Annotated[int, typer.Option(min=32, max=256, help="Width and height, pixels.")] = 64,
     frames: Annotated[int, typer.Option(min=2, max=256, help="Frames per video.")] = 32,
@@ -144,8 +148,7 @@ def synthetic(
     """
     from dvdgan.data.synthetic import write_synthetic
 
-    if root.exists():
+    if not write_synthetic(root, videos_per_class, size, frames, seed):
         print(f"{root} is already there")
         return
-    write_synthetic(root, videos_per_class, size, frames, seed)
     print(f"synthetic: videos of moving shapes -> {root}")

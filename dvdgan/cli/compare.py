@@ -6,6 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from dvdgan.cli.options import app
+from dvdgan.storage.output import check_output_folder, output_folder
 
 
 @app.command()
@@ -33,6 +34,8 @@ def ablation(
     dvdgan ablation k1-seed0 k1-seed1 k8-seed0 k8-seed1 --by model.spatial_frames
     dvdgan ablation .runs/train/* --by model.block_norm --by model.output_norm
     """
+    if write is not None:
+        check_output_folder(write)
     from dvdgan.reporting.ablation import ablation as compared
     from dvdgan.reporting.ablation_runs import read_run
     from dvdgan.reporting.ablation_table import (
@@ -49,13 +52,13 @@ def ablation(
     print(measured_as(found))
     if write is not None:
         from dvdgan.reporting.ablation_figure import ablation_figure
-        from dvdgan.storage.local import write_bytes
 
         files = {
             "table.csv": csv_table(found),
             "table.md": markdown_table(found),
             "figure.svg": ablation_figure(found),
         }
-        for name, text in files.items():
-            write_bytes(write / name, text.encode())
+        with output_folder(write) as folder:
+            for name, text in files.items():
+                (folder / name).write_text(text, encoding="utf-8")
         print(f"ablation: {', '.join(files)} -> {write}")

@@ -18,6 +18,7 @@ from dvdgan.cli.options import (
 from dvdgan.data.sources.choices import Window
 from dvdgan.errors import UserError
 from dvdgan.protocols import PROTOCOLS, ProtocolName
+from dvdgan.storage.output import check_output_file
 
 
 @app.command()
@@ -221,6 +222,8 @@ def evaluate(
       --protocol unterthiner_fvd
     """
     _refuse_unheeded(context)
+    if write is not None:
+        check_output_file(write)
     if generated is not None or real is not None:
         from dvdgan.comparison import measuring
         from dvdgan.comparison.asked import Asked

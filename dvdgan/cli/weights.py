@@ -7,6 +7,7 @@ import typer
 
 from dvdgan.cli.options import app
 from dvdgan.errors import UserError
+from dvdgan.storage.output import check_output_folder
 
 
 @app.command()
@@ -59,9 +60,10 @@ def convert(
     known = CATALOGUE[network]
     if source is None:
         raise known.missing(known.folder)
+    folder = write or known.folder
+    check_output_folder(folder)
     from dvdgan.evaluation.networks.conversion import convert as convert_weights
 
-    folder = write or known.folder
     told = convert_weights(
         known, source, folder, mean=mean, labels=labels, check=check, epsilon=epsilon
     )

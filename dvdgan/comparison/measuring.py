@@ -26,7 +26,7 @@ from dvdgan.evaluation.full_measurement import measure_fully
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import Description, RealStatistics, data_mark
 from dvdgan.protocols import PROTOCOLS, ProtocolName
-from dvdgan.storage.local import write_json
+from dvdgan.storage.output import write_output
 
 # Real clips that KVD, precision and recall compare with, evenly spread over all of them.
 KEPT_CLIPS = 2048
@@ -88,7 +88,7 @@ def run(asked: Asked, cache: Path, write: Path | None = None) -> None:
     }
     print(table(document))
     if write is not None:
-        write_json(write, document)
+        write_output(write, document)
 
 
 def _description(

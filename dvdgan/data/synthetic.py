@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dvdgan.errors import UserError
 from dvdgan.progress import track
 from dvdgan.storage.local import atomic_directory
+from dvdgan.storage.output import check_output_folder, check_stage_output
 from dvdgan.video.encode import encode_mp4
 
 Array = NDArray[np.float64]
@@ -22,17 +22,17 @@ ZERO, ONE = 40, 110
 
 def write_synthetic(
     root: Path, videos_per_class: int = 24, size: int = 64, frames: int = 32, seed: int = 0
-) -> None:
+) -> bool:
     """Write root/<class>/<nnn>.mp4, h264, ``size`` x ``size``, 25 fps, one class per motion.
 
-    Equal arguments give equal bytes. Raises UserError where ``root`` already holds something.
+    Equal arguments give equal bytes. A folder of these classes is left as it is; returns whether
+    the videos were written. Raises UserError where ``root`` holds anything else, or is no folder.
     """
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise UserError(
-            "the folder for the synthetic videos is not empty",
-            where=str(root),
-            todo="remove it, or name another one",
-        )
+    check_stage_output(root)
+    there = {path.name for path in root.iterdir()} if root.is_dir() else set()
+    if there == MOTIONS.keys():
+        return False
+    check_output_folder(root)
     names = [(label, number) for label in MOTIONS for number in range(videos_per_class)]
     with atomic_directory(root) as aside:
         for label, number in track(names, "synthetic", len(names), "videos"):
@@ -41,6 +41,7 @@ def write_synthetic(
             path = aside / label / f"{number:03d}.mp4"
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(encode_mp4(pixels, FPS))
+    return True
 
 
 def draw(label: str, rng: np.random.Generator, size: int, frames: int) -> NDArray[np.uint8]:

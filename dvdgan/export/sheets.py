@@ -10,7 +10,6 @@ from torch import Tensor
 from dvdgan.errors import UserError
 from dvdgan.export.sampler import Sampler
 from dvdgan.models.latent import Truncation
-from dvdgan.storage.local import atomic_directory
 from dvdgan.video.decode import VideoError, frames
 from dvdgan.video.encode import encode_mp4
 from dvdgan.video.grid import film_strip, video_grid
@@ -98,12 +97,12 @@ def label_of(sampler: Sampler, name: str) -> int:
 
 
 def write_sheets(clips: Tensor, fps: float, given: int, folder: Path) -> None:
-    """Write samples.mp4 and samples.png: a row a class, given frames framed in blue.
+    """Write samples.mp4 and samples.png into ``folder``: a row a class, time to the right.
 
-    clips: uint8 (rows, columns, T, 3, H, W). In the strip every clip is a row, time to the right.
+    clips: uint8 (rows, columns, T, 3, H, W). In the strip every clip is a row. Given frames are
+    framed in blue.
     """
     pixels = clips.permute(0, 1, 2, 4, 5, 3).numpy()
     strip = film_strip(pixels.reshape(-1, *pixels.shape[2:]), given=given)
-    with atomic_directory(folder) as aside:
-        (aside / VIDEO).write_bytes(encode_mp4(video_grid(pixels, given=given), fps))
-        (aside / STRIP).write_bytes(encode_png(strip))
+    (folder / VIDEO).write_bytes(encode_mp4(video_grid(pixels, given=given), fps))
+    (folder / STRIP).write_bytes(encode_png(strip))

@@ -24,6 +24,7 @@ from dvdgan.guard.run_folder import damage, step_name
 from dvdgan.protocols import MINIMUM_CLIPS, PROTOCOLS
 from dvdgan.stages.artefacts import EVALUATE, FEATURE_CACHE, FEATURES, MODEL, REFERENCE, SHARDS
 from dvdgan.storage.local import atomic_directory, read_json, write_json
+from dvdgan.storage.output import check_stage_output, write_output
 from dvdgan.training.checkpoint import AVERAGE
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def run(config: "Config") -> None:
     Interrupted, it goes on with what it had not measured. Started by a launcher, its processes
     share the work.
     """
+    check_stage_output(EVALUATE)
     process, names = Process.current(), config.features.protocols
     references = {name: RealReference.load_all(REFERENCE / name, MINIMUM_CLIPS) for name in names}
     _refuse_few(references.values())
@@ -95,7 +97,7 @@ def run_checkpoint(checkpoint: Path, write: Path | None) -> None:
     settings = RunSettings.model_validate_json((run_root / "settings.json").read_text("utf-8"))
     measured = measure_checkpoint(settings, None if untrained else checkpoint / AVERAGE, device())
     if write is not None:
-        write_json(write, measured)
+        write_output(write, measured)
     print(f"evaluate: {checkpoint.name}: {measured['metrics']}, {measured['signs']}")
 
 
@@ -151,4 +153,5 @@ def _write_sheets(memorisation: Memorisation, material: Material) -> None:
     sampler = material.sampler
     with atomic_directory(EVALUATE / "sheets") as folder:
         for name, clips in memorisation.sheets.items():
+            (folder / name).mkdir()
             write_sheets(clips, sampler.fps, sampler.conditioning_frames, folder / name)

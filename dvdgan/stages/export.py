@@ -7,6 +7,7 @@ from dvdgan.evaluation.device import device
 from dvdgan.export.bundle import STANDING, Origin, Standing, trained_sampler, write_bundle
 from dvdgan.stages.artefacts import MODEL, SHARDS, TRAIN
 from dvdgan.storage.local import read_json
+from dvdgan.storage.output import check_stage_output
 from dvdgan.training.checkpoint import AVERAGE, STATE
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 def run(config: "Config") -> None:
     """Write artifacts/model: averaged weights, standing statistics, spectral norm baked in."""
+    check_stage_output(MODEL)
     dataset = open_clips(SHARDS, "train", config.clip)
     origin = Origin.of(dataset, config.model, config.clip)
     standing = Standing(config.export.standing_batches, config.export.standing_batch_size)

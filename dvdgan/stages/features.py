@@ -16,6 +16,7 @@ from dvdgan.guard.numeric_environment import refuse_other_arithmetic
 from dvdgan.protocols import PROTOCOLS, SMALL_I3D
 from dvdgan.stages.artefacts import FEATURES, SHARDS
 from dvdgan.storage.local import atomic_directory, publish
+from dvdgan.storage.output import check_stage_output
 
 
 def run(config: Config) -> None:
@@ -23,6 +24,7 @@ def run(config: Config) -> None:
 
     Raises UserError for missing weights, and for fewer than two classes to train on.
     """
+    check_stage_output(FEATURES)
     refuse_other_arithmetic()
     networks = sorted({PROTOCOLS[name].network for name in config.features.protocols})
     with atomic_directory(FEATURES) as folder:

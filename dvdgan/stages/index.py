@@ -15,6 +15,7 @@ from dvdgan.provenance.lock import fingerprint_of
 from dvdgan.provenance.modules import code_behind
 from dvdgan.stages.artefacts import INDEX, RUNS
 from dvdgan.storage.local import atomic_directory
+from dvdgan.storage.output import check_stage_output
 
 if TYPE_CHECKING:
     from dvdgan.config import Config
@@ -30,6 +31,7 @@ def run(config: "Config", workers: int | None = None) -> None:
     a later one probes only what is new or changed. Raises UserError; where too much is refused,
     the tables are left in .runs/index to be read.
     """
+    check_stage_output(INDEX)
     limits = Limits(
         min_short_side=config.index.min_short_side,
         max_pixels=config.index.max_pixels,

@@ -9,10 +9,12 @@ from dvdgan.monitoring.drift import Columns, PrincipalAxes, measure_drift
 from dvdgan.protocols import POOLED, short_name
 from dvdgan.stages.artefacts import EVALUATE, MONITOR, REFERENCE
 from dvdgan.storage.local import atomic_directory
+from dvdgan.storage.output import check_stage_output
 
 
 def run(config: Config) -> None:
     """Compare the evaluated clips with the kept training clips; write artifacts/monitor."""
+    check_stage_output(MONITOR)
     protocol = config.features.protocols[0]
     generated = ClipFeatures.load(EVALUATE / "features" / f"{protocol}.safetensors")
     reference = RealReference.load(REFERENCE / protocol, "train")

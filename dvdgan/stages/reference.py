@@ -24,6 +24,7 @@ from dvdgan.progress import track
 from dvdgan.protocols import PROTOCOLS
 from dvdgan.stages.artefacts import FEATURE_CACHE, FEATURES, REFERENCE, SHARDS
 from dvdgan.storage.local import atomic_directory
+from dvdgan.storage.output import check_stage_output
 
 
 def run(config: Config) -> None:
@@ -32,6 +33,7 @@ def run(config: Config) -> None:
     Interrupted, it goes on with the clips it had not measured. Started by a launcher, its processes
     share the work.
     """
+    check_stage_output(REFERENCE)
     process = Process.current()
     splits = {
         split: open_clips(SHARDS, split, config.clip) for split in splits_of(open_shards(SHARDS))

@@ -18,6 +18,7 @@ from dvdgan.reporting.records import environment, read_records, read_table
 from dvdgan.reporting.scores import numbers_table, unkeyed
 from dvdgan.stages.artefacts import EVALUATE, INDEX, MODEL, MONITOR, REPORT, SHARDS, TRAIN
 from dvdgan.storage.local import atomic_directory, read_json
+from dvdgan.storage.output import check_stage_output
 
 PAGE = REPORT / "index.html"
 
@@ -27,6 +28,7 @@ def run(config: Config, params: Path) -> None:
 
     ``params``: the file ``config`` was read from, shown as it is.
     """
+    check_stage_output(REPORT)
     measured = unkeyed(read_json(EVALUATE / "metrics.json"))
     content = Content(
         samples=_samples(config),

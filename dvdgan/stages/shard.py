@@ -14,6 +14,7 @@ from dvdgan.provenance.lock import fingerprint_of
 from dvdgan.provenance.modules import code_of_stage
 from dvdgan.stages.artefacts import INDEX, RUNS, SHARDS
 from dvdgan.storage.local import publish, read_json, sha256_of_file
+from dvdgan.storage.output import check_stage_output
 
 if TYPE_CHECKING:
     from dvdgan.config import Config
@@ -25,6 +26,7 @@ def run(config: "Config", workers: int | None = None) -> None:
     Interrupted, it keeps its finished shards in .runs/shard and goes on with the rest when run
     again. Raises UserError.
     """
+    check_stage_output(SHARDS)
     job = _Job.of(config)
     job.write(job.plans, workers)
     write_index(job.plans, config.shard, job.mark, job.work)

@@ -43,6 +43,7 @@ from dvdgan.storage.local import (
     sha256_of_file,
     write_json,
 )
+from dvdgan.storage.output import check_stage_output
 
 if TYPE_CHECKING:
     from dvdgan.config import Config
@@ -58,6 +59,7 @@ def run(config: "Config", request: Request = NOTHING_ASKED) -> None:
     DVDGAN_MIRROR the folder has a copy that a run on another machine goes on from.
     Raises InterruptedRunError after a signal, UserError when the run never learned.
     """
+    check_stage_output(TRAIN)
     refuse_other_training(config.train)
     environment = RunEnvironment.from_environment()
     folder = prepare(config, request)

@@ -170,7 +170,8 @@ def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as readable JSON, atomically; equal values give equal bytes."""
     with atomic_file(path) as aside:
         text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        aside.write_text(text + "\n", encoding="utf-8")
+        # A path that is not UTF-8 holds lone surrogates, which become JSON's own escapes.
+        aside.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def read_json(path: Path) -> Any:

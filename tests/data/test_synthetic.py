@@ -49,6 +49,15 @@ def test_every_window_moves(label: str) -> None:
 
 def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep me")
-    with pytest.raises(UserError, match="not empty"):
+    with pytest.raises(UserError, match=r"did not write.*: mine\.txt"):
         write_synthetic(tmp_path)
     assert (tmp_path / "mine.txt").read_text() == "keep me"
+
+
+def test_videos_that_are_there_are_left_alone(tmp_path: Path) -> None:
+    root = tmp_path / "videos"
+    assert write_synthetic(root, videos_per_class=2, size=32, frames=2)
+    kept = root / "square_down" / "000.mp4"
+    kept.write_text("cut by hand")
+    assert not write_synthetic(root, videos_per_class=2, size=32, frames=2)
+    assert kept.read_text() == "cut by hand"

@@ -116,6 +116,22 @@ def test_a_video_file_is_continued(
     assert (cells(2)[0, C:] != cells(2)[1, C:]).any()
 
 
+def test_samples_are_replaced_until_something_else_lies_beside_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], synthesis: Path
+) -> None:
+    words = ["--class", "jack", "--count", 1]
+    assert run(monkeypatch, synthesis, *words) == 0
+    first = Path("samples/samples.png").read_bytes()
+    assert run(monkeypatch, synthesis, *words, "--seed", 1) == 0
+    second = Path("samples/samples.png").read_bytes()
+    assert second != first
+    Path("samples/thesis.tex").write_text("years")
+    assert run(monkeypatch, synthesis, *words) == EXIT_USER_ERROR
+    assert "changed since: thesis.tex" in capsys.readouterr().err
+    assert Path("samples/samples.png").read_bytes() == second
+    assert Path("samples/thesis.tex").read_text() == "years"
+
+
 def test_what_cannot_be_done_is_said(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

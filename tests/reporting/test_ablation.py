@@ -148,6 +148,11 @@ def test_bundles_over_seeds(call: Call, tmp_path: Path) -> None:
     name = "FID[self_trained: small_i3d@1a2b1a2b pooled, 12x64x64 stride 2, 64 clips vs 480 train"
     assert markdown[5].startswith(f"- `{name}")
     assert lines[4].startswith(name)
+    table_file = tmp_path / "figure7" / "table.csv"
+    table_file.write_text("made by hand")
+    code, _, err = call(*folders, "--by", "model.spatial_frames", "--write", "figure7")
+    assert code == 2 and "changed since: table.csv" in err
+    assert table_file.read_text() == "made by hand"
     drawing = ElementTree.parse(tmp_path / "figure7" / "figure.svg").getroot()
     assert {"2", "10", "FID", "IS"} <= {text.strip() for text in drawing.itertext()}
 

@@ -37,6 +37,7 @@ from dvdgan.evaluation.networks.tensorflow_checkpoint import (
 )
 from dvdgan.evaluation.networks.torchscript_i3d import TorchScriptI3D
 from dvdgan.storage.local import sha256_of_file
+from dvdgan.storage.output import output_folder
 
 TENSORFLOW_SCOPE = "RGB/inception_i3d/"
 OPTIMISER_SLOT = "/Momentum"
@@ -88,9 +89,10 @@ def convert(
         answers.append(golden.check_cricket(network, check))
     if known.name == "i3d_torchscript" or converted.source.get("epsilon") == HUB_EPSILON:
         answers.append(golden.check_white_to_black(network))
-    save_feature_network(
-        folder, known.name, network, classes, source=converted.source, answers=answers
-    )
+    with output_folder(folder) as aside:
+        save_feature_network(
+            aside, known.name, network, classes, source=converted.source, answers=answers
+        )
     return told + (answers or ["no answer of this network is known to check it by"])
 
 
