@@ -4,6 +4,8 @@
 the same command goes on where it stopped.
 """
 
+import errno
+import os
 import re
 
 EXIT_USER_ERROR = 2
@@ -54,3 +56,37 @@ class UserError(Exception):
 
 class InterruptedRunError(Exception):
     """A signal asked the run to stop; its state is saved and the same command resumes it."""
+
+
+_FREE_SPACE = "free some space, or write to another disk, and run the same command again"
+_PERMISSION = "give yourself the permission, or name another path"
+_ANOTHER_PATH = "name another path, or move away what is there"
+
+# What the operating system refuses for reasons outside this program. An error that is not here,
+# such as a file that is missing, may be a bug and keeps its traceback.
+_TO_DO = {
+    errno.ENOSPC: _FREE_SPACE,
+    errno.EDQUOT: _FREE_SPACE,
+    errno.EFBIG: "raise the limit of file sizes (`ulimit -f`), or write to another disk",
+    errno.EROFS: "write to another disk",
+    errno.EACCES: _PERMISSION,
+    errno.EPERM: _PERMISSION,
+    errno.ENAMETOOLONG: "use a shorter name",
+    errno.ELOOP: "mend the link that leads to itself",
+    errno.EEXIST: _ANOTHER_PATH,
+    errno.ENOTDIR: _ANOTHER_PATH,
+    errno.EISDIR: _ANOTHER_PATH,
+    errno.EMFILE: "raise the limit of open files (`ulimit -n`), or use fewer --workers",
+    errno.ENFILE: "close other programs: the machine has too many open files",
+    errno.EIO: "check the disk (`dmesg` shows its errors) or the network share",
+    errno.ESTALE: "mount the network share again",
+}
+
+
+def in_words(error: OSError) -> UserError | None:
+    """The UserError for a failure of the disk or the file system; None for any other error."""
+    if error.errno not in _TO_DO:
+        return None
+    what = error.strerror or os.strerror(error.errno)
+    where = "" if error.filename is None else os.fsdecode(error.filename)
+    return UserError(what, where=where, todo=_TO_DO[error.errno])

@@ -6,11 +6,18 @@ import sys
 # Their verbs are added to the application as they are imported, in this order.
 from dvdgan.cli import pipeline, around, compare, weights  # isort: skip
 from dvdgan.cli.options import app
-from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError, UserError
+from dvdgan.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_USER_ERROR,
+    InterruptedRunError,
+    UserError,
+    in_words,
+)
 from dvdgan.guard.interruption import interrupt_on_signals
 from dvdgan.guard.lifeline import die_with_parent
 from dvdgan.provenance.lock import refuse_outdated_lock
 from dvdgan.storage.store import StoreUnavailableError
+from dvdgan.streams import keep_streams
 
 __all__ = ["app", "around", "compare", "main", "pipeline", "weights"]
 
@@ -19,17 +26,30 @@ def main() -> None:
     """Run the command line; errors become words and exit codes."""
     if "DVC_STAGE" in os.environ:
         die_with_parent()  # a killed `dvc repro` must not leave its stage writing
+    keep_streams()
     interrupt_on_signals()
     try:
-        if "DVC_STAGE" in os.environ:
-            refuse_outdated_lock()  # DVC would take stages for up to date whose code has changed
-        app()
+        try:
+            if "DVC_STAGE" in os.environ:
+                refuse_outdated_lock()  # DVC would take stages for up to date whose code changed
+            app()
+        finally:
+            sys.stdout.flush()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(EXIT_USER_ERROR)
+        _end_with(error)
     except StoreUnavailableError as error:
         print(f"interrupted: {error}; the same command goes on when it is back", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
+    except OSError as error:
+        known = in_words(error)
+        if known is None:
+            raise
+        _end_with(known)
     except InterruptedRunError as error:
         print(f"interrupted: {error}; the same command goes on from here", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _end_with(error: UserError) -> None:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(EXIT_USER_ERROR)

@@ -18,7 +18,6 @@ from typing import Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from dvdgan.errors import UserError
@@ -28,6 +27,7 @@ from dvdgan.progress import Progress
 from dvdgan.provenance.lock import fingerprint_of
 from dvdgan.provenance.modules import code_behind
 from dvdgan.storage.local import atomic_file, write_json
+from dvdgan.storage.tensors import save_tensors
 
 # Places in a part: a whole number of batches, and the most that a killed process loses.
 PART = 16 * BATCH_SIZE
@@ -84,7 +84,7 @@ class Extracted:
         refused = json.dumps(self.refused)
         header = {"refused": refused, "sha256": _digest(tensors, refused)}
         with atomic_file(path) as aside:
-            save_file(tensors, aside, header)
+            save_tensors(tensors, aside, header)
 
     @classmethod
     def load(cls, path: Path) -> "Extracted | None":

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Self
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from dvdgan.errors import UserError
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.progress import Progress
 from dvdgan.storage.local import atomic_file
+from dvdgan.storage.tensors import save_tensors
 
 # Clips per forward. Fixed, so that features do not depend on how clips arrive.
 BATCH_SIZE = 16
@@ -46,7 +47,7 @@ class ClipFeatures:
         """Write one safetensors file with a tensor per field."""
         tensors = {field.name: getattr(self, field.name).contiguous() for field in fields(self)}
         with atomic_file(path) as aside:
-            save_file(tensors, aside)
+            save_tensors(tensors, aside)
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Self
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from dvdgan.errors import UserError
 from dvdgan.storage.local import atomic_file
+from dvdgan.storage.tensors import save_tensors
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def save_moments(path: Path, moments: dict[str, Moments]) -> None:
         if each.rows is not None:
             tensors[f"{name}.rows"] = each.rows
     with atomic_file(path) as aside:
-        save_file(tensors, aside)
+        save_tensors(tensors, aside)
 
 
 def load_moments(path: Path) -> dict[str, Moments]:

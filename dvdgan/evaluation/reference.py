@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from dvdgan.errors import UserError
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.moments import Moments, load_moments, save_moments
 from dvdgan.storage.local import atomic_file, read_json, write_json
+from dvdgan.storage.tensors import save_tensors
 from dvdgan.video.preprocessing import Preprocessing
 
 DESCRIPTION_FILE, MEAN_CLIP_FILE = "reference.json", "mean_clip.safetensors"
@@ -152,7 +153,7 @@ def save_mean_clip(path: Path, batches: Iterable[tuple[Tensor, Tensor]]) -> None
         raise UserError("there are no clips to average", todo="add videos")
     mean = (total.to(torch.float64) / count).round().to(torch.uint8)
     with atomic_file(path) as aside:
-        save_file({"mean_clip": mean}, aside)
+        save_tensors({"mean_clip": mean}, aside)
 
 
 def load_mean_clip(path: Path) -> Tensor:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from dvdgan.data.dataset import ClipDataset
@@ -22,6 +22,7 @@ from dvdgan.models.spectral import bake
 from dvdgan.models.standing import recompute_statistics
 from dvdgan.progress import track
 from dvdgan.storage.local import atomic_directory, write_json
+from dvdgan.storage.tensors import save_tensors
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model
@@ -110,7 +111,7 @@ def write_bundle(sampler: Sampler, origin: Origin, facts: dict[str, Any], folder
         "facts": facts,
     }
     with atomic_directory(folder) as aside:
-        save_file(sampler.generator.state_dict(), aside / WEIGHTS)
+        save_tensors(sampler.generator.state_dict(), aside / WEIGHTS)
         write_json(aside / CONFIG, config)
         (aside / "README.md").write_text(model_card(config), encoding="utf-8")
 

@@ -16,6 +16,7 @@ from dvdgan.guard.numeric_environment import refuse_other_training
 from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder
 from dvdgan.guard.run_lock import held
 from dvdgan.storage.store import StoreUnavailableError
+from dvdgan.streams import keep_streams
 from dvdgan.training.loop import Job, NonFiniteError, train
 from dvdgan.training.runtime import Runtime
 
@@ -23,6 +24,7 @@ from dvdgan.training.runtime import Runtime
 def main() -> int:
     """Train; the exit code says how it ended (0, 2, 75, or EXIT_NON_FINITE)."""
     die_with_parent()
+    keep_streams()
     run = RunFolder(Path(sys.argv[1]))
     settings = RunSettings.model_validate_json(run.settings.read_text(encoding="utf-8"))
     clip = settings.clip

@@ -4,19 +4,17 @@ Nothing is ever unpickled. A checkpoint is written aside, fsynced and renamed, s
 with this name is whole; damaged ones are found by hash (guard/run_folder.py).
 """
 
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dvdgan.guard.run_folder import seal
 from dvdgan.storage.local import atomic_directory, read_json, write_json
+from dvdgan.storage.tensors import save_tensors
 from dvdgan.training.state import TrainState
 
 STATE = "state.json"
@@ -68,7 +66,7 @@ class Snapshot:
         """Write to ``folder``: all of it or nothing. Raises OSError where the disk refuses."""
         with atomic_directory(folder) as aside:
             for file, tensors in self._tensors.items():
-                _save(tensors, aside / f"{file}.safetensors")
+                save_tensors(tensors, aside / f"{file}.safetensors")
             write_json(aside / STATE, self._rest)
             seal(aside)
 
@@ -157,18 +155,6 @@ def _tensors(state: TrainState) -> Tensors:
         for file, (optimizer, network) in _optimizers(state).items()
     }
     return networks | optimizers
-
-
-def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
-    try:
-        save_file(dict(tensors), path)
-    except SafetensorError as error:
-        # It tells the operating system's error in words alone.
-        number = re.search(r"os error (\d+)", str(error))
-        if number is None:
-            raise
-        code = int(number[1])
-        raise OSError(code, os.strerror(code), str(path)) from error
 
 
 def _fill_optimizer(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dvdgan.errors import UserError
@@ -19,6 +19,7 @@ from dvdgan.evaluation.networks.resize import RULES, resize
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
 from dvdgan.evaluation.networks.torchscript_i3d import TorchScriptI3D
 from dvdgan.storage.local import atomic_directory, read_json, sha256_of_file, write_json
+from dvdgan.storage.tensors import save_tensors
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE, TORCHSCRIPT_FILE = "network.safetensors", "network.pt"
@@ -134,7 +135,7 @@ def save_feature_network(
         if isinstance(network, TorchScriptI3D):
             shutil.copyfile(network.file, weights)
         else:
-            save_file(network.state_dict(), weights)
+            save_tensors(network.state_dict(), weights)
         config = {
             **facts,
             "network": name,
