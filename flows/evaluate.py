@@ -14,6 +14,7 @@ from flows import history
 from flows.artifacts import show_link, show_metrics, show_results
 from flows.candidate import Candidate, find_candidate
 from flows.graph import stages_after
+from flows.publication import check_publication, publish_bundle
 from flows.stage import logged, run_stage
 
 
@@ -52,6 +53,8 @@ def evaluate(
     if candidate is None:
         get_run_logger().info("nothing is promoted yet")
         return None
+    if publish_to is not None:
+        check_place(publish_to, candidate.name)
     where, name = candidate.folder, candidate.run.root.name
     found = history.recorded(where, name, candidate.step)
     if found is None or not _is_kept(found, candidate):
@@ -65,6 +68,17 @@ def evaluate(
     if publish_to is not None:
         publish(found, str(where), candidate.name, publish_to)
     return found
+
+
+def check_place(url: str, name: str) -> None:
+    """Raise UserError where ``name`` cannot be published, before it is measured.
+
+    A store that does not answer is asked again when there is something to publish.
+    """
+    try:
+        check_publication(open_store(url), name)
+    except StoreUnavailableError as error:
+        get_run_logger().warning("%s; it is asked again after the evaluation", error)
 
 
 def check(
@@ -137,10 +151,4 @@ def _may_pass(_task: Any, _run: Any, state: State[Any]) -> bool:
 )
 def publish(found: history.Record, folder: str, name: str, url: str) -> None:
     """Copy the bundle and its report to ``url``/NAME; then say so in ``url``/newest.json."""
-    store, tree = open_store(url), Path(folder) / found["tree"]
-    for part in ("model", "report"):
-        source = tree / "artifacts" / part
-        for path in sorted(path for path in source.rglob("*") if path.is_file()):
-            store.put(path, f"{name}/{part}/{path.relative_to(source).as_posix()}")
-    store.write_bytes(f"{name}/evaluation.json", history.as_json(found))
-    store.write_bytes("newest.json", history.as_json({**found, "name": name}))
+    publish_bundle(open_store(url), name, Path(folder) / found["tree"], found)

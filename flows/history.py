@@ -1,7 +1,6 @@
 """What scheduled evaluations found, one line each, and the page that shows where it leads."""
 
 import html
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -130,7 +129,3 @@ def described(found: Record) -> str:
         for key, value in found["metrics"].items()
     )
     return f"step {found['step']} of run {found['run']}: {figures}, drifted {found['drifted']:.0%}"
-
-
-def as_json(found: Record) -> bytes:
-    return (json.dumps(found, indent=2, sort_keys=True) + "\n").encode()

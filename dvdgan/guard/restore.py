@@ -9,7 +9,7 @@ from dvdgan.errors import UserError
 from dvdgan.guard.copy_contents import Contents, place_of, preview_place
 from dvdgan.guard.interruption import raise_if_interrupted
 from dvdgan.guard.ledger import Event, best_in_line, last_healthy, parse, whole_lines
-from dvdgan.guard.run_copy import digest, say, went_back
+from dvdgan.guard.run_copy import claim, digest, say, went_back
 from dvdgan.guard.run_folder import MANIFEST, RunFolder, damage, newest_whole, read_manifest
 from dvdgan.guard.run_folder import step_name as name_of
 from dvdgan.guard.segments import Segments
@@ -49,11 +49,13 @@ class Held:
 def restore(run: RunFolder, store: Store) -> None:
     """Bring ``run`` at least as far as its copy in ``store`` is; nothing is done where it is.
 
-    Raises UserError where the two have gone different ways, or where the store is not to be
-    reached and there is nothing here to go on from; as the store does for credentials.
+    Raises UserError where the two have gone different ways, where the store holds other files, or
+    where it is not to be reached and there is nothing here to go on from; as the store does for
+    credentials.
     InterruptedRunError between two files when a stop is asked for.
     """
     try:
+        claim(store)
         for _ in range(READINGS):
             try:
                 _restore(run, Held.of(store))

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from dvdgan.errors import redacted
-from dvdgan.guard.copy_contents import Contents, first_place, new_place, preview_place
+from dvdgan.errors import UserError, redacted
+from dvdgan.guard.copy_contents import LISTING, Contents, first_place, new_place, preview_place
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.ledger import Event, parse, whole_lines
 from dvdgan.guard.retention import kept
@@ -22,6 +22,23 @@ from dvdgan.storage.store import Store
 
 class OtherHistoryError(Exception):
     """The copy tells of events that this run folder does not know: it is not overwritten."""
+
+
+def claim(store: Store) -> None:
+    """Begin a copy in ``store`` unless there is one.
+
+    Raises UserError where it holds files but no copy: they are not replaced.
+    """
+    keys = store.keys()
+    if LISTING in keys:
+        return
+    if keys:
+        raise UserError(
+            f"the mirror's place for this run holds other files: {', '.join(sorted(keys)[:3])}",
+            where=str(store),
+            todo="move them away, or name another store in DVDGAN_MIRROR",
+        )
+    Contents().write(store)
 
 
 class RunCopy:
@@ -35,10 +52,11 @@ class RunCopy:
     def update(self) -> None:
         """Make the copy equal to what is worth keeping of the run.
 
-        Raises StoreUnavailableError, UserError, OtherHistoryError; RunChangedError or
-        FileNotFoundError where a file was rewritten or deleted meanwhile. Whatever it raises,
-        `update` again goes on from there.
+        Raises StoreUnavailableError, UserError, as `claim` does, too, OtherHistoryError;
+        RunChangedError or FileNotFoundError where a file was rewritten or deleted meanwhile.
+        Whatever it raises, `update` again goes on from there.
         """
+        claim(self._store)
         old, keys = Contents.read(self._store), set(self._store.keys())
         ledger, steps, telemetry = _look(self._run)
         if not ledger.startswith(old.ledger):

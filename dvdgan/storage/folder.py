@@ -67,6 +67,10 @@ class FolderStore:
         with self._translated():
             return self._path(key).stat().st_size
 
+    def sha256(self, key: str) -> str | None:
+        with self._translated():
+            return sha256_of_file(self._path(key))
+
     def keys(self, prefix: str = "") -> list[str]:
         if not self.root.exists():
             return []

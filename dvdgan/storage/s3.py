@@ -124,6 +124,10 @@ class S3Store:
         length: int = self._head(key)["ContentLength"]
         return length
 
+    def sha256(self, key: str) -> str | None:
+        told: str | None = self._head(key).get("Metadata", {}).get("sha256")
+        return told
+
     def keys(self, prefix: str = "") -> list[str]:
         found: list[str] = []
         with self._translated(f"list {prefix}"):

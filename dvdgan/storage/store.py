@@ -46,6 +46,9 @@ class Store(Protocol):
     def size(self, key: str) -> int:
         """Its length in bytes."""
 
+    def sha256(self, key: str) -> str | None:
+        """Of its bytes, in hex; None where the store does not know it, as `put` was not used."""
+
     def keys(self, prefix: str = "") -> list[str]:
         """All keys that begin with ``prefix``, sorted."""
 

@@ -190,3 +190,37 @@ def test_place_and_bandwidth_are_the_environments(
     variables = {"DVDGAN_MIRROR": "s3://runs/all/", "DVDGAN_MIRROR_MBPS": "3"}
     with mirroring(run, RunEnvironment.from_environment(variables)):
         assert asked == [("s3://runs/all/mark", 3e6)]
+
+
+def test_a_place_with_other_files_is_refused_before_training(
+    run: RunFolder, environment: RunEnvironment, store: Store
+) -> None:
+    store.root.mkdir(parents=True)
+    (store.root / "thesis.tex").write_text("years")
+    refused = pytest.raises(UserError, match=r"other files: thesis\.tex")
+    with refused as told, mirroring(run, environment):
+        pytest.fail("training began")
+    assert "DVDGAN_MIRROR" in told.value.todo
+    assert [path.name for path in store.root.iterdir()] == ["thesis.tex"]
+
+
+def test_a_run_is_no_mirror_of_itself(run: RunFolder) -> None:
+    save(run, 10)
+    before = newest_whole(run)
+    itself = replace(PLAIN, mirror=str(run.root.parent))
+    with pytest.raises(UserError, match="other files"), mirroring(run, itself):
+        pytest.fail("training began")
+    assert newest_whole(run) == before
+
+
+def test_a_file_beside_a_copied_checkpoint_stays(run: RunFolder, store: Store) -> None:
+    for step in (10, 20, 30, 40):
+        save(run, step)
+        event = {"event": "evaluated", "step": step, "metrics": {"FVD": float(step)}}
+        ledger.append(run.ledger, event | {"verdict": "healthy", "reasons": []})
+        Mirror(run, store, PLAIN).finish(10)
+        (store.root / f"checkpoints/step-{step:08d}/notes.md").write_text("mine")
+    run.remove(20)
+    Mirror(run, store, PLAIN).finish(10)
+    left = list((store.root / "checkpoints/step-00000020").iterdir())
+    assert [path.name for path in left] == ["notes.md"]
