@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dvdgan.guard.ledger import Event, attempt_of, parse
-from dvdgan.guard.run_folder import MANIFEST, step_name, step_of
+from dvdgan.guard.run_folder import MANIFEST, SAFE, step_name, step_of
 from dvdgan.guard.segments import TELEMETRY, Segments
 from dvdgan.storage.store import Store
 
@@ -93,6 +93,8 @@ def preview_place(name: str, events: list[Event]) -> str:
 def _stays(key: str, events: list[Event], telemetry: Mapping[str, Segments]) -> bool:
     """Whether ``key``, which the listing does not name, belongs to the copy all the same."""
     kind, _, name = key.partition("/")
+    if kind == "checkpoints" and Path(name).suffix not in SAFE:
+        return True  # somebody else's
     if kind == "samples":
         return key == preview_place(name.rpartition("/")[2], events)
     return kind not in ("checkpoints", TELEMETRY, *telemetry)

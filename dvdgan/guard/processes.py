@@ -162,7 +162,8 @@ class EvaluationProcess:
                 where=str(self._checkpoint),
                 todo="read its lines above; run `dvdgan evaluate --checkpoint` on that folder",
             )
-        return Measured(**read_json(self._result))
+        found = read_json(self._result)
+        return Measured(**{name: found[name] for name in Measured._fields if name in found})
 
     def cancel(self) -> None:
         with self._lock:
