@@ -17,7 +17,7 @@ from prefect.states import Cancelled, Cancelling
 
 from dvdgan.guard.beats import Beat, Listener
 from dvdgan.guard.environment import RunEnvironment
-from dvdgan.guard.processes import EvaluationProcess, Measured
+from dvdgan.guard.evaluations import EvaluationProcess, Measured
 from dvdgan.guard.run_folder import RunFolder, step_name
 from flows.best_effort import best_effort, impatient_client
 
@@ -95,7 +95,7 @@ class WorkerEvaluation:
         return self._here.done()
 
     def result(self) -> Measured:
-        """What was measured. Raises UserError when the evaluation failed here, too."""
+        """What was measured. Raises EvaluationFailedError where it failed here, too."""
         return self._here.result()
 
     def cancel(self) -> None:

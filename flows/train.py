@@ -37,9 +37,9 @@ from dvdgan.errors import (
 )
 from dvdgan.guard import ledger
 from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.evaluations import EvaluationProcess, Measured
 from dvdgan.guard.interruption import note_signals, raise_if_interrupted
 from dvdgan.guard.lifeline import die_with_parent
-from dvdgan.guard.processes import EvaluationProcess, Measured
 from dvdgan.guard.retention import promoted
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.guard.steps import Answer, PlainSteps
@@ -105,11 +105,11 @@ class TaskEvaluation:
             self._task = evaluate.submit(self._process, self._process.step)
             # Asked for its state, a task that runs would ask the server.
             self._task.add_done_callback(lambda _: self._ended.set())
-        return self._ended.is_set()
+        # Where Prefect ended the task without a result, the process goes on from here.
+        return self._ended.is_set() and self._process.done()
 
     def result(self) -> Measured:
-        assert self._task is not None
-        return Measured(*self._task.result())
+        return self._process.result()
 
     def cancel(self) -> None:
         self._process.cancel()

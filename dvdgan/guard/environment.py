@@ -37,7 +37,9 @@ class RunEnvironment:
     shards: str | None
     """URL of the store the tars are read from; None: artifacts/shards."""
     evaluation_device: str | None
-    """Where clips are sampled and measured, in torch's words; None: the first GPU, else the CPU."""
+    """Where clips are sampled and measured, as torch's name; None: evaluation/device.py chooses."""
+    failed_evaluations: int
+    """So many checkpoints in a row whose evaluation fails end the run."""
     evaluation_worker: bool
     """Whether a Prefect worker elsewhere is asked to measure checkpoints, where there is one."""
     ask_before_rollback: bool
@@ -73,6 +75,9 @@ class RunEnvironment:
             trackers=read("DVDGAN_TRACKERS", _trackers, ()),
             shards=read("DVDGAN_SHARDS", str, None),
             evaluation_device=read("DVDGAN_EVALUATION_DEVICE", _device, None),
+            failed_evaluations=read(
+                "DVDGAN_FAILED_EVALUATIONS", _whole("DVDGAN_FAILED_EVALUATIONS", 1), 3
+            ),
             evaluation_worker=read(
                 "DVDGAN_EVALUATION_WORKER", _yes_or_no("DVDGAN_EVALUATION_WORKER"), False
             ),

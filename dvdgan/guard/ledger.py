@@ -121,6 +121,31 @@ def finished(events: list[Event], steps: int) -> bool:
     return last is not None and last["step"] == steps and last["verdict"] != "collapsed"
 
 
+def not_evaluated_in_a_row(events: list[Event]) -> int:
+    """How many evaluations have failed since the last that did not."""
+    count = 0
+    for event in events:
+        if event["event"] in ("baseline", "evaluated"):
+            count = 0
+        elif event["event"] == "not_evaluated":
+            count += 1
+    return count
+
+
+def not_evaluated(events: list[Event]) -> list[int]:
+    """The steps without a verdict because their evaluation failed, ascending; those that a rollback
+    moved aside are left out."""
+    failed: set[int] = set()
+    for event in events:
+        if event["event"] == "not_evaluated":
+            failed.add(event["step"])
+        elif event["event"] in ("baseline", "evaluated"):
+            failed.discard(event.get("step", 0))
+        elif event["event"] == "rolled_back":
+            failed = {step for step in failed if step <= event["to_step"]}
+    return sorted(failed)
+
+
 def course_of(events: list[Event]) -> Course:
     """The course the last rollback set."""
     for event in reversed(events):
@@ -160,6 +185,8 @@ def describe(event: Event) -> str:
             told = f"ended early at step {where}; the best checkpoint is step {event['step']}"
         case "never_learned":
             told = f"ended at step {event['reached']} without having learned"
+        case "not_evaluated":
+            told = f"step {event['step']}: not evaluated"
         case _:
             figures = [
                 f"{name} {value:.4g}"

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dvdgan.guard import ledger
-from dvdgan.guard.processes import EvaluationProcess, TrainerProcess
+from dvdgan.guard.evaluations import EvaluationProcess
+from dvdgan.guard.processes import TrainerProcess
 from dvdgan.guard.run_folder import RunFolder
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger
 from dvdgan.guard.diagnosis import never_learned
 from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.evaluations import EvaluationFailedError, Measured
 from dvdgan.guard.interruption import raise_if_interrupted
-from dvdgan.guard.processes import Measured
 from dvdgan.guard.reading import Reading
 from dvdgan.guard.retention import kept
 from dvdgan.guard.run_folder import RunFolder
@@ -70,7 +70,9 @@ def supervise(run: RunFolder, train: "Train", steps: Steps) -> int:
     without a healthy checkpoint within train.guard.warm_up of its steps ends as never learned.
     Waits for another supervisor of this run, and for its trainer, to end. Raises
     InterruptedRunError when a signal stopped the trainer or this process, UserError when the run
-    never learned or the trainer failed.
+    never learned, the trainer failed, or DVDGAN_FAILED_EVALUATIONS evaluations in a row did. A
+    checkpoint whose evaluation failed is never judged; where it is the last one, the run ends with
+    the best one before it.
     """
     with held(run.supervisor_lock, "another supervisor"):
         return _bring_to_its_end(run, train, steps)
@@ -97,9 +99,21 @@ def _bring_to_its_end(run: RunFolder, train: "Train", steps: Steps) -> int:
     events = ledger.read(run.ledger)
     best = ledger.best(events)
     if best is None:
+        _refuse_without_evaluation(run)
         raise never_learned(events, train, run.ledger)
     step: int = best["step"]
     return step
+
+
+def _refuse_without_evaluation(run: RunFolder) -> None:
+    events = ledger.read(run.ledger)
+    failed = ledger.not_evaluated(events)
+    if failed and not ledger.evaluations(events):
+        raise UserError(
+            f"no checkpoint of this run could be evaluated (step {', '.join(map(str, failed))})",
+            where=str(run.ledger),
+            todo="mend what the reasons in that file name; the same command evaluates them again",
+        )
 
 
 def _end(run: RunFolder, steps: Steps, reasons: list[str]) -> None:
@@ -137,8 +151,14 @@ def _follow(run: RunFolder, train: "Train", steps: Steps) -> Verdict | None:
             if pending is None and (due := watch.next_due()) is not None:
                 pending = due, steps.evaluate(run, due)
             if pending is not None and pending[1].done():
-                step, measured = pending[0], pending[1].result()
-                pending = None
+                (step, evaluation), pending = pending, None
+                try:
+                    measured = evaluation.result()
+                except EvaluationFailedError as failure:
+                    if step:  # without the baseline nothing can be judged
+                        watch.skip(step)
+                    _record_failure(run, steps, step, failure)
+                    continue
                 if step == 0:
                     _record_baseline(run, steps, measured)
                     continue
@@ -207,6 +227,29 @@ def _record(run: RunFolder, train: "Train", steps: Steps, reading: Reading) -> V
     ledger.append(run.ledger, event)
     steps.announce(event)
     return verdict
+
+
+def _record_failure(
+    run: RunFolder, steps: Steps, step: int, failure: EvaluationFailedError
+) -> None:
+    """Note a checkpoint as not evaluated. Raises UserError when too many in a row are."""
+    event = {
+        "event": "not_evaluated",
+        "attempt": run.course().attempt,
+        "step": step,
+        "reasons": failure.reasons,
+    }
+    ledger.append(run.ledger, event)
+    steps.announce(event)
+    in_a_row = ledger.not_evaluated_in_a_row(ledger.read(run.ledger))
+    if in_a_row >= RunEnvironment.from_environment().failed_evaluations:
+        raise UserError(
+            f"{in_a_row} evaluations in a row failed, the last of step {step}: "
+            f"{'; '.join(failure.reasons)}",
+            where=str(run.ledger),
+            todo="read their lines above; where GPU memory is short, set DVDGAN_EVALUATION_DEVICE. "
+            "The same command goes on and evaluates these checkpoints again",
+        )
 
 
 def _prune(run: RunFolder) -> None:

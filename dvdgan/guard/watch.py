@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from dvdgan.guard import ledger
-from dvdgan.guard.processes import Measured
+from dvdgan.guard.evaluations import Measured
 from dvdgan.guard.reading import Reading
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.guard.signals import lines_between, training_signals
@@ -19,7 +19,7 @@ class Watch:
 
     def __init__(self, run: RunFolder, train: "Train") -> None:
         self._run, self._train = run, train
-        self._passed: set[int] = set()  # looked at, not worth an evaluation
+        self._passed: set[int] = set()  # not worth an evaluation, or it failed
 
     def next_due(self) -> int | None:
         """The first saved checkpoint after the last reading that is to be evaluated now, if any.
@@ -41,6 +41,11 @@ class Watch:
                 return step
             self._passed.add(step)
         return None
+
+    def skip(self, step: int) -> None:
+        """Evaluate this checkpoint no more: its evaluation failed. Another Watch tries it again,
+        unless a later one was judged meanwhile."""
+        self._passed.add(step)
 
     def read(self, step: int, measured: Measured) -> Reading:
         """All that is known of a checkpoint, its ``measured`` samples included."""

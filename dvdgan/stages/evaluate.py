@@ -8,7 +8,7 @@ from dvdgan.config.schema import RunSettings
 from dvdgan.data.dataset import open_clips
 from dvdgan.data.sources.even_clips import EvenClips
 from dvdgan.errors import UserError
-from dvdgan.evaluation.device import device
+from dvdgan.evaluation.device import beside_trainer
 from dvdgan.evaluation.extraction import Extraction, Process
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import MEAN_CLIP_FILE, RealReference, load_mean_clip
@@ -95,7 +95,8 @@ def run_checkpoint(checkpoint: Path, write: Path | None) -> None:
             todo="name a folder .runs/train/<run>/checkpoints/step-XXXXXXXX",
         )
     settings = RunSettings.model_validate_json((run_root / "settings.json").read_text("utf-8"))
-    measured = measure_checkpoint(settings, None if untrained else checkpoint / AVERAGE, device())
+    average = None if untrained else checkpoint / AVERAGE
+    measured = beside_trainer(lambda device: measure_checkpoint(settings, average, device))
     if write is not None:
         write_output(write, measured)
     print(f"evaluate: {checkpoint.name}: {measured['metrics']}, {measured['signs']}")

@@ -72,7 +72,9 @@ def run(config: "Config", request: Request = NOTHING_ASKED) -> None:
         _publish(folder, best)
     steps, reached = f"{config.train.steps:,}", ledger.reached(events)
     done = f"{steps} steps" if reached == config.train.steps else f"{reached:,} of {steps} steps"
-    print(f"train: {done}, best checkpoint at step {step_of(best):,} -> {TRAIN}")
+    failed = ", ".join(map(str, ledger.not_evaluated(events)))
+    unjudged = f" (not evaluated: step {failed})" if failed else ""
+    print(f"train: {done}, best checkpoint at step {step_of(best):,}{unjudged} -> {TRAIN}")
 
 
 def prepare(config: "Config", request: Request = NOTHING_ASKED) -> RunFolder:

@@ -16,8 +16,9 @@ from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_server import Server, free_port, wait_until
 
-from dvdgan.errors import UserError
+from dvdgan.guard import evaluations
 from dvdgan.guard.beats import Beat
+from dvdgan.guard.evaluations import EvaluationFailedError
 from dvdgan.guard.run_folder import RunFolder
 from flows import measure
 from flows.measure import WorkerEvaluation, evaluator_file
@@ -111,13 +112,16 @@ def test_where_a_worker_fails_it_is_measured_here(run: RunFolder, tickets: list[
     assert fvd(evaluation) == HERE_FVD
 
 
-def test_what_fails_here_too_is_told(run: RunFolder, tickets: list[str]) -> None:
-    (run.checkpoint(STEP) / "state.json").unlink()
+def test_what_fails_here_too_is_given_up(
+    run: RunFolder, tickets: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluations, "RETRY_PAUSES", (0.0,))
+    monkeypatch.setenv("LIGHT_FAILURES", f"{STEP}:2:exit")
     evaluation = WorkerEvaluation(run, STEP)
     assert not evaluation.done()
     with Beat(evaluator_file(run, STEP), ticket=tickets[0], over=True):
         wait_until(evaluation.done)
-    with pytest.raises(UserError, match="the evaluation of step-00000008 failed"):
+    with pytest.raises(EvaluationFailedError, match="the evaluation of step-00000008 failed"):
         evaluation.result()
 
 

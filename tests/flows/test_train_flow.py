@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 from killing import survive
-from light_run import LightRun, nothing_left
-from prefect_server import Server
+from light_run import HERE, LightRun, nothing_left
+from prefect import flow
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect_server import Server, wait_until
 
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR
+from dvdgan.guard import evaluations
+from dvdgan.guard.evaluations import EvaluationFailedError
+from dvdgan.guard.run_folder import RunFolder
+from flows.train import TaskEvaluation
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -93,7 +99,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> LightRun:
 def test_a_server_killed_and_started_again_is_not_noticed(
     new_run: NewRun, server: Mortal, undisturbed: LightRun
 ) -> None:
-    run = new_run(LIGHT_HOLDS="12 36")
+    run = new_run(LIGHT_HOLDS="12 36", LIGHT_FAILURES="24:1:memory")
     with nothing_left(run):
         process = run.begin()
         run.await_that(lambda: run.events("evaluated") and server.state(run) == "RUNNING")
@@ -112,6 +118,32 @@ def test_a_server_killed_and_started_again_is_not_noticed(
     run.await_that(lambda: server.events() == kinds)
     name = run.run.root.name
     run.await_that(lambda: {f"progress-{name}", f"train-{name}"} <= server.artifacts())
+
+
+def test_an_evaluation_that_fails_is_a_failed_task_and_ends_no_flow(
+    tmp_path: Path, server: Mortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluations, "RETRY_PAUSES", ())
+    monkeypatch.setenv("PYTHONPATH", str(HERE / "light"))
+    monkeypatch.setenv("LIGHT_FAILURES", "77:1:kill")
+    run = RunFolder(tmp_path)
+
+    @flow
+    def supervised() -> list[str]:
+        evaluation = TaskEvaluation(run, 77)
+        wait_until(evaluation.done)
+        with pytest.raises(EvaluationFailedError) as raised:
+            evaluation.result()
+        return raised.value.reasons
+
+    with temporary_settings({PREFECT_API_URL: server.environment["PREFECT_API_URL"]}):
+        assert supervised() == ["killed by SIGKILL"]
+    wanted = {"task_runs": {"name": {"any_": ["evaluate step 77"]}}}
+    wait_until(
+        lambda: (
+            [each["state_type"] for each in server.post("task_runs/filter", wanted)] == ["FAILED"]
+        )
+    )
 
 
 def test_the_button_stops_the_trainer_which_saves(

@@ -11,7 +11,7 @@ from dvdgan.config import load_config
 from dvdgan.config.guard import Guard, Thresholds
 from dvdgan.config.schema import Train
 from dvdgan.guard import ledger
-from dvdgan.guard.processes import Measured
+from dvdgan.guard.evaluations import Measured
 from dvdgan.guard.run_folder import RunFolder, seal
 from dvdgan.guard.steps import PlainSteps
 
