@@ -184,8 +184,8 @@ def _follow(run: RunFolder, train: "Train", steps: Steps) -> Verdict | None:
 def _record_baseline(run: RunFolder, steps: Steps, measured: Measured) -> None:
     untrained = {
         "metrics": measured.metrics,
-        "names": measured.names,
-        "intervals": measured.intervals,
+        "names": measured.names or {},
+        "intervals": measured.intervals or {},
     }
     event = {"event": "baseline", "untrained": untrained, "mean_clip": measured.mean_clip}
     ledger.append(run.ledger, event)
