@@ -1,5 +1,7 @@
 """Measure one set of clips against another, by the numbers of the pipeline."""
 
+import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from dvdgan.comparison.asked import (
 from dvdgan.comparison.telling import cautions, details, floor, table, told
 from dvdgan.data.sources.clip_source import NO_CLASS, ClipSource
 from dvdgan.data.sources.opening import Place, Reading, open_sources
+from dvdgan.data.sources.video_folder import VideoFolder
 from dvdgan.errors import UserError
 from dvdgan.evaluation.conditions import Drawn
 from dvdgan.evaluation.extraction import Process
@@ -26,6 +29,7 @@ from dvdgan.evaluation.full_measurement import measure_fully
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import Description, RealStatistics, data_mark
 from dvdgan.protocols import PROTOCOLS, ProtocolName
+from dvdgan.storage.ignored import describe_ignored
 from dvdgan.storage.output import write_output
 
 # Real clips that KVD, precision and recall compare with, evenly spread over all of them.
@@ -49,6 +53,8 @@ def run(asked: Asked, cache: Path, write: Path | None = None) -> None:
         for place, source in zip(opened, open_sources(opened, reading), strict=True)
     }
     check(asked, sources, saved)
+    if process.is_main:
+        _print_ignored(sources)
     caches = {
         side: FeatureCache(network, source, cache, int(asked.max_refused * len(source)))
         for side, source in sources.items()
@@ -89,6 +95,12 @@ def run(asked: Asked, cache: Path, write: Path | None = None) -> None:
     print(table(document))
     if write is not None:
         write_output(write, document)
+
+
+def _print_ignored(sources: Mapping[str, ClipSource]) -> None:
+    for side, source in sources.items():
+        if isinstance(source, VideoFolder) and source.ignored:
+            print(f"evaluate: {side}: {describe_ignored(source.ignored)}", file=sys.stderr)
 
 
 def _description(

@@ -27,20 +27,20 @@ def build_manifest(section: "Index", limits: Limits, workers: int, kept: Path) -
     stands there is not probed again, what is new is added to it.
     """
     root = Path(section.root)
-    candidates, refused = scan(root)
-    folders = [each.path for each in refused if each.reason is Refusal.IS_A_DIRECTORY]
-    refuse_pictures(root, map(Path, (*(each.path for each in candidates), *folders)))
+    below = scan(root, where=f"index.root = {root}")
+    folders = [each.path for each in below.refused if each.reason is Refusal.IS_A_DIRECTORY]
+    refuse_pictures(root, map(Path, (*(each.path for each in below.candidates), *folders)))
     known = read_outcomes(kept)
-    unknown = [candidate for candidate in candidates if candidate not in known]
+    unknown = [candidate for candidate in below.candidates if candidate not in known]
     with keeping(kept) as keep:
         for candidate, outcome in inspect_all(unknown, root, limits, section.timeout_s, workers):
             keep(candidate, outcome)
             known[candidate] = outcome
-    outcomes = [known[candidate] for candidate in candidates]
+    outcomes = [known[candidate] for candidate in below.candidates]
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
-    refused = refused + [outcome for outcome in outcomes if isinstance(outcome, Refused)]
+    refused = below.refused + [outcome for outcome in outcomes if isinstance(outcome, Refused)]
     refused.sort(key=lambda row: row.path)
-    return Manifest(_rows(accepted, section), refused, len(unknown))
+    return Manifest(_rows(accepted, section), refused, len(unknown), below.ignored)
 
 
 def _rows(accepted: Sequence[Accepted], section: "Index") -> list[dict[str, Any]]:
@@ -96,9 +96,10 @@ def check(manifest: Manifest, max_refused: float, table: Path) -> None:
             todo="read the table; index.root must hold one folder of videos per class",
         )
     if refused > max_refused * files:
+        allowed = int(max_refused * files) or "none"
         raise UserError(
-            f"{refused} of {files} files are refused ({refused / files:.0%}), more than "
-            f"index.max_refused = {max_refused:.0%}: {top}",
+            f"{refused} of {files} files are refused, index.max_refused = {max_refused:g} allows "
+            f"{allowed}: {top}",
             where=str(table),
             todo="mend or remove those files, or raise index.max_refused",
         )

@@ -45,12 +45,14 @@ SCHEMA = pa.schema(
 class Manifest:
     """Rows of manifest.parquet (columns of SCHEMA) and of refused.csv, both sorted by path.
 
-    ``probed``: how many files had to be probed for it.
+    ``probed``: how many files had to be probed for it. ``ignored``: hidden and system files that
+    were left out, by pattern; not written, since they come and go and are no data.
     """
 
     videos: list[dict[str, Any]]
     refused: list[Refused]
     probed: int
+    ignored: "Counter[str]"
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:

@@ -2,12 +2,16 @@
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dvdgan.data.refusal import Refusal, Refused
 from dvdgan.errors import UserError
+from dvdgan.storage.ignored import describe_ignored, ignored_as
+
+LAYOUT = "name a folder that holds one folder of videos per class"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,34 +27,70 @@ class Candidate:
     mtime_ns: int
 
 
-def scan(root: Path) -> tuple[list[Candidate], list[Refused]]:
-    """List the files to probe and refuse the rest, both in the order of their paths.
+@dataclass(frozen=True)
+class Scan:
+    """What lies below a root, in the order of the paths.
+
+    ``ignored``: how many files and folders were left out, by the pattern of their names.
+    """
+
+    entries: list[Candidate | Refused]
+    ignored: "Counter[str]"
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        return [entry for entry in self.entries if isinstance(entry, Candidate)]
+
+    @property
+    def refused(self) -> list[Refused]:
+        return [entry for entry in self.entries if isinstance(entry, Refused)]
+
+
+def scan(root: Path, where: str, flat: bool = False) -> Scan:
+    """List the files to probe and refuse the rest; `ignored` says what is left out.
 
     Links are followed, but never deeper than root/class/file, so loops end. Nothing is opened.
-    Raises UserError where ``root`` is no folder or holds nothing.
+    ``flat``: the files of a root without folders are candidates of no class (""), too. Raises
+    UserError at ``where`` when ``root`` is no folder that can be read, or holds nothing.
     """
-    if not root.is_dir():
+    if not _is_folder(root):
+        state = "is not a folder" if os.path.lexists(root) else "does not exist"
+        raise UserError(f"the folder of videos {state}", where=where, todo=LAYOUT)
+    ignored: Counter[str] = Counter()
+    try:
+        names = _names(root, ignored)
+    except OSError as error:
         raise UserError(
-            "the folder of videos does not exist",
-            where=f"index.root = {root}",
-            todo="set index.root to a folder that holds one folder of videos per class",
-        )
-    found = [item for name in _names(root) for item in _scan_class(root, name)]
-    if not found:
-        raise UserError(
-            "the folder of videos is empty",
-            where=f"index.root = {root}",
-            todo="put one folder of videos per class there",
-        )
-    candidates = [item for item in found if isinstance(item, Candidate)]
-    return candidates, [item for item in found if isinstance(item, Refused)]
+            f"the folder of videos cannot be read: {_describe(error)}", where=where
+        ) from error
+    if not names:
+        beside = f" but for {describe_ignored(ignored)}" if ignored else ""
+        raise UserError(f"the folder of videos is empty{beside}", where=where, todo=LAYOUT)
+    if flat and not any(_is_folder(root / name) for name in names):
+        return Scan([_scan_member(root, name, label_name="") for name in names], ignored)
+    return Scan([entry for name in names for entry in _scan_class(root, name, ignored)], ignored)
 
 
-def _names(folder: Path) -> list[str]:
-    return sorted((entry.name for entry in folder.iterdir()), key=os.fsencode)
+def _names(folder: Path, ignored: "Counter[str]") -> list[str]:
+    """The names that may be data; the others are counted in ``ignored``."""
+    kept = []
+    for path in folder.iterdir():
+        pattern = ignored_as(path.name)
+        if pattern is None:
+            kept.append(path.name)
+        else:
+            ignored[pattern] += 1
+    return sorted(kept, key=os.fsencode)
 
 
-def _scan_class(root: Path, name: str) -> Iterator[Candidate | Refused]:
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # its own folder may not be entered
+        return False
+
+
+def _scan_class(root: Path, name: str, ignored: "Counter[str]") -> Iterator[Candidate | Refused]:
     shown = printable(name)
     try:
         if not stat.S_ISDIR((root / name).stat().st_mode):
@@ -58,7 +98,7 @@ def _scan_class(root: Path, name: str) -> Iterator[Candidate | Refused]:
                 shown, Refusal.NOT_IN_A_CLASS_FOLDER, "lies beside the class folders, not in one"
             )
             return
-        members = _names(root / name)
+        members = _names(root / name, ignored)
     except OSError as error:
         yield Refused(shown, Refusal.UNREADABLE, _describe(error))
         return

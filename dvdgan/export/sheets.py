@@ -72,9 +72,10 @@ def opening_frames(video: Path, count: int, resolution: int) -> Tensor:
     """The first ``count`` frames of a video file: uint8 (count, 3, resolution, resolution)."""
     try:
         read = list(islice(frames(video), count))
-    except VideoError as error:
+    except (OSError, VideoError) as error:
+        reason = error.detail if isinstance(error, VideoError) else error.strerror
         raise UserError(
-            f"{video} cannot be read: {error.detail}", todo="name a video file that plays"
+            f"{video} cannot be read: {reason}", todo="name a video file that plays"
         ) from error
     if len(read) < count:
         raise UserError(

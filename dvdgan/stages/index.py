@@ -14,6 +14,7 @@ from dvdgan.errors import UserError
 from dvdgan.provenance.lock import fingerprint_of
 from dvdgan.provenance.modules import code_behind
 from dvdgan.stages.artefacts import INDEX, RUNS
+from dvdgan.storage.ignored import describe_ignored
 from dvdgan.storage.local import atomic_directory
 from dvdgan.storage.output import check_stage_output
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from dvdgan.config import Config
 
 # The code that decides what becomes of a file.
-PROBING_CODE = ("data/inspection.py", "data/outcomes.py", "video/decode.py")
+PROBING_CODE = ("data/inspection.py", "data/outcomes.py", "video/decode.py", "video/foreign.py")
 
 
 def run(config: "Config", workers: int | None = None) -> None:
@@ -40,6 +41,8 @@ def run(config: "Config", workers: int | None = None) -> None:
     )
     kept = RUNS / "index" / _mark(config.index.root, limits) / "outcomes.jsonl"
     manifest = build_manifest(config.index, limits, workers or os.cpu_count() or 1, kept)
+    if manifest.ignored:
+        print(f"index: {describe_ignored(manifest.ignored)}")
     try:
         check(manifest, config.index.max_refused, table=RUNS / "index" / "refused.csv")
     except UserError:

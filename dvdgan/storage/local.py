@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dvdgan.storage.exchange import exchange
+from dvdgan.storage.ignored import without_ignored
 
 CHUNK_BYTES = 1 << 20
 
@@ -31,9 +32,12 @@ def sha256_of_file(path: Path) -> str:
 
 
 def sha256_of_tree(root: Path, pattern: str) -> str:
-    """One sha256 over the names and bytes of all files below ``root`` that match ``pattern``."""
+    """One sha256 over the names and bytes of all files below ``root`` that match ``pattern``.
+
+    Hidden files and an editor's leftovers do not count.
+    """
     digest = hashlib.sha256()
-    for path in sorted(root.rglob(pattern)):
+    for path in without_ignored(root.rglob(pattern), root):
         digest.update(f"{path.relative_to(root)}\0{sha256_of_file(path)}\n".encode())
     return digest.hexdigest()
 

@@ -11,11 +11,13 @@ import numpy as np
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from dvdgan.video.foreign import unopened
+
 Frame = NDArray[np.uint8]
 
 # Only formats that hold coded video. Without this list ffmpeg would also read playlists (which
 # open other files), still images, and plain text (which its terminal demuxer draws as pictures).
-CONTAINERS = "mov,mp4,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg,gif,mxf,dv,h264,hevc,m4v"
+CONTAINERS = "mov,mp4,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg,gif,apng,mxf,dv,h264,hevc,m4v"
 
 # Exact arithmetic, so that levels do not depend on the processor's instruction set.
 CONVERSION = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
@@ -138,10 +140,11 @@ def _opened(path: Path) -> "av.container.InputContainer":
         # file: keeps ffmpeg from reading a protocol into a name such as `a:b.mp4`. Metadata is
         # free text in any encoding, and none of ours.
         return av.open(f"file:{path}", metadata_errors="ignore", options=options)
+    except (PermissionError, FileNotFoundError):  # the file cannot be read, whatever it holds
+        raise
     except av.FFmpegError as error:
-        raise VideoError(
-            VideoProblem.NOT_A_VIDEO, f"not a readable video container ({error.strerror})"
-        ) from error
+        detail = unopened(path, isinstance(error, av.ArgumentError), str(error.strerror))
+        raise VideoError(VideoProblem.NOT_A_VIDEO, detail) from error
 
 
 def _video_stream(container: "av.container.InputContainer") -> "av.VideoStream":

@@ -32,7 +32,7 @@ ACCEPTED = {  # name: frames
     **{"id_vp9.webm": 60, "id_ffv1.mkv": 50, "id_vfr.mp4": 90, "id_1000fps.mkv": 64},
     "id_halffps.mp4": 12,
     # One good clip under awkward names.
-    **dict.fromkeys(["-leading-dash.mp4", ".hidden.mp4", "UPPER.MP4", "comma,in,name.mp4"], 105),
+    **dict.fromkeys(["-leading-dash.mp4", "UPPER.MP4", "comma,in,name.mp4"], 105),
     **dict.fromkeys(["name with spaces.mp4", "new\nline.mp4", "tab\there.mp4"], 105),
     **dict.fromkeys(["percent%20%d.mp4", "quote'and\"dq.mp4"], 105),
     **dict.fromkeys(["unicode_nfd_e\u0301.mp4", "unicode_видео_日本_é.mp4"], 105),
@@ -40,7 +40,7 @@ ACCEPTED = {  # name: frames
     "l" * 240 + ".mp4": 105,
 }
 REFUSED = {
-    "anim.webp": (Refusal.NOT_A_VIDEO, "container"),
+    "anim.webp": (Refusal.NOT_A_VIDEO, "animated WebP is not supported"),
     "html_404.mp4": (Refusal.NOT_A_VIDEO, "container"),
     "random_bytes.avi": (Refusal.NOT_A_VIDEO, "container"),
     "text_renamed.mp4": (Refusal.NOT_A_VIDEO, "container"),
@@ -85,6 +85,7 @@ def test_every_hostile_file_has_its_expected_outcome(hostile_files: Path, tmp_pa
     manifest = build_manifest(section(hostile_files.parent), LIMITS, 2, tmp_path / KEPT)
     refused = {row.path.partition("/")[2]: row for row in manifest.refused}
     assert {row["path"].partition("/")[2]: row["frames"] for row in manifest.videos} == ACCEPTED
+    assert manifest.ignored == {".*": 1}  # .hidden.mp4
     assert {name: row.reason for name, row in refused.items()} == {
         name: reason for name, (reason, _) in REFUSED.items()
     }
@@ -171,8 +172,10 @@ def test_too_many_refusals_stop_the_stage(awkward_root: Path, tmp_path: Path) ->
     files = 12 + sum(row.reason not in STRUCTURAL for row in manifest.refused)
     assert files == 15
     check(manifest, max_refused=0.2, table=Path("refused.csv"))
-    with pytest.raises(UserError, match=r"3 of 15 files.*name_not_utf8 \(2\), not_a_video \(1\)"):
+    with pytest.raises(UserError, match=r"allows 2: name_not_utf8 \(2\), not_a_video \(1\)"):
         check(manifest, max_refused=0.19, table=Path("refused.csv"))
+    with pytest.raises(UserError, match=r"3 of 15 files are refused, .* = 0 allows none:"):
+        check(manifest, max_refused=0.0, table=Path("refused.csv"))
 
 
 @pytest.mark.parametrize("below", ["class", "class/clip"])

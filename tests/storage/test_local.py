@@ -96,6 +96,10 @@ def test_hash_of_a_tree_sees_names_bytes_and_places_of_matching_files(tmp_path: 
     (tmp_path / "a.py").write_text("one")
     first = look()
     (tmp_path / "note.txt").write_text("not code")
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    (tmp_path / ".ipynb_checkpoints" / "a-checkpoint.py").write_text("a notebook's copy")
+    (tmp_path / "._a.py").write_text("a copy by macOS")
+    (tmp_path / ".#a.py").symlink_to("an editor's lock")
     assert look() == first
     (tmp_path / "a.py").write_text("two")
     look()

@@ -160,3 +160,54 @@ def test_a_colon_in_a_name_is_no_protocol(tmp_path: Path) -> None:
     path = tmp_path / "http:x%d.mp4"
     path.write_bytes(encode_mp4(np.zeros((3, 32, 32, 3), np.uint8), 25))
     assert probe(path).frames == 3
+
+
+def drifting(count: int) -> list[Image.Image]:
+    pictures = []
+    for number in range(count):
+        levels = np.zeros((48, 64, 3), np.uint8)
+        levels[10:30, 3 * number : 3 * number + 20] = (200, 50, 90)
+        levels[40:] = np.linspace(0, 255, 64)[None, :, None]
+        pictures.append(Image.fromarray(levels))
+    return pictures
+
+
+def test_animated_png_is_read_exactly(tmp_path: Path) -> None:
+    first, *rest = pictures = drifting(6)
+    first.save(tmp_path / "clip.png", save_all=True, append_images=rest, duration=40)
+    assert probe(tmp_path / "clip.png").frames == 6
+    found = list(frames(tmp_path / "clip.png"))
+    assert np.array_equal(np.stack(found), np.stack([np.asarray(each) for each in pictures]))
+
+
+def test_animated_webp_is_named_and_can_be_converted(tmp_path: Path) -> None:
+    first, *rest = pictures = drifting(6)
+    path = tmp_path / "clip.webp"
+    first.save(path, save_all=True, append_images=rest, duration=40, lossless=True)
+    with pytest.raises(VideoError, match="animated WebP is not supported; docs/") as caught:
+        probe(path)
+    assert caught.value.reason is VideoProblem.NOT_A_VIDEO
+    # As docs/stages/index.md says.
+    Image.open(path).save(path.with_suffix(".png"), save_all=True)
+    found = list(frames(path.with_suffix(".png")))
+    assert np.array_equal(np.stack(found), np.stack([np.asarray(each) for each in pictures]))
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp", "bmp", "tiff"])
+def test_pictures_are_named(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"still.{ending}"
+    drifting(1)[0].save(path)
+    with pytest.raises(VideoError, match="picture, not a video"):
+        probe(path.rename(tmp_path / "still.mp4"))
+
+
+def test_a_format_that_is_not_read_is_told_from_damage(tmp_path: Path) -> None:
+    path = tmp_path / "raw.y4m"
+    path.write_bytes(b"YUV4MPEG2 W16 H16 F25:1 C420\n" + (b"FRAME\n" + bytes(384)) * 8)
+    with pytest.raises(VideoError, match="its format is not supported; convert it: ffmpeg -i"):
+        probe(path)
+
+
+def test_a_file_that_is_gone_is_no_damaged_video(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        probe(tmp_path / "none.mp4")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dvdgan.data.pictures import refuse_pictures
 from dvdgan.data.refusal import Refusal, Refused
-from dvdgan.data.scan import printable
+from dvdgan.data.scan import Candidate, Scan, scan
 from dvdgan.data.sources.clip_source import NO_CLASS, Clips, Windowing
 from dvdgan.errors import UserError
 from dvdgan.video.decode import VideoError, frame_count, window
@@ -22,7 +22,7 @@ Clip = NDArray[np.uint8]
 
 
 class VideoFolder:
-    """The videos below ``root`` by name; subfolders are classes. Hidden files are passed over.
+    """The videos below ``root`` by name; subfolders are classes. What they are, `scan` decides.
 
     With ``resolution`` every frame's short side is resized to it (antialiased bilinear) and the
     centre cropped; without, all videos must be square and of one size. Raises UserError for an
@@ -33,7 +33,11 @@ class VideoFolder:
         self, root: Path, windowing: Windowing, resolution: int | None = None, threads: int = 0
     ) -> None:
         self.root, self.windowing = root, windowing
-        self._files, self.classes = _videos(root)
+        found = _scan(root)
+        self.ignored = found.ignored
+        self._entries = [entry for entry in found.entries if not _is_empty_class(entry)]
+        names = sorted({each.label_name for each in found.candidates}, key=os.fsencode)
+        self.classes = None if names == [""] else names
         self._label = {name: label for label, name in enumerate(self.classes or [])}
         self._resize = resolution is not None
         self._resolution = resolution or self._first_size()
@@ -49,7 +53,7 @@ class VideoFolder:
         return Preprocessing(self.windowing.stride, self.windowing.window, framing)
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self._entries)
 
     def read(self, start: int, stop: int) -> Clips:
         """A clip of each file in turn; files that give none are refused.
@@ -62,12 +66,13 @@ class VideoFolder:
         refused: list[str] = []
         # A decoder lets go of the interpreter, so threads decode side by side.
         with ThreadPoolExecutor(self._threads) as pool:
-            for place, found in zip(places, pool.map(self._read, places), strict=True):
+            for found in pool.map(self._read, places):
                 if isinstance(found, Refused):
                     refused.append(f"{found.path}: {found.reason.value}, {found.detail}")
                 else:
-                    clips.append(found)
-                    labels.append(self._label.get(self._files[place].parent.name, NO_CLASS))
+                    clip, label = found
+                    clips.append(clip)
+                    labels.append(label)
         frames, size = self.shape
         stacked = np.stack(clips) if clips else np.empty((0, frames, size, size, 3), np.uint8)
         frames_first = torch.from_numpy(stacked).permute(0, 1, 4, 2, 3).contiguous()
@@ -76,32 +81,32 @@ class VideoFolder:
     def fingerprint(self) -> str:
         """Of names, sizes and times of change (a hash of terabytes of video would take hours)."""
         digest = hashlib.sha256(f"{self.windowing}, {self.shape}, {self._resize}\n".encode())
-        for file in self._files:
-            status = (self.root / file).stat()
-            digest.update(os.fsencode(f"{file}\0{status.st_size} {status.st_mtime_ns}\n"))
+        for entry in self._entries:
+            digest.update(f"{entry}\n".encode())
         return digest.hexdigest()
 
-    def _read(self, place: int) -> Clip | Refused:
-        file = self._files[place]
-        if not (self.root / file).is_file():
-            detail = "a folder, pipe, device or dangling link"
-            return Refused(printable(str(file)), Refusal.NOT_A_REGULAR_FILE, detail)
+    def _read(self, place: int) -> tuple[Clip, int] | Refused:
+        entry = self._entries[place]
+        if isinstance(entry, Refused):
+            return entry
         try:
-            return self._clip(place)
+            clip = self._clip(entry, place)
         except VideoError as error:
-            return Refused(printable(str(file)), Refusal(error.reason.value), error.detail)
+            return Refused(entry.path, Refusal(error.reason.value), error.detail)
         except OSError as error:
-            detail = error.strerror or str(error)
-            return Refused(printable(str(file)), Refusal.UNREADABLE, detail)
+            return Refused(entry.path, Refusal.UNREADABLE, error.strerror or str(error))
+        if isinstance(clip, Refused):
+            return clip
+        return clip, self._label.get(entry.label_name, NO_CLASS)
 
-    def _clip(self, place: int) -> Clip | Refused:
-        file, asked = self._files[place], self.windowing
-        length = asked.span if asked.window == "first" else frame_count(self.root / file)
+    def _clip(self, entry: Candidate, place: int) -> Clip | Refused:
+        file, asked = self.root / entry.path, self.windowing
+        length = asked.span if asked.window == "first" else frame_count(file)
         begin = asked.start(max(length, asked.span), place)
-        found = window(self.root / file, begin, asked.frames, asked.stride)
+        found = window(file, begin, asked.frames, asked.stride)
         if len(found.frames) < asked.frames:
             return Refused(
-                printable(str(file)),
+                entry.path,
                 Refusal.TOO_SHORT,
                 f"a clip of {asked.frames} frames at stride {asked.stride} needs {asked.span} "
                 f"frames; the file has fewer",
@@ -112,55 +117,58 @@ class VideoFolder:
             return center_crop(np.stack(resized), size)
         clip = np.stack(found.frames)
         if clip.shape[1:3] != (size, size):
-            raise _sizes_differ(self.root, file, clip.shape[1:3], size)
+            raise _sizes_differ(self.root, entry.path, clip.shape[1:3], size)
         return clip
 
     def _first_size(self) -> int:
         """Width = height of the first video that can be decoded."""
-        for file in self._files:
-            if not (self.root / file).is_file():
+        reasons = []
+        for entry in self._entries:
+            if isinstance(entry, Refused):
+                reasons.append(f"{entry.path}: {entry.detail}")
                 continue
             try:
-                found = window(self.root / file, 0, 1, 1)
-            except VideoError:
+                found = window(self.root / entry.path, 0, 1, 1)
+            except VideoError as error:
+                reasons.append(f"{entry.path}: {error.detail}")
+                continue
+            except OSError as error:
+                reasons.append(f"{entry.path}: {error.strerror or error}")
                 continue
             if found.frames:
                 height, width = found.frames[0].shape[:2]
                 if height != width:
-                    raise _sizes_differ(self.root, file, (height, width), None)
+                    raise _sizes_differ(self.root, entry.path, (height, width), None)
                 return int(height)
         raise UserError(
             "no file of the folder can be decoded",
-            where=str(self.root),
+            where="\n         ".join([str(self.root), *reasons[:3]]),
             todo="name a folder of videos (mp4, mov, mkv, webm, avi, gif, ...)",
         )
 
 
-def _sizes_differ(root: Path, file: Path, shape: tuple[int, ...], size: int | None) -> UserError:
+def _sizes_differ(root: Path, path: str, shape: tuple[int, ...], size: int | None) -> UserError:
     others = "and clips are square" if size is None else f"and others {size}x{size}"
     return UserError(
-        f"{printable(str(file))} is {shape[1]}x{shape[0]} pixels {others}",
+        f"{path} is {shape[1]}x{shape[0]} pixels {others}",
         where=str(root),
         todo="choose a size with --resolution: the short side is resized, the centre cropped",
     )
 
 
-def _videos(root: Path) -> tuple[list[Path], list[str] | None]:
-    """Files relative to ``root`` in the order of their names, and the class folders if any."""
-    names = sorted((each for each in root.iterdir() if each.name[0] != "."), key=os.fsencode)
-    folders = [each for each in names if each.is_dir()]
-    files = [each for each in names if not each.is_dir()]
-    if folders and files:
+def _is_empty_class(entry: Candidate | Refused) -> bool:
+    return isinstance(entry, Refused) and entry.reason is Refusal.EMPTY_CLASS
+
+
+def _scan(root: Path) -> Scan:
+    """What lies in ``root``; UserError where files lie beside class folders."""
+    found = scan(root, where=str(root), flat=True)
+    beside = [each for each in found.refused if each.reason is Refusal.NOT_IN_A_CLASS_FOLDER]
+    if beside:
         raise UserError(
-            f"the folder holds files and folders: {files[0].name} beside {folders[0].name}/",
+            f"the folder holds files and folders: {beside[0].path} lies beside folders",
             where=str(root),
             todo="name a folder of videos, or one that holds a folder of videos per class",
         )
-    for folder in folders:
-        members = sorted((m for m in folder.iterdir() if m.name[0] != "."), key=os.fsencode)
-        files += members
-    if not files:
-        raise UserError("the folder holds no video", where=str(root))
-    refuse_pictures(root, files)
-    classes = [folder.name for folder in folders] or None
-    return [file.relative_to(root) for file in files], classes
+    refuse_pictures(root, (Path(entry.path) for entry in found.entries))
+    return found

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvdgan.errors import UserError
+from dvdgan.storage.ignored import without_ignored
 
 INDEX, DATA = ".index", ".data-00000-of-00001"
 TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
@@ -39,7 +40,7 @@ class Variable:
 def checkpoint_prefix(path: Path) -> Path:
     """`.../model.ckpt` for that path itself, either of its files, or the folder they are in."""
     if path.is_dir():
-        found = sorted(path.glob(f"*{INDEX}"))
+        found = without_ignored(path.glob(f"*{INDEX}"), path)
         if len(found) != 1:
             raise UserError(f"{len(found)} files *{INDEX} are in this folder", where=str(path))
         path = found[0]

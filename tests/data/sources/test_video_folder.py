@@ -118,7 +118,7 @@ def test_broken_and_short_files_are_refused_with_their_reason(folder):
 
 
 def test_an_empty_folder_and_one_without_videos_are_errors(tmp_path):
-    with pytest.raises(UserError, match="no video"):
+    with pytest.raises(UserError, match="is empty"):
         VideoFolder(tmp_path, Windowing(4))
     (tmp_path / "notes.txt").write_text("not a video")
     with pytest.raises(UserError, match="can be decoded"):

@@ -49,6 +49,7 @@ def test_the_checksum_is_castagnoli_masked_as_leveldb_does():
 @pytest.mark.parametrize("name", ["", "model.ckpt", "model.ckpt.index"])
 def test_a_checkpoint_may_be_named_by_its_folder_or_a_file(prefix, name):
     write_checkpoint(prefix, some_tensors(3))
+    prefix.with_name("._model.ckpt.index").write_bytes(b"a copy by macOS")
     assert checkpoint_prefix(prefix.parent / name) == prefix
 
 
