@@ -2,9 +2,12 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
-from dvdgan.config import Config, fingerprint
+from dvdgan.config import Config, fingerprint, load_config
+from dvdgan.errors import UserError
 from dvdgan.storage.local import atomic_directory, link_or_copy, write_bytes, write_json
+from dvdgan.storage.output import RECORD, check_output_folder, output_folder
 from flows.graph import cache_folder
 
 COPIES = Path(".runs/retrain")
@@ -19,12 +22,16 @@ def copy_tree(folder: Path, config: Config) -> Path:
     """The copy of the work tree ``folder`` for ``config``, made or brought up to date.
 
     The same params give the same copy, so that a request made again goes on where it was. It shares
-    DVC's cache: what was made once, here or there, is not made again.
+    DVC's cache: what was made once, here or there, is not made again. Raises UserError where the
+    copy's code or params were edited.
     """
     target = folder / COPIES / fingerprint(config)
-    target.mkdir(parents=True, exist_ok=True)
+    params = config.model_dump()
+    _refuse_edited(target, params)
     for name in CODE:
-        _copy(folder / name, target / name)
+        with output_folder(target / name) as aside:
+            ignored = shutil.ignore_patterns("__pycache__", RECORD)
+            shutil.copytree(folder / name, aside, ignore=ignored, dirs_exist_ok=True)
     for name in FILES:
         # A lock file of its own tells more than the one it was begun with.
         if (folder / name).exists() and not (name == "dvc.lock" and (target / name).exists()):
@@ -40,7 +47,7 @@ def copy_tree(folder: Path, config: Config) -> Path:
     # No git: the copy lies where git ignores everything.
     shared = f"[core]\n    no_scm = true\n[cache]\n    dir = {cache_folder(str(folder))}\n"
     write_bytes(target / ".dvc/config.local", shared.encode())
-    write_json(target / "params.yaml", config.model_dump())  # YAML holds all of JSON
+    write_json(target / "params.yaml", params)  # YAML holds all of JSON
     return target
 
 
@@ -48,6 +55,19 @@ def _copy(source: Path, target: Path) -> None:
     with atomic_directory(target) as aside:
         skipped = shutil.ignore_patterns("__pycache__")
         shutil.copytree(source, aside, ignore=skipped, dirs_exist_ok=True)
+
+
+def _refuse_edited(target: Path, params: dict[str, Any]) -> None:
+    """Raise UserError where somebody works in the copy: its code and params would be replaced."""
+    for name in CODE:
+        check_output_folder(target / name)
+    mine = target / "params.yaml"
+    if mine.exists() and load_config(mine).model_dump() != params:
+        raise UserError(
+            "the params of this copy were changed since it was made",
+            where=str(mine),
+            todo="put them into the request, or move the copy away",
+        )
 
 
 def _link_new(source: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 
 import dvdgan.cli
 from dvdgan.evaluation.conditions import Drawn
+from dvdgan.evaluation.feature_cache import FeatureCache
 from dvdgan.evaluation.features import extract
 from dvdgan.evaluation.full_measurement import measure_fully
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork, save_feature_network
@@ -228,14 +229,16 @@ def test_many_processes_write_one_result(work, monkeypatch, tmp_path, launcher):
             "to do: say with --given-frames how many",
         ),
         (
-            ["--generated=fakes.npy", "--real=fakes.npy", *UNTERTHINER[:1], "--network=other"],
-            "unterthiner_fvd measures by i3d_k400, not by small_i3d",
+            ["--generated=fakes.npy", "--real=fakes.npy", "--network=i3d"],
+            "self_trained measures by small_i3d, not by i3d_k400",
         ),
         (["--frames=4"], "the pipeline's bundle heeds no --write, --frames"),
         (["--checkpoint=step", "--real-range=[0, 1]"], "--checkpoint heeds no --real-range"),
         (["--checkpoint=step", "--generated=fakes.npy"], "--generated heeds no --checkpoint"),
         (["--params=mine.yaml", "--real=real"], "--generated heeds no --params"),
         (["--generated=labelled.npz", "--real=artifacts/reference"], "label 3 is none of"),
+        (["--generated=unknown.npz", "--real=artifacts/reference"], "label -1 is none of"),
+        (["--generated=fakes.npy", "--real=unknown.npz"], "where: unknown.npz"),
         (
             ["--generated=fakes.npy", "--real=artifacts/reference/self_trained", "--network=other"],
             "the statistics are self_trained's, of small_i3d@",
@@ -243,7 +246,18 @@ def test_many_processes_write_one_result(work, monkeypatch, tmp_path, launcher):
         (["--generated=real", "--real=artifacts/reference", "--resolution=16"], "16x16 pixels"),
         (
             ["--generated=fakes.npy", "--real=artifacts/reference", "--protocol=unterthiner_fvd"],
-            "i3d_k400",
+            "there are statistics of self_trained and none of unterthiner_fvd",
+        ),
+        (
+            [
+                *("--generated=fakes.npy", "--real=artifacts/reference/self_trained"),
+                "--protocol=unterthiner_fvd",
+            ],
+            "the statistics are self_trained's, asked for are unterthiner_fvd's",
+        ),
+        (  # no weights are there: what cannot be measured at all is said first
+            ["--generated=fakes.npy", "--real=fakes.npy", "--protocol=unterthiner_fvd"],
+            "unterthiner_fvd measures clips of 9 frames or more",
         ),
     ],
 )
@@ -252,13 +266,19 @@ def test_sets_that_do_not_compare_are_refused_in_words(work, monkeypatch, capsys
     np.save(work / "few.npy", fakes[:8])
     np.save(work / "small.npy", fakes[..., :16, :16])
     np.savez(work / "labelled.npz", clips=fakes, labels=np.full(FAKES, 3))
+    np.savez(work / "unknown.npz", clips=fakes, labels=np.arange(FAKES) % 4 - 1)
     if "--network=i3d" in words:
         torch.manual_seed(0)
         save_feature_network(work / "i3d", "i3d_k400", I3D(400), [str(n) for n in range(400)])
     if "--network=other" in words:
         save_feature_network(work / "other", "small_i3d", SmallI3D(3, 4), CLASSES, width=4)
+    monkeypatch.setattr(FeatureCache, "extract", extract_nothing)
     assert run(work, monkeypatch, *words) == 2
     assert what in capsys.readouterr().err
+
+
+def extract_nothing(*_):
+    raise AssertionError("what is known to be wrong is said before features are extracted")
 
 
 def test_broken_videos_are_told_and_beyond_the_budget_stop(work, monkeypatch, capsys):

@@ -1,13 +1,16 @@
 """The verbs around the pipeline: look before, sample after, and make data to try it on."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from dvdgan.cli.options import PARAMS, Params, app
 from dvdgan.errors import UserError
 from dvdgan.storage.output import check_output_folder, output_folder
+
+if TYPE_CHECKING:
+    from dvdgan.models.latent import Truncation
 
 
 @app.command()
@@ -80,9 +83,7 @@ def sample(
     seed: Annotated[int, typer.Option(min=0, help="Video i of a seed is always the same.")] = 0,
     truncation: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(
-            min=0.01, help="Standard deviation of z; less than 1 is better and less varied."
-        ),
+        typer.Option(help="Standard deviation of z; less than 1 is better and less varied."),
     ] = None,
     resampled: Annotated[
         bool,
@@ -110,12 +111,9 @@ def sample(
     check_output_folder(write)
     from dvdgan.export import sheets
     from dvdgan.export.sampler import Sampler
-    from dvdgan.models.latent import Truncation
 
+    kept = _truncation(truncation, resampled)
     sampler = Sampler.load(bundle)
-    kept = None
-    if truncation is not None:
-        kept = Truncation(truncation, "resampled" if resampled else "gaussian")
     if sampler.conditioning_frames:
         if start is None:
             raise UserError(
@@ -132,6 +130,17 @@ def sample(
     with output_folder(write) as folder:
         sheets.write_sheets(clips, sampler.fps, sampler.conditioning_frames, folder)
     print(f"sample: {clips.shape[0] * clips.shape[1]} videos -> {write}/samples.mp4, samples.png")
+
+
+def _truncation(level: float | None, resampled: bool) -> "Truncation | None":
+    from dvdgan.models.latent import Truncation
+
+    if level is None:
+        return None
+    try:
+        return Truncation(level, "resampled" if resampled else "gaussian")
+    except ValueError as error:
+        raise UserError(str(error), where="--truncation", todo="the paper takes 0.44") from error
 
 
 @app.command()

@@ -44,21 +44,27 @@ def network_of(asked: Asked, device: str) -> FeatureNetwork:
     return network
 
 
-def saved_statistics(asked: Asked, network: FeatureNetwork) -> tuple[RealReference | None, Reading]:
+def saved_statistics(asked: Asked) -> tuple[RealReference | None, Reading]:
     """Saved statistics, where the real side is a folder of them, and the reading they ask for."""
     folders = (asked.real.path, asked.real.path / asked.protocol)
     folder = next((each for each in folders if (each / DESCRIPTION_FILE).is_file()), None)
     if folder is None:
+        others = sorted(path.parent.name for path in asked.real.path.glob(f"*/{DESCRIPTION_FILE}"))
+        if others:
+            raise UserError(
+                f"there are statistics of {', '.join(others)} and none of {asked.protocol}",
+                where=str(asked.real.path),
+                todo="choose one of these with --protocol, or add it to features.protocols and run "
+                "`dvc repro reference`",
+            )
         return None, asked.reading
     reference = RealReference.load(folder, asked.reading.split)
     taken = reference.description
-    mine = (asked.protocol, network.name, network.weights_sha256)
-    if mine != (taken.protocol, taken.network, taken.weights_sha256):
+    if asked.protocol != taken.protocol:
         raise UserError(
-            f"the statistics are {taken.protocol}'s, of {taken.network}@{taken.weights_sha256[:8]};"
-            f" asked for are {mine[0]}'s, of {mine[1]}@{mine[2][:8]}",
+            f"the statistics are {taken.protocol}'s, asked for are {asked.protocol}'s",
             where=str(folder),
-            todo="name the protocol and the network that measured them: --protocol, --network",
+            todo=f"choose --protocol {taken.protocol}, or other statistics",
         )
     if asked.reading.frames not in (None, taken.frames):
         raise UserError(
@@ -126,6 +132,34 @@ def unlike(generated: Preprocessing, real: Preprocessing | None) -> list[str]:
             f"{real.window}: they show other parts"
         )
     return found
+
+
+def check_network(asked: Asked, network: FeatureNetwork, saved: RealReference | None) -> None:
+    """Raise UserError where another network has measured the ``saved`` statistics."""
+    if saved is None:
+        return
+    taken = saved.description
+    if (network.name, network.weights_sha256) != (taken.network, taken.weights_sha256):
+        raise UserError(
+            f"the statistics are {taken.protocol}'s, of {taken.network}@{taken.weights_sha256[:8]};"
+            f" asked for are those of {network.name}@{network.weights_sha256[:8]}",
+            where=str(asked.real.path),
+            todo="name the network that measured them: --network",
+        )
+
+
+def check_labels(path: Path, source: ClipSource, network: FeatureNetwork) -> None:
+    """Raise UserError where labels of a file are none of the network's classes."""
+    if source.numbers is None:
+        return
+    classes = len(network.classes)
+    wrong = source.numbers[(source.numbers < 0) | (source.numbers >= classes)]
+    if len(wrong):
+        raise UserError(
+            f"label {int(wrong[0])} is none of the network's {classes} classes",
+            where=str(path),
+            todo="save labels 0..classes - 1, or no labels",
+        )
 
 
 def check(asked: Asked, sources: Mapping[str, ClipSource], saved: RealReference | None) -> None:

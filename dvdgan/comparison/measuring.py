@@ -11,6 +11,8 @@ from dvdgan.comparison.asked import (
     Asked,
     check,
     check_count,
+    check_labels,
+    check_network,
     network_of,
     places,
     saved_statistics,
@@ -20,7 +22,6 @@ from dvdgan.comparison.telling import cautions, details, floor, table, told
 from dvdgan.data.sources.clip_source import NO_CLASS, ClipSource
 from dvdgan.data.sources.opening import Place, Reading, open_sources
 from dvdgan.data.sources.video_folder import VideoFolder
-from dvdgan.errors import UserError
 from dvdgan.evaluation.conditions import Drawn
 from dvdgan.evaluation.extraction import Process
 from dvdgan.evaluation.feature_cache import FeatureCache
@@ -45,8 +46,7 @@ def run(asked: Asked, cache: Path, write: Path | None = None) -> None:
     """
     process = Process.current()
     protocol = PROTOCOLS[asked.protocol]
-    network = network_of(asked, process.device)
-    saved, reading = saved_statistics(asked, network)
+    saved, reading = saved_statistics(asked)
     opened = places(asked, saved)
     sources: dict[str, ClipSource] = {
         place.side: source
@@ -55,6 +55,10 @@ def run(asked: Asked, cache: Path, write: Path | None = None) -> None:
     check(asked, sources, saved)
     if process.is_main:
         _print_ignored(sources)
+    network = network_of(asked, process.device)
+    check_network(asked, network, saved)
+    for place in opened:
+        check_labels(place.path, sources[place.side], network)
     caches = {
         side: FeatureCache(network, source, cache, int(asked.max_refused * len(source)))
         for side, source in sources.items()
@@ -71,11 +75,11 @@ def run(asked: Asked, cache: Path, write: Path | None = None) -> None:
         check_count(asked.real.path, clips)
         statistics = RealStatistics(clips, KEPT_CLIPS)
         for part in caches["real"].parts(labels["real"]):
-            statistics.add(_of_classes(network, part, sources["real"], asked.real.path))
+            statistics.add(_of_classes(network, part, sources["real"]))
         description = _description(asked.protocol, network, sources["real"])
         reference = statistics.reference(description, _side(asked.real, reading))
     found, _ = caches["generated"].complete(labels["generated"])
-    generated = _of_classes(network, found, sources["generated"], asked.generated.path)
+    generated = _of_classes(network, found, sources["generated"])
     taken = sources["generated"].preprocessing
     drawn = Drawn(conditioning_frames=asked.given_frames, preprocessing=taken)
     measured = measure_fully(generated, reference, drawn, protocol.fewest_clips)
@@ -127,18 +131,10 @@ def _side(place: Place, reading: Reading) -> str:
     return reading.split if place.is_shard_set else place.path.resolve().name
 
 
-def _of_classes(
-    network: FeatureNetwork, clips: ClipFeatures, source: ClipSource, path: Path
-) -> ClipFeatures:
+def _of_classes(network: FeatureNetwork, clips: ClipFeatures, source: ClipSource) -> ClipFeatures:
     """``clips`` with labels of the network's classes; NO_CLASS for classes it does not know."""
     labels = clips.labels
     if source.classes is not None:
         known = {name: label for label, name in enumerate(network.classes)}
         labels = torch.tensor([known.get(name, NO_CLASS) for name in source.classes])[labels]
-    if labels.max() >= len(network.classes):
-        raise UserError(
-            f"label {int(labels.max())} is none of the network's {len(network.classes)} classes",
-            where=str(path),
-            todo="save labels 0..classes - 1, or no labels",
-        )
     return replace(clips, labels=labels)

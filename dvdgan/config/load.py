@@ -15,6 +15,9 @@ from dvdgan.config.contradictions import contradictions
 from dvdgan.config.schema import Config
 from dvdgan.errors import UserError
 
+# A hundred times those of any preset.
+MOST_VALUES = 10_000
+
 
 def load_config(path: Path = Path("params.yaml")) -> Config:
     """Read and check a params file.
@@ -30,11 +33,31 @@ def load_config(path: Path = Path("params.yaml")) -> Config:
         )
     try:
         raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except (YAMLError, ValueError) as error:  # ValueError: not UTF-8, or no such date or number
+    # ValueError: not UTF-8, or no such date or number. RecursionError: thousands of brackets.
+    except (YAMLError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is not valid YAML", where=str(error), todo="mend the line named above"
         ) from error
+    _refuse_endless(raw, path)
     return parse_config(raw, source=str(path))
+
+
+def _refuse_endless(raw: Any, path: Path) -> None:
+    """Raise UserError for aliases that hold themselves, or that multiply beyond any params."""
+    left, seen = [raw], 0
+    while left:
+        value = left.pop()
+        seen += 1
+        if seen > MOST_VALUES:
+            raise UserError(
+                f"{path} holds more than {MOST_VALUES:,} values: an alias (*NAME) may hold itself",
+                where=str(path.absolute()),
+                todo="write the values out instead of the alias",
+            )
+        if isinstance(value, dict):
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
 
 
 def parse_config(raw: Any, source: str = "params") -> Config:

@@ -82,13 +82,14 @@ def measure(
 
     FID compares pooled features (paper 4.1), FVD logits (Unterthiner et al. 2018), IS is of the
     logits, accuracy is the share of clips that the network puts into the class asked for (0..1).
-    Raises UserError below ``fewest_clips``.
+    Raises UserError below ``fewest_clips``, and for features that are not finite.
     """
     if len(clips) < fewest_clips:
         raise UserError(
             f"{len(clips)} clips are too few for {reference.description.protocol}",
             todo=f"use at least {fewest_clips}, better several thousand",
         )
+    _refuse_non_finite(clips)
     layers = PROTOCOLS[reference.description.protocol].layers
     found = {
         name: Metric(name, value, conditions(len(clips), reference, drawn, name, layers[name]))
@@ -123,6 +124,15 @@ def compare(one: Metric, other: Metric) -> float:
             todo="measure both under one protocol",
         )
     return other.value - one.value
+
+
+def _refuse_non_finite(clips: ClipFeatures) -> None:
+    finite = clips.pooled.isfinite().all(dim=1) & clips.logits.isfinite().all(dim=1)
+    if not finite.all():
+        raise UserError(
+            f"the features of {int((~finite).sum())} of {len(clips)} clips are not finite",
+            todo="look at the network's weights: clips are uint8, of which any have features",
+        )
 
 
 def _cautions(clips: ClipFeatures, reference: RealReference) -> list[str]:

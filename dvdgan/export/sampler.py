@@ -83,7 +83,7 @@ class Sampler:
         number of CPU threads; with another some levels differ by 1. ``conditioning``: the frames
         to continue, from row 0 on, where the model predicts (it then knows no labels).
         ``truncation``: latents nearer to the mean, for better and less varied clips (paper 4.4).
-        Raises ValueError for labels it does not know or frames of the wrong kind, and
+        Raises ValueError for no labels, labels it does not know and frames of the wrong kind, and
         FloatingPointError when a value is not finite.
         """
         stream = self.stream(labels, seed, first, conditioning, truncation)
@@ -170,6 +170,11 @@ class Sampler:
 
     def _check(self, labels: Tensor, conditioning: Frames | None) -> None:
         given, known = self.conditioning_frames, len(self.classes)
+        if labels.ndim != 1 or not len(labels) or labels.is_floating_point():
+            raise ValueError(
+                "labels must be whole numbers, one for each video and at least one, but are "
+                f"{labels.dtype} of shape {tuple(labels.shape)}"
+            )
         if (conditioning is None) == bool(given):
             raise ValueError(
                 f"this model continues frames: give {given} of each clip as conditioning"
@@ -184,7 +189,7 @@ class Sampler:
                     f"conditioning must be uint8 {expected}, but is {conditioning.dtype} "
                     f"{tuple(conditioning.shape)}"
                 )
-        elif not given and len(labels) and (labels.min() < 0 or labels.max() >= known):
+        elif not given and (labels.min() < 0 or labels.max() >= known):
             raise ValueError(f"labels must be in 0..{known - 1}: this model knows {known} classes")
 
 

@@ -7,6 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+# Far beyond what a generator was trained on (1): its output is noise, or not finite.
+HIGHEST_LEVEL = 10
+LOWEST_RESAMPLED = 0.01
+
 
 @dataclass(frozen=True)
 class Truncation:
@@ -14,14 +18,24 @@ class Truncation:
 
     ``gaussian``: z ~ N(0, level^2 I), the paper's (0.44 in Fig. 14). ``resampled``: z ~ N(0, I),
     every value with a magnitude above ``level`` drawn again (BigGAN's truncated normal).
+    ``level``: above 0 and at most 10, ``resampled`` from 0.01 on; else ValueError.
     """
 
     level: float
     kind: Literal["gaussian", "resampled"] = "gaussian"
 
     def __post_init__(self) -> None:
-        if not self.level > 0:
-            raise ValueError(f"a truncation level must be above 0, but is {self.level}")
+        if self.kind not in ("gaussian", "resampled"):
+            raise ValueError(f"a truncation is gaussian or resampled, not {self.kind!r}")
+        if not 0 < self.level <= HIGHEST_LEVEL:
+            raise ValueError(
+                f"a truncation level must be above 0, at most {HIGHEST_LEVEL}, but is {self.level}"
+            )
+        if self.kind == "resampled" and self.level < LOWEST_RESAMPLED:
+            raise ValueError(
+                f"values below {LOWEST_RESAMPLED} are too rare to be drawn again until all are, "
+                f"and the truncation level is {self.level}"
+            )
 
 
 def mixed_seed(*parts: int | str) -> int:

@@ -266,3 +266,27 @@ def test_fingerprint_changes_with_every_value_string_and_their_order(raw: dict[s
     guard = config.train.guard.model_copy(update={"patience": 7})
     marks.add(fingerprint(config.clip, config.train.model_copy(update={"guard": guard})))
     assert len(marks) == 3 + len(leaves(config)) + 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "train: &a\n  steps: *a\n",
+        "train: &a [*a, *a]\n",
+        "a: &a [1, 2]\n"
+        + "".join(
+            f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else '*a'] * 9)}]\n" for n in range(9)
+        ),
+    ],
+    ids=["in a mapping", "in a list", "nine to the ninth"],
+)
+def test_an_alias_without_end_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"an alias .* may hold itself"):
+        load_config(tmp_path / "params.yaml")
+
+
+def test_thousands_of_brackets_are_no_params(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("train: " + "[" * 5000)
+    with pytest.raises(UserError, match="not valid YAML"):
+        load_config(tmp_path / "params.yaml")

@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.special import rel_entr
 
 from dvdgan.evaluation.inception_score import inception_score
 
@@ -45,3 +47,22 @@ def test_tgans_rounding_of_probabilities_differs_by_less_than_a_hundred_thousand
     p = logits.softmax(1)
     divergence = (p * ((p + 1e-7).log() - (p.mean(0) + 1e-7).log())).sum(1)
     assert inception_score(logits) == pytest.approx(float(divergence.mean().exp()), rel=2e-5)
+
+
+def test_a_logit_of_minus_infinity_is_a_probability_of_zero():
+    logits = torch.randn(9, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    logits[:5, 2] = -torch.inf
+    logits[:, 3] = -torch.inf  # a class that no clip can have
+    p = logits.softmax(1).numpy()
+    divergence = rel_entr(p, p.mean(0)).sum(1)
+    assert inception_score(logits) == pytest.approx(float(np.exp(divergence.mean())), rel=1e-12)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_what_is_no_logit_is_refused(wrong):
+    logits = torch.zeros(3, 4)
+    logits[1, 2] = wrong
+    with pytest.raises(ValueError, match="logits must be numbers"):
+        inception_score(logits)
+    with pytest.raises(ValueError, match="logits must be numbers"):
+        inception_score(torch.full((3, 4), -math.inf))

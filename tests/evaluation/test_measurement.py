@@ -181,3 +181,11 @@ def test_the_real_clips_themselves_are_at_distance_zero():
     full = measure_fully(REAL, reference_of(REAL))
     assert full.measurement.metrics["FVD"].value == pytest.approx(0, abs=1e-9)
     assert "FVD" in full.details["clips_for_2_percent"]
+
+
+@pytest.mark.parametrize("layer", ["pooled", "logits"])
+def test_features_that_are_not_finite_are_refused(layer):
+    clips = features(64, 0)
+    getattr(clips, layer)[5:8, 1] = torch.tensor([torch.nan, torch.inf, -torch.inf])
+    with pytest.raises(UserError, match="the features of 3 of 64 clips are not finite"):
+        measure(clips, reference_of(features(64, 1)))

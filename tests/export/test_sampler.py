@@ -132,5 +132,21 @@ def test_what_does_not_fit_the_model_is_refused(synthesis: Sampler, prediction: 
     for wrong in (torch.tensor([0, 3]), torch.tensor([-1, 0])):
         with pytest.raises(ValueError, match=r"labels must be in 0\.\.2"):
             synthesis.sample(wrong, 0)
-    with pytest.raises(ValueError, match="above 0"):
-        Truncation(0.0)
+    for wrong in (torch.tensor([], dtype=torch.int64), torch.zeros(2), torch.zeros(1, 2).long()):
+        with pytest.raises(ValueError, match="labels must be whole numbers, one for each video"):
+            synthesis.sample(wrong, 0)
+
+
+@pytest.mark.parametrize("level", [0.0, -1.0, float("nan"), float("inf"), 1000.0])
+def test_a_truncation_that_is_none_is_refused(level: float) -> None:
+    for kind in ("gaussian", "resampled"):
+        with pytest.raises(ValueError, match="above 0, at most 10"):
+            Truncation(level, kind)  # type: ignore[arg-type]
+
+
+def test_a_bound_that_would_take_years_to_meet_is_refused() -> None:
+    assert numbered_latents(0, 0, 1, 8, Truncation(0.001)).abs().max() < 0.01
+    with pytest.raises(ValueError, match="too rare"):
+        Truncation(0.001, "resampled")
+    with pytest.raises(ValueError, match="gaussian or resampled"):
+        Truncation(0.5, "biggan")  # type: ignore[arg-type]

@@ -143,6 +143,10 @@ def test_what_cannot_be_done_is_said(
     save_file({"x": torch.zeros(1)}, tmp_path / "generator.safetensors")
     for words, told in [
         ([tmp_path], "config.json is missing"),
+        ([tmp_path, "--truncation", "inf"], "above 0, at most 10, but is inf"),
+        ([tmp_path, "--truncation", "nan"], "above 0, at most 10, but is nan"),
+        ([tmp_path, "--truncation", "-1"], "above 0, at most 10, but is -1"),
+        ([tmp_path, "--truncation", "1000"], "where: --truncation"),
         ([synthesis, "--class", "wafe"], "knows no class 'wafe'"),
         ([synthesis, "--between", "seeds"], "--between is 'seeds'"),
         ([synthesis, "--between", "classes", "--class", "wave"], "one class has nothing"),

@@ -95,3 +95,15 @@ def test_a_copy_that_breaks_off_leaves_no_half_of_what_is_known(
     assert list(tree.iterdir()) == []
     assert copy_tree(folder, config) == tree
     assert sorted(path.name for path in (tree / ".runs/index").iterdir()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["dvdgan/code.py", "flows/mine.py", "params.yaml"])
+def test_a_copy_that_somebody_works_in_is_left_alone(folder: Path, name: str) -> None:
+    config = requested(folder, None, None, 7, None)
+    tree = copy_tree(folder, config)
+    edited = (tree / "params.yaml").read_text().replace('"seed": 7', '"seed": 9')
+    (tree / name).write_text(edited)
+    (folder / "dvdgan/code.py").write_text("after = 1\n")
+    with pytest.raises(UserError, match="changed since"):
+        copy_tree(folder, config)
+    assert (tree / name).read_text() == edited

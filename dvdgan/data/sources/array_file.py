@@ -51,7 +51,7 @@ class ArrayFile:
         side: Side = "generated",
     ) -> None:
         self.path = path
-        array, self._labels = read_arrays(path)
+        array, self.numbers = read_arrays(path)
         self._fitting = fitting_layouts(tuple(array.shape))
         self._layout = layout or _only_layout(path, array, self._fitting, side)
         channel_axis = self._layout.index("C")
@@ -94,8 +94,8 @@ class ArrayFile:
             clips = clips.expand(-1, -1, 3, -1, -1)
         labels = (
             torch.full((len(clips),), NO_CLASS, dtype=torch.int64)
-            if self._labels is None
-            else self._labels[start:stop]
+            if self.numbers is None
+            else self.numbers[start:stop]
         )
         return Clips(clips.contiguous(), labels, [])
 

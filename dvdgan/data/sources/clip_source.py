@@ -32,6 +32,10 @@ class ClipSource(Protocol):
         """Names by label; None: labels are the feature network's own, or unknown."""
 
     @property
+    def numbers(self) -> Tensor | None:
+        """(N,) labels that a file numbers as the feature network does; None where it has none."""
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Frames T, and height = width in pixels, of every clip."""
 

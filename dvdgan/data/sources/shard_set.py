@@ -18,6 +18,8 @@ class ShardSet:
     fit; DamagedShardError while reading: nothing is left out.
     """
 
+    numbers = None
+
     def __init__(
         self, folder: Path, split: str, windowing: Windowing, resolution: int | None = None
     ) -> None:

@@ -29,6 +29,8 @@ class VideoFolder:
     empty folder and for videos beside class folders.
     """
 
+    numbers = None
+
     def __init__(
         self, root: Path, windowing: Windowing, resolution: int | None = None, threads: int = 0
     ) -> None:
