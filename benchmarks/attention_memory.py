@@ -21,6 +21,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from dvdgan.models.attention import SelfAttention, SeparableSelfAttention
+from dvdgan.storage.output import check_output_file, write_output
 
 CHANNELS, REPEATS = 8, 3
 KERNELS = {
@@ -41,6 +42,8 @@ def main() -> None:
     parser.add_argument("--case", nargs=2, metavar=("KIND", "KERNEL"), help=argparse.SUPPRESS)
     parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
     size = parser.parse_args()
+    if size.write is not None:
+        check_output_file(size.write)
     if size.case:
         print(json.dumps(_measure(*size.case, size.height, size.width, size.frames)))
         return
@@ -62,7 +65,7 @@ def main() -> None:
     print(f"{name:44}{'':>10}{entries * 4 / MIB:>13.1f}")
     print(f"ratio by the formula: {entries / weight_entries('separable', *whole):.0f}")
     if size.write is not None:
-        size.write.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        write_output(size.write, {"rows": rows})
 
 
 def weight_entries(kind: str, height: int, width: int, frames: int) -> int:

@@ -22,6 +22,7 @@ import torch
 
 from dvdgan.config import load_config
 from dvdgan.guard.run_folder import damage
+from dvdgan.storage.output import check_output_file, write_output
 from dvdgan.training.checkpoint import Snapshot, all_tensors, load_checkpoint
 from dvdgan.training.state import initial_state
 
@@ -55,6 +56,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to write; default: a temporary one")
     parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
     arguments = parser.parse_args()
+    if arguments.write is not None:
+        check_output_file(arguments.write)
 
     config = load_config(arguments.preset)
     state = initial_state(
@@ -97,8 +100,8 @@ def main() -> None:
         "load_s": loaded,
     }
     print(json.dumps(result, indent=2))
-    if arguments.write:
-        arguments.write.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if arguments.write is not None:
+        write_output(arguments.write, result)
 
 
 if __name__ == "__main__":

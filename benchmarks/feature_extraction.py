@@ -35,7 +35,7 @@ from dvdgan.evaluation.networks.clip_network import ClipNetwork
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork, save_feature_network
 from dvdgan.evaluation.networks.i3d import I3D
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
-from dvdgan.storage.local import write_json
+from dvdgan.storage.output import check_output_file, write_output
 
 AGREEMENT = 1e-4
 CLASSES, WIDTH = 400, 16
@@ -58,6 +58,8 @@ def main() -> None:
     parser.add_argument("--tf32", action="store_true", help="let the plain script round on a GPU")
     parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
     options = parser.parse_args()
+    if options.write is not None:
+        check_output_file(options.write)
     torch.set_num_threads(options.threads)
     torch.backends.cudnn.allow_tf32 = options.tf32
     cores = sorted(os.sched_getaffinity(0))[: options.threads]
@@ -75,7 +77,7 @@ def main() -> None:
     }
     print(_table(result))
     if options.write is not None:
-        write_json(options.write, result)
+        write_output(options.write, result)
 
 
 def _compare(name: str, options: argparse.Namespace) -> dict[str, Any]:

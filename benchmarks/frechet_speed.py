@@ -11,7 +11,6 @@ faster than scipy's sqrtm of the product in this run; the error is over tr(S1 + 
 """
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from torch import Tensor
 
 from dvdgan.evaluation.frechet import frechet_distance
 from dvdgan.evaluation.moments import Moments
+from dvdgan.storage.output import check_output_file, write_output
 
 
 def main() -> None:
@@ -35,6 +35,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
     asked = parser.parse_args()
+    if asked.write is not None:
+        check_output_file(asked.write)
     torch.set_num_threads(1)
     print(f"{'d':>5}{'n':>6}  {'method':22}{'seconds':>9}{'x':>7}{'error':>10}")
     rows = []
@@ -42,7 +44,7 @@ def main() -> None:
         for count in (4 * dimensions, dimensions // 2):
             rows += _measured(dimensions, count, asked.repeats)
     if asked.write is not None:
-        asked.write.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        write_output(asked.write, {"rows": rows})
 
 
 def _measured(d: int, n: int, repeats: int) -> list[dict[str, object]]:

@@ -10,7 +10,6 @@ bootstrap.
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -27,6 +26,7 @@ from dvdgan.evaluation.kernel_distance import kernel_distance, kernel_distance_i
 from dvdgan.evaluation.manifold import manifold_scores
 from dvdgan.evaluation.moments import Moments
 from dvdgan.progress import track
+from dvdgan.storage.output import check_output_file, write_output
 
 DIMENSIONS = 8
 REAL = torch.linspace(0.3, 2, DIMENSIONS, dtype=torch.float64)
@@ -45,13 +45,15 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", help="measure these cases only")
     parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
     asked = parser.parse_args()
+    if asked.write is not None:
+        check_output_file(asked.write)
     torch.set_num_threads(1)
     cases = _cases(asked.clips, asked.splits)
     chosen = {name: cases[name] for name in asked.cases or cases}
     print(f"{'case':44}{'truth':>10}{'coverage':>10}{'error/true':>12}")
     rows = [_row(name, *case, asked.repetitions) for name, case in chosen.items()]
     if asked.write is not None:
-        asked.write.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        write_output(asked.write, {"rows": rows})
 
 
 Draw = Callable[[torch.Generator], tuple[Tensor, ...]]

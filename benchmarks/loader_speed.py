@@ -40,7 +40,8 @@ from dvdgan.models import build, savings
 from dvdgan.progress import Progress
 from dvdgan.stages import index, shard
 from dvdgan.stages.artefacts import SHARDS
-from dvdgan.storage.local import read_json, write_json
+from dvdgan.storage.local import read_json
+from dvdgan.storage.output import check_output_file, write_output
 from dvdgan.storage.store import Store, open_store
 from dvdgan.video.encode import encode_mp4
 
@@ -86,13 +87,15 @@ def main() -> None:
     parser.add_argument("--delay-ms", type=float, default=20, help="of the slow store's answers")
     parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
     options = parser.parse_args()
+    if options.write is not None:
+        check_output_file(options.write)
     effort = Effort(1, 3, 0.3) if options.quick else Effort(4, 5, 2.0)
     cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         result = _measure(Path(folder), effort, options.delay_ms, cores)
     print(_table(result))
     if options.write is not None:
-        write_json(options.write, result)
+        write_output(options.write, result)
 
 
 def _measure(folder: Path, effort: Effort, delay_ms: float, cores: list[int]) -> dict[str, Any]:

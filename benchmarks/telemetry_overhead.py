@@ -26,6 +26,7 @@ from torch import Tensor
 
 from dvdgan.config import Config, load_config
 from dvdgan.models.generator import GeneratorInputs
+from dvdgan.storage.output import check_output_file, write_output
 from dvdgan.training.draws import Draws
 from dvdgan.training.preview import ROWS, STANDING_BATCHES, SampleSheet
 from dvdgan.training.round import Round
@@ -97,6 +98,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
     arguments = parser.parse_args()
+    if arguments.write is not None:
+        check_output_file(arguments.write)
     torch.set_num_threads(1)
     device = torch.device(arguments.device)
     config = load_config(arguments.preset)
@@ -163,8 +166,8 @@ def main() -> None:
         "singular_values_ms": median_ms(spectra, 3),
     }
     print(json.dumps(result, indent=2))
-    if arguments.write:
-        arguments.write.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if arguments.write is not None:
+        write_output(arguments.write, result)
 
 
 if __name__ == "__main__":

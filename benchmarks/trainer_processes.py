@@ -25,6 +25,7 @@ from dvdgan.data.synthetic import write_synthetic
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.stages import index, shard
 from dvdgan.storage.local import write_json
+from dvdgan.storage.output import check_output_file, write_output
 
 DEMO = Path(__file__).resolve().parents[1] / "presets" / "demo.yaml"
 WARM_UP = 2
@@ -104,6 +105,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="of each run whose speed is taken")
     parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
     arguments = parser.parse_args()
+    if arguments.write is not None:
+        check_output_file(arguments.write)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         config = prepared(folder)
@@ -121,8 +124,8 @@ def main() -> None:
         "scaling": two / one,
     }
     print(json.dumps(result, indent=2))
-    if arguments.write:
-        arguments.write.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if arguments.write is not None:
+        write_output(arguments.write, result)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from trainer_processes import lines, new_run, prepared
 
 from dvdgan.config.schema import Config
 from dvdgan.guard.run_folder import RunFolder
+from dvdgan.storage.output import check_output_file, write_output
 
 STANDARD = Path(__file__).resolve().parents[1] / "presets" / "table1_12x64.yaml"
 WARM_UP, CHECKPOINTS = 4, 3
@@ -117,6 +118,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to work; default: a temporary one")
     parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
     arguments = parser.parse_args()
+    if arguments.write is not None:
+        check_output_file(arguments.write)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as temporary:
         config = prepared(Path(temporary), arguments.preset)
         measured = measure(Path(temporary), config, arguments)
@@ -131,8 +134,8 @@ def main() -> None:
         **measured,
     }
     print(json.dumps(result, indent=2))
-    if arguments.write:
-        arguments.write.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if arguments.write is not None:
+        write_output(arguments.write, result)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ matmul of the same dtype, on the same device in the same run. Medians; every par
 """
 
 import argparse
-import json
 import platform
 import resource
 import statistics
@@ -30,6 +29,7 @@ from dvdgan.models.discriminators import Discriminators
 from dvdgan.models.generator import Generator, GeneratorInputs
 from dvdgan.models.spectral import bake
 from dvdgan.models.views import Views, draw_views
+from dvdgan.storage.output import check_output_file, write_output
 from dvdgan.training.ema import update_average
 from dvdgan.training.step import discriminator_loss, frozen, generator_loss
 
@@ -220,6 +220,8 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="torch.compile G and D")
     parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
     size = parser.parse_args()
+    if size.write is not None:
+        check_output_file(size.write)
     torch.manual_seed(0)
     bench = Bench(size)
     parts = {"large matmul": bench.matmul()}
@@ -238,7 +240,7 @@ def main() -> None:
     result = _result(size, bench, parts, training_peak)
     print(_table(result))
     if size.write is not None:
-        size.write.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        write_output(size.write, result)
 
 
 def _result(

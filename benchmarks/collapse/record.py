@@ -28,7 +28,7 @@ from runs import Branch, Trunk, branches, trunks
 
 from dvdgan.config.schema import RunSettings
 from dvdgan.data.dataset import ClipDataset
-from dvdgan.errors import InterruptedRunError
+from dvdgan.errors import InterruptedRunError, UserError
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.stages.evaluate import run_checkpoint
@@ -126,6 +126,16 @@ def make(
     write_json(work / "histories" / f"{name}.json", told | history(folder))
 
 
+def refuse_others(work: Path) -> None:
+    """Raise UserError for a folder that holds more than this program makes: half runs go."""
+    mine = {"data", "runs", "histories"}
+    others = sorted({path.name for path in work.iterdir()} - mine) if work.exists() else []
+    if others:
+        raise UserError(
+            f"{work} holds {', '.join(others[:5])}", todo="name a folder for the runs alone"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -138,6 +148,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     work, began = arguments.work.resolve(), time.monotonic()
+    refuse_others(work)
     known = branches()
     names = arguments.names or [*trunks(), *known]
     for number, name in enumerate(names, start=1):

@@ -30,6 +30,8 @@ sys.path.insert(0, str(ROOT / "tests" / "guard"))
 
 from histories import HEALTHY, NEVER, NONE, SPLITS, History, read  # noqa: E402
 
+from dvdgan.storage.output import check_output_file, write_output  # noqa: E402
+
 # Within so many evaluation periods a collapse is to be known.
 PERIODS = 2
 PER_STEPS = 100_000
@@ -171,6 +173,8 @@ def main() -> None:
     parser.add_argument("--wrong", action="store_true", help="also tell the runs it got wrong")
     parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
     arguments = parser.parse_args()
+    if arguments.write is not None:
+        check_output_file(arguments.write)
     guard = load_config(arguments.params).train.guard
     result = {}
     for split in SPLITS:
@@ -179,8 +183,8 @@ def main() -> None:
         if arguments.wrong:
             print("\n".join([f"{split}:", *wrong(found, guard)]), file=sys.stderr)
     print(json.dumps(result, indent=2))
-    if arguments.write:
-        arguments.write.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if arguments.write is not None:
+        write_output(arguments.write, result)
 
 
 if __name__ == "__main__":
