@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from dvdgan.guard.killing import await_end
 from dvdgan.guard.lifeline import tied
 
 # A trainer finishes its step and saves before it goes.
@@ -49,7 +50,7 @@ def _stop_group(process: subprocess.Popen[str]) -> None:
     while _group_lives(process) and time.monotonic() < deadline:
         time.sleep(0.2)
     _signal_group(process, signal.SIGKILL)
-    process.wait()
+    await_end(process)
 
 
 def _signal_group(process: subprocess.Popen[str], number: int) -> bool:

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from typing import Any, NamedTuple
 
+from dvdgan.guard.killing import await_end
 from dvdgan.guard.lifeline import tied
 from dvdgan.guard.processes import LIFELINE
 from dvdgan.guard.reading import Intervals, Numbers
@@ -18,6 +19,8 @@ from dvdgan.storage.local import read_json
 
 # Seconds before the second attempt, the third, ...; one attempt more than pauses.
 RETRY_PAUSES = (1.0, 5.0, 25.0)
+# An evaluation shows its progress on stderr; one that is silent for so long hangs, and is killed.
+SILENCE_SECONDS = 3600.0
 # How much of its last attempt's stderr a failed evaluation hands on.
 REASON_LINES = 3
 REASON_CHARACTERS = 300
@@ -81,7 +84,7 @@ class EvaluationProcess:
                 if not self.measured and time.monotonic() >= self._retry_at:
                     self._begin()
                 return self.measured
-            if self._attempt.process.poll() is None:
+            if self._attempt.runs():
                 return False
             if not self.measured:
                 self._retry_or_give_up(self._attempt.reasons())
@@ -99,7 +102,7 @@ class EvaluationProcess:
             self.cancelled = True
             if self._attempt is not None and self._attempt.process.poll() is None:
                 self._attempt.process.kill()
-                self._attempt.process.wait()
+                await_end(self._attempt.process)
 
     def _begin(self) -> None:
         command = ["dvdgan", "evaluate", "--checkpoint", str(self._checkpoint)]
@@ -132,12 +135,22 @@ class _Attempt:
             errors="replace",
         )
         self._last: deque[str] = deque(maxlen=REASON_LINES)
+        self._heard = time.monotonic()
         self._reader = threading.Thread(target=self._copy_stderr, daemon=True)
         self._reader.start()
 
+    def runs(self) -> bool:
+        """Whether the process runs; one that hangs is killed."""
+        if self.process.poll() is None and time.monotonic() - self._heard > SILENCE_SECONDS:
+            self._last.append(f"silent for {SILENCE_SECONDS:g} s")
+            self.process.kill()
+            await_end(self.process)
+            return False
+        return self.process.poll() is None
+
     def reasons(self) -> list[str]:
         """How the process, which has ended, ended; and its last lines."""
-        code = self.process.wait()
+        code = await_end(self.process)
         self._reader.join(STDERR_SECONDS)
         how = f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
         return [how, *self._last]
@@ -146,6 +159,7 @@ class _Attempt:
         assert self.process.stderr is not None
         with self.process.stderr as lines:
             for line in lines:
+                self._heard = time.monotonic()
                 # Our own stderr may be closed; a pipe that nobody reads would hold the child up.
                 with contextlib.suppress(OSError, ValueError):
                     sys.stderr.write(line)

@@ -4,11 +4,16 @@ torchrun gives every rank a session of its own, and a rank whose torchrun died h
 neither a session nor a process tree holds all of them. What they inherit does.
 """
 
+import contextlib
 import os
 import signal
+import time
 import uuid
 from pathlib import Path
 
+from dvdgan.guard import killing
+
+POLL_SECONDS = 0.05
 VARIABLE = "DVDGAN_LAUNCH_MARK"
 
 
@@ -32,10 +37,16 @@ def marked(mark: dict[str, str]) -> list[int]:
 
 
 def kill_marked(mark: dict[str, str]) -> None:
-    """SIGKILL every process that carries ``mark``, until none is left to start another."""
+    """SIGKILL every process that carries ``mark``, until none is left to start another.
+
+    What is left after KILL_SECONDS is named (guard/killing.py).
+    """
+    deadline = time.monotonic() + killing.KILL_SECONDS
     while pids := marked(mark):
         for pid in pids:
-            try:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        if time.monotonic() > deadline:
+            killing.name_left(pids)
+            return
+        time.sleep(POLL_SECONDS)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.killing import await_end
 from dvdgan.guard.lifeline import tied
 from dvdgan.guard.marks import kill_marked, marked, new_mark
 from dvdgan.guard.run_folder import RunFolder
@@ -71,7 +72,8 @@ class TrainerProcess:
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> int:
         """Ask for a checkpoint and an end (SIGTERM); after ``grace`` seconds insist (SIGKILL).
 
-        Nothing it started is left: not ranks whose launcher died before them either.
+        Nothing it started is left: not ranks whose launcher died before them either. A process
+        that even SIGKILL does not end within KILL_SECONDS is named (guard/killing.py).
         """
         deadline = time.monotonic() + grace
         try:
@@ -83,7 +85,7 @@ class TrainerProcess:
                 time.sleep(STOP_POLL_SECONDS)
         finally:  # also when a second signal interrupts the waiting
             self._kill_all()
-        return self._process.wait()
+        return await_end(self._process)
 
     def _kill_all(self) -> None:
         with contextlib.suppress(ProcessLookupError):  # nothing of that session is left

@@ -102,6 +102,18 @@ def test_the_pauses_between_attempts_grow(
     assert attempts(run, 8) == 3
 
 
+def test_one_that_hangs_is_killed(
+    run: RunFolder, failures: Failures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluations, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(evaluations, "RETRY_PAUSES", ())
+    save(run, 8)
+    failures("8:99:hang")
+    with pytest.raises(EvaluationFailedError) as raised:
+        ended(EvaluationProcess(run, 8)).result()
+    assert raised.value.reasons == ["killed by SIGKILL", "silent for 0.5 s"]
+
+
 def test_one_that_is_cancelled_in_a_pause_does_not_begin_again(
     run: RunFolder, failures: Failures, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:

@@ -17,6 +17,7 @@ DEATHS = {
     "exit": lambda: os.write(2, b"error: no space left\n  where: here\n") and os._exit(1),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "memory": lambda: bytearray(1 << 60),
+    "hang": lambda: time.sleep(600),
     "nothing": lambda: os._exit(0),
 }
 
