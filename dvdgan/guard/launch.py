@@ -1,6 +1,5 @@
 """One attempt of a run on many nodes: gather them, have them train, see how it ends."""
 
-import os
 import threading
 import time
 import uuid
@@ -13,7 +12,7 @@ from dvdgan.guard.environment import GO_ON, RunEnvironment
 from dvdgan.guard.node import START_SECONDS, STOP, TRAIN, leader_file, node_file
 from dvdgan.guard.processes import STOP_GRACE_SECONDS
 from dvdgan.guard.run_folder import RunFolder
-from dvdgan.guard.torchrun import PORT
+from dvdgan.guard.shared_environment import ENVIRONMENT, environment_file
 
 GATHER = "gather"
 WAITING, BEGUN, ENDED = "waiting", "begun", "ended"
@@ -21,11 +20,9 @@ POLL_SECONDS = 0.25
 ASK_SECONDS = 2.0
 EXIT_NOT_BEGUN = 1
 
-# What has to be equal on all nodes, or is meant for them.
-FOR_ALL_NODES = (
-    *("DVDGAN_LOADER_WORKERS", "DVDGAN_SHARDS", "DVDGAN_TRACKERS"),
-    *("OMP_NUM_THREADS", "ACCELERATE_USE_CPU"),
-)
+# Where torchrun's ranks meet: a port of each launch's own, so that two on one host do not meet.
+# Linux gives outgoing connections those from 32768 on.
+FIRST_PORT, PORTS = 15000, 15000
 
 
 class NodeRuns(Protocol):
@@ -57,26 +54,31 @@ class Launch:
         self._run, self._environment, self._runs, self._tell = run, environment, runs, tell
         self._stopping = stopping
         self._run_id = uuid.uuid4().hex
+        self._environment_name = f"{ENVIRONMENT}{self._run_id}.json"
         self._names = [name for name, _ in environment.nodes]
         self._listeners = {name: self._listener(name) for name in self._names}
         self._asked: set[str] = set()
         self._tickets = {name: self._new_ticket() for name in self._names}
         self._timeout = environment.node_timeout
+        self._ended: dict[str, int] = {}  # exit codes, in the order in which they were seen
 
     def outcome(self) -> int | None:
         """Its exit code; None where a node was lost, so that another attempt is due."""
         path, timeout = leader_file(self._run), self._timeout
-        with Beat(path, tickets=dict(self._tickets), timeout=timeout, word=GATHER) as beat:
+        with (
+            environment_file(path.with_name(self._environment_name)),
+            Beat(path, tickets=dict(self._tickets), timeout=timeout, word=GATHER) as beat,
+        ):
             here = self._gathered(beat)
             if here:
                 for name in set(self._names) - set(here):  # it may come, but too late
                     del self._tickets[name]
                     self._runs.give_up(name)
-                order = self._order(here)
-                beat.say(word=TRAIN, tickets=dict(self._tickets), order=order)
+                beat.say(word=TRAIN, tickets=dict(self._tickets), order=self._order(here))
                 self._wait_for_an_end(here)
             beat.say(word=STOP)
             lost = self._lost_at_the_end()
+            self._note_ends(here)
             for name in self._tickets:
                 if self._code(name) is None:
                     self._runs.give_up(name)
@@ -84,9 +86,10 @@ class Launch:
             return EXIT_INTERRUPTED
         if lost and not self._run.failure.exists():
             return None
-        codes = {self._code(name) or 0 for name in here}
-        # Those that the leader stopped say so; what the first one ended with is the reason.
-        return next(iter(codes - {0, EXIT_INTERRUPTED}), max(codes, default=EXIT_NOT_BEGUN))
+        codes = list(self._ended.values())
+        # Those that the leader stopped say so; the first of the others is the reason.
+        failures = (code for code in codes if code not in (0, EXIT_INTERRUPTED))
+        return next(failures, max(codes, default=EXIT_NOT_BEGUN))
 
     def _gathered(self, beat: Beat) -> list[str]:
         """The nodes that will train, in order; none after a stop, or where a run has ended."""
@@ -135,29 +138,39 @@ class Launch:
 
     def _order(self, here: Sequence[str]) -> dict[str, object]:
         first = dict(self._environment.nodes)[here[0]]
+        port = FIRST_PORT + int(self._run_id, 16) % PORTS
         return {
             "nodes": len(here),
             "processes": self._environment.node_processes,
-            "endpoint": f"[{first}]:{PORT}" if ":" in first else f"{first}:{PORT}",
-            "variables": {key: os.environ[key] for key in FOR_ALL_NODES if key in os.environ},
+            "endpoint": f"[{first}]:{port}" if ":" in first else f"{first}:{port}",
+            "environment": self._environment_name,
             "run_id": self._run_id,
         }
 
     def _wait_for_an_end(self, here: Sequence[str]) -> None:
         """Until all have ended, one has failed or fallen silent, or a stop is asked for."""
         while not self._stopping.is_set():
-            codes = [self._code(name) for name in here]
-            if any(codes) or None not in codes:
+            self._note_ends(here)
+            if any(self._ended.values()) or len(self._ended) == len(here):
                 return
             if any(self._is_silent(name) for name in here):
                 return
             time.sleep(POLL_SECONDS)
+
+    def _note_ends(self, here: Sequence[str]) -> None:
+        """Keep the codes of nodes that have ended since the last look; of two, that of the earlier
+        in DVDGAN_NODES comes first."""
+        for name in here:
+            code = self._code(name)
+            if code is not None:
+                self._ended.setdefault(name, code)
 
     def _lost_at_the_end(self) -> list[str]:
         """Wait until every node that was here has ended; those that do not are named."""
         deadline = time.monotonic() + STOP_GRACE_SECONDS + self._timeout
         while True:
             running = [name for name in self._tickets if self._was_here(name)]
+            self._note_ends(running)
             running = [name for name in running if self._code(name) is None]
             if all(map(self._is_silent, running)) or time.monotonic() > deadline:
                 for name in running:

@@ -16,8 +16,10 @@ from typing import Any
 
 from dvdgan.errors import EXIT_INTERRUPTED, UserError
 from dvdgan.guard.beats import Beat, Listener
+from dvdgan.guard.killing import KILL_SECONDS
 from dvdgan.guard.processes import TrainerProcess
 from dvdgan.guard.run_folder import RunFolder
+from dvdgan.guard.shared_environment import read_environment
 from dvdgan.guard.torchrun import launcher
 
 TRAIN, STOP = "train", "stop"
@@ -107,7 +109,8 @@ def _alone_on_host(name: str) -> Iterator[None]:
 def _train(run: RunFolder, leader: HeardLeader, on_line: Callable[[str], None]) -> int:
     order = leader.said["order"]
     words = launcher(order["nodes"], order["processes"], order["endpoint"], order["run_id"])
-    trainer = TrainerProcess(run, words, order["variables"], subprocess.PIPE)
+    variables = read_environment(leader_file(run).with_name(order["environment"]))
+    trainer = TrainerProcess(run, words, variables, subprocess.PIPE)
 
     def hand_on() -> None:
         for line in trainer.lines():
@@ -120,5 +123,5 @@ def _train(run: RunFolder, leader: HeardLeader, on_line: Callable[[str], None]) 
             time.sleep(POLL_SECONDS)
     finally:
         trainer.stop()
-    lines.join()
+    lines.join(KILL_SECONDS)  # a process that cannot be killed may hold the pipe open
     return EXIT_INTERRUPTED if code is None else code

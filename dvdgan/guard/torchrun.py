@@ -18,12 +18,12 @@ from dataclasses import dataclass
 
 from dvdgan.errors import EXIT_USER_ERROR, UserError
 
-PORT = 29400
 # A rank that dies takes all down and up again; one death was seen to cost two restarts.
 MAX_RESTARTS = 3
 # A pod or a job step may come minutes after its siblings; a node that never comes ends the others.
 JOIN_SECONDS = 300
-# torchrun kills ranks after 30 s by default, which a large checkpoint may exceed.
+# torchrun kills ranks after 30 s by default, which a large checkpoint may exceed. Survivors of a
+# dead rank have nothing to save and leave long before (training/stop_deadline.py).
 STOP_SECONDS = 110
 SIOCGIFADDR = 0x8915  # Linux: the IPv4 address of an interface
 
@@ -105,7 +105,7 @@ def place(
     name, colon, port = endpoint.rpartition(":")
     if not (colon and name and port.isdecimal()):
         raise UserError(
-            f"the endpoint is {endpoint!r}, not HOST:PORT", todo=f"say for instance node0:{PORT}"
+            f"the endpoint is {endpoint!r}, not HOST:PORT", todo="say for instance node0:29400"
         )
     family, meeting = _resolved(name.strip("[]"), int(port), wait)
     with socket.socket(family, socket.SOCK_DGRAM) as probe:

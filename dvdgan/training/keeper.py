@@ -11,6 +11,7 @@ from dvdgan.training.preview import SampleSheet
 from dvdgan.training.runtime import Runtime
 from dvdgan.training.spectrum import largest_singular_values
 from dvdgan.training.state import TrainState
+from dvdgan.training.stop_deadline import StopDeadline
 from dvdgan.training.stopping import StopRequest
 from dvdgan.training.telemetry import Telemetry
 from dvdgan.training.writer import BackgroundWriter
@@ -34,6 +35,7 @@ class Keeper:
         self._run, self._train, self._fingerprint = run, train, fingerprint
         self._runtime, self._sheet = runtime, sheet
         self._stop = StopRequest()
+        self._deadline = StopDeadline() if runtime.world > 1 else None
         self._writer = BackgroundWriter()
         self._snapshot = Snapshot()
         self._reserved = False
@@ -48,6 +50,9 @@ class Keeper:
             self._reserved = True
             self._writer.submit("memory for checkpoints", self._snapshot.reserve(state))
         stopping, blocked = self._runtime.any(self._stop.requested, bool(self._writer.blocked))
+        if self._deadline is not None:
+            self._deadline.step_ended()
+        self._heed(stopping)
         last = state.step == self._train.steps
         if blocked:
             self.finish_writing()
@@ -67,6 +72,7 @@ class Keeper:
             writing, stopping, blocked = self._runtime.any(
                 not done, self._stop.requested, bool(self._writer.blocked)
             )
+            self._heed(stopping)
             if not writing:
                 return
             if blocked and stopping:
@@ -74,6 +80,10 @@ class Keeper:
                 raise InterruptedRunError(
                     "stopped while the disk is full; the last checkpoint is whole"
                 )
+
+    def _heed(self, stopping: bool) -> None:
+        if stopping and self._deadline is not None:
+            self._deadline.heed()
 
     def _preview(self, state: TrainState, telemetry: Telemetry | None) -> None:
         if telemetry is None:  # not the main process

@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # Run a command once on every node of this Slurm job, and ask all of them to stop when asked to.
 # srun ends its tasks at once on SIGTERM; SIGUSR1 it passes on, and torchrun stops in good order.
+# The one task of a node starts all its ranks: it takes every core and all the memory of the job there,
+# or SLURM_CPUS_PER_TASK cores, which srun does not take over from sbatch by itself.
 set -uo pipefail
 srun --nodes "$SLURM_JOB_NUM_NODES" --ntasks "$SLURM_JOB_NUM_NODES" --ntasks-per-node 1 \
+    ${SLURM_CPUS_PER_TASK:+--cpus-per-task "$SLURM_CPUS_PER_TASK"} --cpu-bind none --mem 0 \
     --kill-on-bad-exit=1 --export ALL "$@" &
 tasks=$!
 stop() {

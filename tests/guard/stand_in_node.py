@@ -10,15 +10,21 @@ from dvdgan.guard import node
 from dvdgan.guard.run_folder import RunFolder
 
 TRAINER = """
-import json, pathlib, signal, sys, time
+import json, os, pathlib, signal, sys, time
 name, nodes, endpoint, folder = *sys.argv[1:4], pathlib.Path(sys.argv[-1])
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+def stopped(*_):
+    own = folder / f"when-stopped-{name}"
+    sys.exit(int(own.read_text()) if own.exists() else 75)
+signal.signal(signal.SIGTERM, stopped)
+known = ("AWS_SECRET_ACCESS_KEY", "WANDB_MODE", "NCCL_DEBUG", "CUDA_VISIBLE_DEVICES")
+variables = {key: os.environ[key] for key in known if key in os.environ}
+(folder / f"environment-of-{name}").write_text(json.dumps(variables))
 with (folder / "trained").open("a") as file:
     file.write(json.dumps([name, int(nodes), endpoint]) + "\\n")
 print("training", flush=True)
-while not (folder / "finish").exists():
+while not (ends := [*folder.glob("finish"), *folder.glob(f"finish-{name}")]):
     time.sleep(0.02)
-sys.exit(int((folder / "finish").read_text()))
+sys.exit(int(ends[0].read_text()))
 """
 
 

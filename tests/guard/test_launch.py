@@ -22,6 +22,7 @@ from dvdgan.guard.run_folder import RunFolder
 
 NODE = Path(__file__).with_name("stand_in_node.py")
 SILENCE = 6
+GIVEN = ("AWS_SECRET_ACCESS_KEY", "WANDB_MODE", "NCCL_DEBUG", "CUDA_VISIBLE_DEVICES")
 
 
 class LocalRuns:
@@ -44,7 +45,8 @@ class LocalRuns:
         for name in [name for name in self.wanted if name not in self.away]:
             words = [sys.executable, str(NODE), str(self.run.root), name, self.wanted.pop(name)]
             # The lock of a node's name is of this test alone.
-            own = os.environ | {"TMPDIR": str(self.run.root)}
+            own = {key: value for key, value in os.environ.items() if key not in GIVEN}
+            own["TMPDIR"] = str(self.run.root)
             self.processes[name] = subprocess.Popen(words, start_new_session=True, env=own)
 
     def state(self, name: str) -> str | None:
@@ -82,10 +84,18 @@ class Scene:
         return NodesTrainer(self.run, environment, self.runs, self.told.append)
 
     def trained(self) -> list[list[Any]]:
-        """[name, nodes, endpoint] of every trainer started so far, sorted."""
+        """[name, nodes, endpoint's host] of every trainer started so far, sorted."""
+        return sorted(
+            [name, nodes, endpoint.rpartition(":")[0]] for name, nodes, endpoint in self._lines()
+        )
+
+    def ports(self) -> set[int]:
+        """Those of the endpoints."""
+        return {int(at.rpartition(":")[2]) for _, _, at in self._lines()}
+
+    def _lines(self) -> list[list[Any]]:
         path = self.run.root / "trained"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return sorted(json.loads(line) for line in lines)
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def trainers(self) -> list[psutil.Process]:
         found = psutil.process_iter(["cmdline"])
@@ -112,7 +122,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         node.wait(30)
 
 
-BOTH = [["one", 2, "10.0.0.1:29400"], ["other", 2, "10.0.0.1:29400"]]
+BOTH = [["one", 2, "10.0.0.1"], ["other", 2, "10.0.0.1"]]
 
 
 def test_all_nodes_are_gathered_before_any_trains_and_end_as_one(scene: Scene) -> None:
@@ -135,6 +145,54 @@ def test_a_stop_ends_all_of_them(scene: Scene) -> None:
     assert trainer.stop() == EXIT_INTERRUPTED
     wait(lambda: not scene.trainers())
     assert scene.runs.given_up == []
+
+
+@pytest.mark.parametrize(("first", "later"), [("one", "other"), ("other", "one")])
+def test_of_two_failures_the_earlier_is_the_reason(scene: Scene, first: str, later: str) -> None:
+    """The other fails in its own way when it is stopped."""
+    (scene.run.root / f"when-stopped-{later}").write_text("3")
+    trainer = scene.train()
+    wait(lambda: scene.trained() == BOTH)
+    (scene.run.root / f"finish-{first}").write_text("9")
+    wait(lambda: trainer.poll() is not None)
+    assert trainer.poll() == 9
+
+
+def test_settings_and_credentials_reach_all_nodes_and_nobody_else(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "not-for-everyone"
+    given = {"AWS_SECRET_ACCESS_KEY": secret, "WANDB_MODE": "offline", "NCCL_DEBUG": "WARN"}
+    for name, value in (given | {"CUDA_VISIBLE_DEVICES": "1"}).items():
+        monkeypatch.setenv(name, value)
+    trainer = scene.train()
+    # Of the processes here only the supervisor has them, as on hosts of their own.
+    wait(lambda: scene.trained() == BOTH)
+    for name in ("one", "other"):
+        variables = json.loads((scene.run.root / f"environment-of-{name}").read_text())
+        assert variables == given
+    [file] = (scene.run.root / "nodes").glob("environment-*.json")
+    assert file.stat().st_mode & 0o777 == 0o600
+    holding = [
+        path
+        for path in scene.run.root.rglob("*")
+        if path.is_file() and secret in path.read_text(errors="replace")
+    ]
+    assert sorted(path.name for path in holding if "environment-of" not in path.name) == [file.name]
+    trainer.stop()
+    assert not file.exists()
+
+
+def test_two_launches_meet_at_ports_of_their_own(scene: Scene, tmp_path: Path) -> None:
+    trainer = scene.train()
+    wait(lambda: scene.trained() == BOTH)
+    [port] = scene.ports()
+    trainer.stop()
+    trainer = scene.train()
+    wait(lambda: len(scene.trained()) == 4)
+    trainer.stop()
+    assert len(scene.ports()) == 2, port
+    assert all(1024 < each < 32768 for each in scene.ports())
 
 
 def test_a_failure_on_one_is_the_failure_of_all(scene: Scene) -> None:
@@ -167,7 +225,7 @@ def test_what_is_left_goes_on_without_the_first_node(scene: Scene) -> None:
     trainer = scene.train("go_on")
     wait(lambda: scene.trained() == BOTH)
     scene.runs.power_cut("one")
-    wait(lambda: scene.trained() == sorted([*BOTH, ["other", 1, "10.0.0.2:29400"]]))
+    wait(lambda: scene.trained() == sorted([*BOTH, ["other", 1, "10.0.0.2"]]))
     assert any("node one is lost" in words for words in scene.told)
     assert trainer.poll() is None
     # It comes too late: not half way into a launch.

@@ -9,7 +9,6 @@ import yaml
 
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.processes import STOP_GRACE_SECONDS
-from dvdgan.guard.torchrun import PORT
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "infra" / "kubernetes").glob("*.yaml"))
@@ -69,10 +68,11 @@ def test_the_supervisor_names_the_pods_there_are() -> None:
     assert environment.node_processes == container["resources"]["limits"]["nvidia.com/gpu"]
 
 
-def test_the_nodes_meet_where_torchrun_does() -> None:
+def test_the_nodes_can_meet_at_any_port() -> None:
+    """A Service with an address would pass on only the ports it lists."""
     service = named("Service", "nodes")["spec"]
     assert service["clusterIP"] == "None"
-    assert [port["port"] for port in service["ports"]] == [PORT]
+    assert "ports" not in service
     assert service["selector"] == named("StatefulSet", "node")["spec"]["selector"]["matchLabels"]
 
 
@@ -80,6 +80,12 @@ def test_a_pod_that_is_ended_has_the_time_to_save() -> None:
     for name in (("StatefulSet", "node"), ("Job", "train")):
         spec = named(*name)["spec"]["template"]["spec"]
         assert spec["terminationGracePeriodSeconds"] > STOP_GRACE_SECONDS
+
+
+def test_every_pod_asks_for_cores_and_memory() -> None:
+    for pod in pods():
+        [container] = pod["spec"]["containers"]
+        assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
 
 
 def test_what_the_pods_use_exists() -> None:
