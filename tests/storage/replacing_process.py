@@ -24,7 +24,8 @@ if __name__ == "__main__":
     os.fsync = lambda descriptor: None  # type: ignore[assignment]  # a kill is no power cut
     if way == "renames":
         local.exchange = lambda one, other: False  # type: ignore[assignment]
-    print("begun", flush=True)
     for generation in range(int(sys.argv[3]), sys.maxsize):
         with local.atomic_directory(target) as aside:
             fill(aside, generation)
+        if generation == int(sys.argv[3]):
+            print("begun", flush=True)

@@ -47,9 +47,8 @@ def test_killed_at_any_moment_the_old_or_the_new_folder_is_there(tmp_path: Path,
         process.communicate()
         if way == "renames":
             remove_abandoned(tmp_path)
-        assert generation(target) >= number
+        assert generation(target) > number
         number = generation(target)
-    assert number > KILLS
     with atomic_directory(target) as aside:
         fill(aside, number + 1)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
