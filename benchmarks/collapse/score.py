@@ -32,8 +32,6 @@ from histories import HEALTHY, NEVER, NONE, SPLITS, History, read  # noqa: E402
 
 from dvdgan.storage.output import check_output_file, write_output  # noqa: E402
 
-from dvdgan.storage.output import check_output_file, write_output  # noqa: E402
-
 # Within so many evaluation periods a collapse is to be known.
 PERIODS = 2
 PER_STEPS = 100_000

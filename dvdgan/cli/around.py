@@ -1,5 +1,6 @@
 """The verbs around the pipeline: look before, sample after, and make data to try it on."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -15,16 +16,20 @@ if TYPE_CHECKING:
 
 @app.command()
 def check(params: Params = PARAMS) -> None:
-    """Check a params file: every problem at once, in words.
+    """Check a params file and list every problem in it.
 
-    After an edit of the code it also says whether dvdgan/numerics.json has to be written anew.
+    What cannot run is an error (exit code 2). What can, but is hardly meant, is a warning. After an
+    edit of the code it also says whether dvdgan/numerics.json has to be written anew.
     """
-    from dvdgan.config import load_config
+    from dvdgan.config import load_config, warnings
     from dvdgan.provenance.lock import refuse_outdated_lock
 
-    load_config(params)
+    found = warnings(load_config(params))
     refuse_outdated_lock()
-    print(f"{params} is in order")
+    for warning in found:
+        print(f"warning: {warning}", file=sys.stderr)
+    count = "1 warning" if len(found) == 1 else f"{len(found)} warnings"
+    print(f"{params} is in order" + (f", with {count}" if found else ""))
 
 
 @app.command()

@@ -1,18 +1,18 @@
 """params.yaml -> Config, or every problem in it at once, in words."""
 
-import difflib
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from dvdgan.config.contradictions import contradictions
+from dvdgan.config.problems import described, keys_with_problems
 from dvdgan.config.schema import Config
+from dvdgan.config.section import Section
+from dvdgan.config.yaml_file import read_yaml
 from dvdgan.errors import UserError
 
 # A hundred times those of any preset.
@@ -25,19 +25,13 @@ def load_config(path: Path = Path("params.yaml")) -> Config:
     Raises UserError that names every unknown key (with the nearest known one), missing key, wrong
     type, value out of range and impossible combination.
     """
-    if not path.is_file():
+    if not path.exists():
         raise UserError(
             f"there is no {path.name} here",
             where=str(path.absolute()),
             todo="run from the folder that holds params.yaml, or copy one of presets/",
         )
-    try:
-        raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    # ValueError: not UTF-8, or no such date or number. RecursionError: thousands of brackets.
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path} is not valid YAML", where=str(error), todo="mend the line named above"
-        ) from error
+    raw = read_yaml(path)
     _refuse_endless(raw, path)
     return parse_config(raw, source=str(path))
 
@@ -63,13 +57,16 @@ def _refuse_endless(raw: Any, path: Path) -> None:
 def parse_config(raw: Any, source: str = "params") -> Config:
     """Check already parsed params; see load_config."""
     if not isinstance(raw, dict):
-        raise UserError(f"{source} holds no sections", todo="copy one of presets/")
-    problems = []
+        found = "is empty" if raw is None else f"holds {_kind(raw)}"
+        raise UserError(f"{source} {found}, not sections", todo="copy one of presets/")
+    problems, wrong = [], set()
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
-        problems = [_describe(detail) for detail in error.errors()]
-    problems += contradictions(_flatten(raw))
+        problems, wrong = described(error), keys_with_problems(error)
+    values = dict(_values("", Config, raw))
+    # What is wrong by itself must be mended first, whatever it then contradicts.
+    problems += contradictions({key: values[key] for key in values.keys() - wrong})
     if problems:
         count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise UserError(
@@ -85,36 +82,17 @@ def fingerprint(*parts: BaseModel | str) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _flatten(raw: dict[Any, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in raw.items():
-        flat |= (
-            _flatten(value, f"{prefix}{key}.")
-            if isinstance(value, dict)
-            else {f"{prefix}{key}": value}
-        )
-    return flat
+def _values(prefix: str, section: type[Section], raw: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """The dotted key and the value of every known parameter that is given."""
+    for name, field in section.model_fields.items():
+        kind: Any = field.annotation
+        value = raw.get(name)
+        if isinstance(kind, type) and issubclass(kind, Section):
+            if isinstance(value, dict):
+                yield from _values(f"{prefix}{name}.", kind, value)
+        elif name in raw:
+            yield f"{prefix}{name}", value
 
 
-def _describe(detail: ErrorDetails) -> str:
-    key = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        return _unknown_key(key)
-    if detail["type"] == "missing":
-        return f"{key} is missing"
-    return f"{key} is {detail['input']!r}, but {detail['msg'].removeprefix('Input ')}"
-
-
-def _unknown_key(key: str) -> str:
-    section, _, name = key.rpartition(".")
-    known = _keys_of(section)
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"; did you mean {nearest[0]}?" if nearest else f"; known here: {', '.join(known)}"
-    return f"{key} is not a parameter{hint}"
-
-
-def _keys_of(section: str) -> list[str]:
-    model: Any = Config
-    for part in filter(None, section.split(".")):
-        model = model.model_fields[part].annotation
-    return sorted(model.model_fields)
+def _kind(raw: Any) -> str:
+    return "a list" if isinstance(raw, list) else "a single value"

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic.fields import FieldInfo
 
+from dvdgan.config.kinds import kind_of
 from dvdgan.config.schema import Config
 from dvdgan.config.section import Section
 
@@ -18,13 +19,6 @@ This page is made from `dvdgan/config/schema.py`: `python -m dvdgan.config.refer
 docs/params.md`.
 """
 
-TYPES: dict[Any, str] = {
-    bool: "true or false",
-    int: "whole number",
-    float: "number",
-    str: "text",
-    type(None): "null",
-}
 SIGNS = {Ge: "at least {.ge}", Gt: "above {.gt}", Le: "at most {.le}", Lt: "below {.lt}"}
 
 
@@ -47,27 +41,12 @@ def _is_section(field: FieldInfo) -> bool:
 
 def _table(name: str, section: type[Section]) -> str:
     rows = [
-        f"| `{key}` | {_kind(field)} | {_allowed(field)} | {_one_line(field.description)} |\n"
+        f"| `{key}` | {kind_of(field)} | {_allowed(field)} | {_one_line(field.description)} |\n"
         for key, field in section.model_fields.items()
         if not _is_section(field)
     ]
     head = f"\n## {name}\n{_one_line(section.__doc__)}\n\n| key | type | allowed | meaning |\n"
     return head + "|---|---|---|---|\n" + "".join(rows)
-
-
-def _kind(field: FieldInfo) -> str:
-    if get_origin(field.annotation) is list:
-        [item] = get_args(field.annotation)
-        return f"list of {_of(item)}s"
-    return _of(field.annotation)
-
-
-def _of(annotation: Any) -> str:
-    if get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
-    if get_origin(annotation) is Literal:
-        return TYPES[type(get_args(annotation)[0])]
-    return " or ".join(TYPES[kind] for kind in get_args(annotation) or [annotation])
 
 
 def _allowed(field: FieldInfo) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from dvdgan.config.guard import Guard
-from dvdgan.config.section import Count, Decay, Rate, Section, Seed, Share
+from dvdgan.config.section import Count, Decay, PathText, Rate, Section, Seed, Share
 from dvdgan.protocols import MINIMUM_CLIPS, ProtocolName
 
 # Pooled feature dimensions of small_i3d per channel of its first layer.
@@ -35,9 +35,10 @@ class Clip(Section):
 class Index(Section):
     """Which videos there are, which are refused, and how they are split."""
 
-    root: Annotated[str, Field(min_length=1)]
-    """Folder of classes: `<root>/<class>/<video>`. Relative paths start at params.yaml."""
-    groups: str | None
+    root: PathText
+    """Folder of classes: `<root>/<class>/<video>`. Relative paths begin at the folder of the
+    command; ~ is the home folder."""
+    groups: PathText | None
     """CSV with a column `file` (relative to root) and a column `group`; videos of one group never
     straddle train and test. null: every video is its own group."""
     group_column: Annotated[str, Field(min_length=1)]

@@ -1,0 +1,135 @@
+"""A YAML file -> plain values, or what is wrong with it, in words and with the line."""
+
+import codecs
+import re
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML, Node
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
+
+from dvdgan.errors import UserError
+
+ENCODINGS = {  # the longer marks first: that of UTF-16 begins that of UTF-32
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+
+# What the parser says -> what to write about it.
+WORDS = {
+    r"found character '(.)' that cannot start": "a plain value cannot begin with {}: quote it",
+    r'found duplicate key "(.+?)" with': "the key {} is given a second time in its section",
+    r"mapping values are not allowed": "a colon in a plain value, or a line that is indented too "
+    "far: quote the value, or mend the indentation",
+    r"expected <block end>": "the line is not indented as the ones it belongs to",
+    r"expected ',' or '(.)'": "a bracket is opened here and not closed: add {}",
+    r"expected the node content": "the line begins with a dash, or with a colon, in a wrong place",
+    r"could not find expected ':'": "a key needs a colon and a space behind it",
+    r"but found another document": "--- begins a second document; only one may be here",
+    r"constructor for the tag '(?:tag:yaml.org,2002:)?!?(.+)'": "the tag !{} is not allowed",
+    r"found undefined alias '(.+)'": "*{0} stands for nothing named &{0}: quote it if it is text",
+    r"found unexpected end of stream": "a quotation mark is opened here and not closed",
+    r"found unknown escape character '(.)'": "\\{} means nothing in double quotes: use single ones",
+}
+
+
+class _Constructor(SafeConstructor):
+    """Names the line of a value that looks like a date or a number and is none."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:
+            raise ConstructorError(None, None, f"{error}: quote it", node.start_mark) from error
+
+
+def read_yaml(path: Path) -> Any:
+    """The values of a YAML 1.2 file in UTF-8. Raises UserError where it is none, with the line."""
+    text = _text(path)
+    for place, content in enumerate(text.splitlines(), 1):
+        if re.match(r"\s*[^\S\t\n\r ]", content):
+            raise _error(path, place, "a non-breaking space: type spaces in its place")
+    try:
+        if "&" in text:
+            _refuse_recursion(_parser().compose(text), path)
+        return _parser().load(text)
+    except MarkedYAMLError as error:
+        raise _error(path, *_in_words(error, text)) from error
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise _error(path, line, f"the character U+{_code(error):04X} is not allowed") from error
+    except YAMLError as error:
+        raise UserError(f"{path} is not valid YAML", where=str(error)) from error
+
+
+def _parser() -> YAML:
+    yaml = YAML(typ="safe", pure=True)  # its errors are more precise than those of the C parser
+    yaml.Constructor = _Constructor
+    return yaml
+
+
+def _text(path: Path) -> str:
+    if path.is_dir():
+        raise UserError(f"{path} is a folder, not a file", todo="name a params file")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    encoding = next((name for mark, name in ENCODINGS.items() if data.startswith(mark)), None)
+    if encoding is None and data[1:2] == b"\0":
+        encoding = "UTF-16"
+    todo = "save it as UTF-8 in your editor"
+    if encoding is not None:
+        raise UserError(f"{path} is {encoding}, not UTF-8", todo=todo)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        byte = f"line {line}: the byte 0x{data[error.start]:02x}"
+        raise UserError(
+            f"{path} is not UTF-8, but perhaps Latin-1", where=byte, todo=todo
+        ) from error
+
+
+def _refuse_recursion(node: Node | None, path: Path, above: tuple[Node, ...] = ()) -> None:
+    if any(node is each for each in above):
+        assert node is not None
+        raise _error(path, node.start_mark.line + 1, f"&{node.anchor} contains itself")
+    if isinstance(node, MappingNode):
+        children = [each for pair in node.value for each in pair]
+    else:
+        children = node.value if isinstance(node, SequenceNode) else []
+    for child in children:
+        _refuse_recursion(child, path, (*above, node))  # type: ignore[arg-type]
+
+
+def _in_words(error: MarkedYAMLError, text: str) -> tuple[int, str]:
+    """The line, from 1, and what is wrong there."""
+    mark = error.problem_mark
+    problem = str(error.problem if error.problem.strip() else error.context)
+    if "'\\t'" in problem or "tab" in problem:
+        lines = text.splitlines()
+        found = [n for n, line in enumerate(lines, 1) if n > mark.line and re.match(r" *\t", line)]
+        return (found or [mark.line + 1])[0], "a tab: YAML is indented by spaces"
+    if re.search("expected (',' or|':')|end of stream", problem) and error.context_mark is not None:
+        mark = error.context_mark  # where it was opened
+    for pattern, words in WORDS.items():
+        found_words = re.search(pattern, problem)
+        if found_words:
+            return mark.line + 1, words.format(*found_words.groups())
+    return mark.line + 1, problem
+
+
+def _code(error: ReaderError) -> int:
+    return error.character if isinstance(error.character, int) else ord(error.character)
+
+
+def _error(path: Path, line: int, what: str) -> UserError:
+    return UserError(
+        f"{path} is not valid YAML", where=f"line {line}: {what}", todo="mend the line named above"
+    )
