@@ -17,6 +17,14 @@ VERBS = [command.callback.__name__ for command in dvdgan.cli.app.registered_comm
 Run = Callable[..., int]
 
 
+def first_line(verb: str) -> str:
+    """Of the verb's docstring."""
+    callbacks = [command.callback for command in dvdgan.cli.app.registered_commands]
+    callback = next(each for each in callbacks if each is not None and each.__name__ == verb)
+    assert callback.__doc__ is not None
+    return callback.__doc__.strip().splitlines()[0]
+
+
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Run `dvdgan WORDS` in an empty folder; the exit code."""
@@ -33,11 +41,29 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     return call
 
 
-def test_help_shows_every_verb_uncut(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("columns", ["80", "60", None])
+def test_help_shows_the_first_sentence_of_every_verb_uncut(
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    columns: str | None,
+) -> None:
+    monkeypatch.delenv("TERM", raising=False)
+    if columns is None:
+        monkeypatch.delenv("COLUMNS")
+    else:
+        monkeypatch.setenv("COLUMNS", columns)
     assert run("--help") == 0
-    commands = capsys.readouterr().out.partition("Commands:")[2].strip().splitlines()
-    assert [line.split()[0] for line in commands] == VERBS
-    assert not [line for line in commands if line.endswith("...")]
+    commands = capsys.readouterr().out.partition("Commands:")[2]
+    sentences = [f"{verb} {first_line(verb)}" for verb in VERBS]
+    assert " ".join(commands.split()) == " ".join(sentences)
+    assert all(sentence.endswith(".") for sentence in sentences)
+
+
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_the_version(run: Run, capsys: pytest.CaptureFixture[str], option: str) -> None:
+    assert run(option) == 0
+    assert capsys.readouterr().out == f"dvdgan {dvdgan.__version__}\n"
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -46,13 +72,8 @@ def test_every_verb_explains_itself(
 ) -> None:
     assert run(verb, "--help") == 0
     out = capsys.readouterr().out
-    callback = next(
-        command.callback
-        for command in dvdgan.cli.app.registered_commands
-        if command.callback is not None and command.callback.__name__ == verb
-    )
-    assert callback.__doc__ is not None
-    assert callback.__doc__.strip().splitlines()[0] in out
+    assert first_line(verb) in " ".join(out.split())
+    assert "…" not in out
     assert "--help" in out
 
 
@@ -61,9 +82,26 @@ def test_what_cannot_be_parsed_ends_with_2(run: Run, words: list[str]) -> None:
     assert run(*words) == EXIT_USER_ERROR
 
 
-def test_check_accepts_the_demo(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_accepts_the_demo(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "data" / "synthetic").mkdir(parents=True)
     assert run("check", "--params", str(DEMO)) == 0
-    assert capsys.readouterr().out == f"{DEMO} is in order\n"
+    assert capsys.readouterr() == (f"{DEMO} is in order\n", "")
+
+
+def test_check_warns_of_what_is_hardly_meant(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    text = DEMO.read_text(encoding="utf-8").replace("ema_start: 50", "ema_start: 5000")
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    assert run("check") == 0
+    out, err = capsys.readouterr()
+    assert out == "params.yaml is in order, with 2 warnings\n"
+    assert [line.partition(",")[0] for line in err.splitlines()] == [
+        "warning: index.root is data/synthetic",
+        "warning: train.ema_start is 5000",
+    ]
 
 
 def test_model_takes_the_classes_of_the_shards_or_those_it_is_told(

@@ -44,7 +44,7 @@ def model(
         typer.Option(min=1, help="Clips in one process's batch.", show_default="train.batch_size"),
     ] = None,
 ) -> None:
-    """Show the networks layer by layer, and what they cost.
+    """Show the networks layer by layer and what they cost.
 
     Output shapes, parameters, multiply-adds and memory of G, D_S and D_T, and what the paper's two
     ideas save. Nothing is allocated, so that any machine can look at any model:
@@ -156,7 +156,7 @@ def synthetic(
     frames: Annotated[int, typer.Option(min=2, max=256, help="Frames per video.")] = 32,
     seed: Annotated[int, typer.Option(min=0, help="Shapes, colours and speeds.")] = 0,
 ) -> None:
-    """Make a small data set of mp4 files: shapes that move.
+    """Make a small data set of videos of moving shapes.
 
     The bar of grey blocks at the bottom of each frame is its number in binary.
     """

@@ -22,7 +22,7 @@ def ablation(
         typer.Option(help="Folder for table.csv, table.md and figure.svg."),
     ] = None,
 ) -> None:
-    """Compare runs by a parameter, over seeds (Fig. 7).
+    """Compare runs by a parameter over seeds, as in the paper's figure 7.
 
     Mean and standard deviation of FID, IS and the rest over the runs of each value. A run is
     .runs/train/RUN, whose ledger has the metrics of every checkpoint, or a metrics.json with its

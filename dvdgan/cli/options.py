@@ -1,14 +1,28 @@
 """The application, and options of its verbs."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
+from typer.core import TyperGroup
+
+import dvdgan
+
+
+class Verbs(TyperGroup):
+    """Lists every verb with its first sentence whole, wrapped at any width."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # of the click inside typer
+        helps = {name: (command.help or "").strip() for name, command in self.commands.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text.partition("\n")[0]) for name, text in helps.items()])
+
 
 from dvdgan.data.sources.choices import Layout, ValueRange
 
 app = typer.Typer(
     name="dvdgan",
+    cls=Verbs,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -22,6 +36,25 @@ app = typer.Typer(
     goes on where it stopped.
     """,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"dvdgan {dvdgan.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-V", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Options of dvdgan itself; the help is that of ``app``."""
+
 
 Params = Annotated[
     Path, typer.Option(help="The experiment: every parameter of every stage.", show_default=True)

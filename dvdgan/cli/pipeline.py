@@ -23,7 +23,7 @@ from dvdgan.storage.output import check_output_file
 
 @app.command()
 def index(params: Params = PARAMS, workers: Workers = None) -> None:
-    """Probe every video; accept or refuse it, with the reason.
+    """Probe every video, and accept it or refuse it with the reason.
 
     Reads <index.root>/<class>/<video>. Writes artifacts/index: manifest.parquet, refused.csv.
     """
@@ -45,7 +45,7 @@ def shard(
         ),
     ] = None,
 ) -> None:
-    """Decode once, resize, write WebDataset tars.
+    """Decode and resize the accepted videos and store them in WebDataset tars.
 
     Which videos a tar holds follows from the manifest and the params alone. Reads artifacts/index
     and the videos. Writes artifacts/shards: *.tar, index.json, samples.parquet. Interrupted, it
@@ -73,7 +73,7 @@ def _part(text: str) -> tuple[int, int]:
 
 @app.command()
 def features(params: Params = PARAMS) -> None:
-    """Put the networks in place whose features the metrics compare.
+    """Train or fetch the networks whose features the metrics compare.
 
     One for each of features.protocols: a small I3D is trained on the data set's own classes, the
     published ones come from weights/NETWORK, where `dvdgan convert` has put them. Reads
@@ -101,7 +101,7 @@ def reference(params: Params = PARAMS) -> None:
 def train(
     params: Params = PARAMS, continue_run: ContinueRun = None, new_run: NewRun = False
 ) -> None:
-    """Train under supervision; end with the best checkpoint.
+    """Train under supervision and end with the best checkpoint.
 
     Each checkpoint is evaluated and judged as it comes; on collapse the run goes back to the last
     healthy one with new draws and lower learning rates. After Ctrl-C, kill or a crash, the same
@@ -202,7 +202,7 @@ def evaluate(
         float, typer.Option(min=0, max=1, help="Share of videos that may be broken or too short.")
     ] = 0.0,
 ) -> None:
-    """Measure FID, FVD, IS and accuracy, beside their controls.
+    """Measure FID, FVD, IS and accuracy of generated clips, beside their controls.
 
     Reads artifacts/model, features, reference, shards. Writes artifacts/evaluate: metrics.json with
     every number under its protocol and the curves over truncation, features of the generated clips,
@@ -281,7 +281,7 @@ def _refuse_unheeded(context: typer.Context) -> None:
 
 @app.command()
 def monitor(params: Params = PARAMS) -> None:
-    """Report the drift of generated from real clips (Evidently).
+    """Report with Evidently how generated clips drift from real ones.
 
     Reads artifacts/evaluate, artifacts/reference. Writes artifacts/monitor: report.html,
     report.json, summary.json.
@@ -299,7 +299,7 @@ def report(
         bool, typer.Option("--show", help="Only print the last report's numbers and its path.")
     ] = False,
 ) -> None:
-    """Write the one page a person looks at, and print the numbers.
+    """Write the report page and print the numbers.
 
     Samples, curves, metrics, params, refused files. Reads all artefacts. Writes
     artifacts/report/index.html, which needs no network.

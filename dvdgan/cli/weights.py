@@ -41,7 +41,7 @@ def convert(
         typer.Option(min=0, help="Batch norm's, for a PyTorch file whose name is not listed."),
     ] = None,
 ) -> None:
-    """Convert published weights that metrics need.
+    """Convert the published weights that the metrics need.
 
     Without arguments it lists the networks: what each is for, which file to get, from where, its
     size and identity. Nothing is downloaded. Every name, shape and checksum is checked.
