@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 import dvdgan
+from dvdgan.data.sources.choices import Layout, ValueRange
 
 
 class Verbs(TyperGroup):
@@ -17,8 +18,6 @@ class Verbs(TyperGroup):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text.partition("\n")[0]) for name, text in helps.items()])
 
-
-from dvdgan.data.sources.choices import Layout, ValueRange
 
 app = typer.Typer(
     name="dvdgan",

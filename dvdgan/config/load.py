@@ -15,9 +15,6 @@ from dvdgan.config.section import Section
 from dvdgan.config.yaml_file import read_yaml
 from dvdgan.errors import UserError
 
-# A hundred times those of any preset.
-MOST_VALUES = 10_000
-
 
 def load_config(path: Path = Path("params.yaml")) -> Config:
     """Read and check a params file.
@@ -31,27 +28,7 @@ def load_config(path: Path = Path("params.yaml")) -> Config:
             where=str(path.absolute()),
             todo="run from the folder that holds params.yaml, or copy one of presets/",
         )
-    raw = read_yaml(path)
-    _refuse_endless(raw, path)
-    return parse_config(raw, source=str(path))
-
-
-def _refuse_endless(raw: Any, path: Path) -> None:
-    """Raise UserError for aliases that hold themselves, or that multiply beyond any params."""
-    left, seen = [raw], 0
-    while left:
-        value = left.pop()
-        seen += 1
-        if seen > MOST_VALUES:
-            raise UserError(
-                f"{path} holds more than {MOST_VALUES:,} values: an alias (*NAME) may hold itself",
-                where=str(path.absolute()),
-                todo="write the values out instead of the alias",
-            )
-        if isinstance(value, dict):
-            left += value.values()
-        elif isinstance(value, list):
-            left += value
+    return parse_config(read_yaml(path), source=str(path))
 
 
 def parse_config(raw: Any, source: str = "params") -> Config:

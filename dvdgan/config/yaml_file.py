@@ -48,6 +48,10 @@ class _Constructor(SafeConstructor):
             raise ConstructorError(None, None, f"{error}: quote it", node.start_mark) from error
 
 
+# A hundred times those of any preset.
+MOST_VALUES = 10_000
+
+
 def read_yaml(path: Path) -> Any:
     """The values of a YAML 1.2 file in UTF-8. Raises UserError where it is none, with the line."""
     text = _text(path)
@@ -56,14 +60,14 @@ def read_yaml(path: Path) -> Any:
             raise _error(path, place, "a non-breaking space: type spaces in its place")
     try:
         if "&" in text:
-            _refuse_recursion(_parser().compose(text), path)
+            _refuse_endless(_parser().compose(text), path)
         return _parser().load(text)
     except MarkedYAMLError as error:
         raise _error(path, *_in_words(error, text)) from error
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise _error(path, line, f"the character U+{_code(error):04X} is not allowed") from error
-    except YAMLError as error:
+    except (YAMLError, ValueError, RecursionError) as error:  # no such date; thousands of brackets
         raise UserError(f"{path} is not valid YAML", where=str(error)) from error
 
 
@@ -96,16 +100,27 @@ def _text(path: Path) -> str:
         ) from error
 
 
-def _refuse_recursion(node: Node | None, path: Path, above: tuple[Node, ...] = ()) -> None:
-    if any(node is each for each in above):
-        assert node is not None
-        raise _error(path, node.start_mark.line + 1, f"&{node.anchor} contains itself")
-    if isinstance(node, MappingNode):
-        children = [each for pair in node.value for each in pair]
-    else:
-        children = node.value if isinstance(node, SequenceNode) else []
-    for child in children:
-        _refuse_recursion(child, path, (*above, node))  # type: ignore[arg-type]
+def _refuse_endless(root: Node | None, path: Path) -> None:
+    """Raise UserError for aliases that hold themselves, or that multiply beyond any params."""
+    waiting: list[tuple[Node | None, tuple[Node | None, ...]]] = [(root, ())]
+    seen = 0
+    while waiting:
+        node, above = waiting.pop()
+        seen += 1
+        if any(node is each for each in above):
+            assert node is not None
+            raise _error(path, node.start_mark.line + 1, f"&{node.anchor} contains itself")
+        if seen > MOST_VALUES:
+            raise UserError(
+                f"{path} holds more than {MOST_VALUES:,} values: its aliases (*NAME) multiply",
+                where=str(path.absolute()),
+                todo="write the values out instead of the aliases",
+            )
+        if isinstance(node, MappingNode):
+            children = [each for pair in node.value for each in pair]
+        else:
+            children = node.value if isinstance(node, SequenceNode) else []
+        waiting += [(child, (*above, node)) for child in children]
 
 
 def _in_words(error: MarkedYAMLError, text: str) -> tuple[int, str]:
