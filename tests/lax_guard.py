@@ -4,6 +4,7 @@ and what is not finite. With it go a patience that no run wears out."""
 LAX = {
     "baseline_factor": 1e9,
     "distance_ratio": 1e9,
+    "distance_floor": 0.0,
     "spread_ratio": 1e-9,
     "recall_ratio": 1e-9,
     "defect_rise": 1.0,

@@ -11,8 +11,8 @@ also to come to a standstill. Runs that took mild harm or none are kept, and mar
 
 What became of a run to which nothing was done is decided by its FVD. It never learned where no two
 evaluations in a row are at most three quarters of the untrained generator's. It collapsed where,
-after that, numbers broke, or two evaluations in a row are twice its own best so far and half as
-long again as the longest of the other healthy runs on the same data that are as far or further.
+after that, numbers broke, or two evaluations in a row are three times its own best so far and a
+quarter of the untrained generator's: near 0 an FVD of so few clips wavers by more than that.
 
 Runs that are stored and were not recorded anew in FOLDER stay as they are.
 """
@@ -38,8 +38,8 @@ COLLAPSE_FACTOR = 1.5
 ALIKE = 2 * PERIOD
 NONE, MILD, COLLAPSE, NEVER = "none", "mild", "collapse", "never learned"
 # A run to which nothing was done has learned at this share of the untrained generator's FVD, and
-# collapsed at this multiple of its own best.
-LEARNED, LOST = 0.75, 2.0
+# collapsed at this multiple of its own best that is this share of the untrained generator's.
+LEARNED, LOST, FAR = 0.75, 3.0, 0.25
 # A fault's last evaluations that are compared.
 LAST = 2
 
@@ -95,7 +95,7 @@ def harm(struck: History, healthy: list[History]) -> tuple[str, int | None]:
     return NONE, None
 
 
-def outcome(run: History, others: list[History]) -> tuple[str, int | None]:
+def outcome(run: History) -> tuple[str, int | None]:
     """What became of a run to which nothing was done, and the step since which that shows."""
     found = baseline(run)
     if found is None:
@@ -109,9 +109,7 @@ def outcome(run: History, others: list[History]) -> tuple[str, int | None]:
     best = min(fvd for _, fvd in distances[: pairs[0] + 1] if fvd is not None)
     lost: list[int] = []
     for step, fvd in distances[pairs[0] + 1 :]:
-        known = spread(others, step - 2 * run["period"]).get("FVD")
-        worst = known[1] if known else 0.0
-        if fvd is not None and fvd <= max(LOST * best, COLLAPSE_FACTOR * worst):
+        if fvd is not None and fvd <= max(LOST * best, FAR * untrained):
             best, lost = min(best, fvd), []
             continue
         lost.append(step)
@@ -159,12 +157,7 @@ def _worse(
 
 def alike(other: History, run: History) -> bool:
     """Whether ``other`` is one of the healthy runs that ``run`` is compared with."""
-    if other["kind"] != HEALTHY:
-        return False
-    if run["trunk"] is not None:
-        return run["trunk"] in (other["trunk"], other["name"])
-    whole = other["trunk"] is None and other.get("baseline") is not None
-    return whole and other["data"] == run["data"] and other["name"] != run["name"]
+    return other["kind"] == HEALTHY and run["trunk"] in (other["trunk"], other["name"])
 
 
 def stored(split: str, anew: set[str]) -> list[History]:
@@ -225,13 +218,13 @@ def main() -> None:
     histories = read(arguments.work)
     splits = {split: stored(split, set(histories)) for split in ("fit", "held_out")}
     for history in histories.values():
-        healthy = [each for each in histories.values() if alike(each, history)]
         if history["trunk"] is None:
-            done, shown = outcome(history, healthy)
+            done, shown = outcome(history)
             history["onset"] = shown or 0
         elif history["kind"] == HEALTHY:
             done, shown = NONE, None
         else:
+            healthy = [each for each in histories.values() if alike(each, history)]
             done, shown = harm(history, healthy)
         splits[history["split"]].append(told(history, done, shown))
     for split, each in splits.items():

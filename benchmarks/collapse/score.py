@@ -28,7 +28,7 @@ from dvdgan.config.guard import Guard
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "guard"))
 
-from histories import HEALTHY, NEVER, NONE, SPLITS, History, read  # noqa: E402
+from histories import HEALTHY, NEVER, NONE, SPLITS, TOO_BOLD, History, read  # noqa: E402
 
 from dvdgan.storage.output import check_output_file, write_output  # noqa: E402
 
@@ -48,7 +48,10 @@ class Outcome:
 
     @property
     def false_alarm(self) -> bool:
+        """Of a run that is too bold nobody knows when it was still well."""
         onset = self.history.onset
+        if self.history.kind == TOO_BOLD:
+            return False
         return self.noticed is not None and (onset == 0 or self.noticed < onset)
 
     @property
@@ -101,6 +104,7 @@ def rate(alarms: int, steps: int) -> list[float]:
 
 def healthy(found: list[Outcome], guard: Guard) -> Table:
     """False alarms, over all steps on which nothing was wrong; and how long runs warm up."""
+    found = [each for each in found if each.history.kind != TOO_BOLD]
     runs = [each for each in found if not each.history.injected and each.history.harm == NONE]
     steps = sum(each.history.healthy_steps for each in found)
     alarms = sum(each.false_alarm for each in found)
@@ -127,6 +131,13 @@ def never_learned(found: list[Outcome], guard: Guard) -> Table:
     }
 
 
+def too_bold(found: list[Outcome]) -> Table:
+    """Runs that are too bold, and neither collapsed by their FVD nor never learned."""
+    runs = [each for each in found if each.history.kind == TOO_BOLD and each.history.harm == NONE]
+    called = sum(each.noticed is not None for each in runs)
+    return {"runs": len(runs), "called collapsed or never learned": called}
+
+
 def summary(found: list[Outcome], guard: Guard) -> Table:
     """Of all runs of a split."""
     collapsing = [each for each in found if each.history.collapses]
@@ -138,6 +149,7 @@ def summary(found: list[Outcome], guard: Guard) -> Table:
         "nobody injected": share(each for each in collapsing if not each.history.injected),
         "never learned": never_learned(found, guard),
         "healthy": healthy(found, guard),
+        "too bold, and still fair": too_bold(found),
     }
     for harm in ("mild", "none"):
         faults = [each for each in found if each.history.injected and each.history.harm == harm]

@@ -17,7 +17,10 @@ class Thresholds(Section):
     """A checkpoint is healthy only where the 95% interval of its FVD lies below so many times that
     of the untrained generator."""
     distance_ratio: Annotated[float, Field(gt=1)]
-    """FVD or FID is more than so many times the lowest."""
+    """FVD or FID is more than so many times the lowest ..."""
+    distance_floor: Share
+    """... which counts as at least this share of the untrained generator's: near 0 a distance
+    wavers by multiples of itself."""
     spread_ratio: Annotated[float, Field(gt=0, lt=1)]
     """IS, accuracy, diversity or diversity within classes is less than this part of the best
     reading's."""

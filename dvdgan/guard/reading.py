@@ -75,9 +75,15 @@ class Baseline:
     """Of the generator before step 1."""
     mean_clip: Distance
     """Of the mean of the real clips, repeated."""
+    metrics: Numbers = field(default_factory=dict)
+    """FID, FVD and IS of the untrained generator."""
 
     @classmethod
     def of(cls, event: dict[str, Any]) -> "Baseline":
         """The baseline in a `baseline` event of the ledger."""
-        found = (event[name] for name in ("untrained", "mean_clip"))
-        return cls(*(Distance.of(each["metrics"], each["intervals"]) for each in found))
+        untrained, mean_clip = event["untrained"], event["mean_clip"]
+        return cls(
+            Distance.of(untrained["metrics"], untrained["intervals"]),
+            Distance.of(mean_clip["metrics"], mean_clip["intervals"]),
+            untrained["metrics"],
+        )

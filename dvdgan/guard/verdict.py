@@ -50,6 +50,7 @@ def judge(readings: Sequence[Reading], guard: "Guard", baseline: Baseline | None
     baseline (a ledger begun before it was measured) it is healthy.
     """
     narrow, factor = _half_way(guard.thresholds), guard.thresholds.baseline_factor
+    floors = _floors(baseline, guard.thresholds)
     healthy: list[Reading] = []
     steady: list[Reading] = []
     suspect: list[Reading] = []
@@ -59,7 +60,7 @@ def judge(readings: Sequence[Reading], guard: "Guard", baseline: Baseline | None
             verdict = Verdict(COLLAPSED, [broken], (suspect or [reading])[0].step)
             continue
         limits = narrow if suspect else guard.thresholds
-        reasons = _reasons(reading, healthy, steady, limits)
+        reasons = _reasons(reading, healthy, steady, limits, floors)
         limit = math.inf if baseline is None else factor * baseline.untrained.value
         if healthy and reading.distance.value > limit:
             reasons.append(_worse_than_untrained(reading, limit))
@@ -88,9 +89,15 @@ def _worse_than_untrained(reading: Reading, limit: float) -> str:
     )
 
 
+def _floors(baseline: Baseline | None, limits: "Thresholds") -> dict[str, float]:
+    """What the lowest value of each distance counts as at least."""
+    known = {} if baseline is None else _known(baseline.metrics)
+    return {name: limits.distance_floor * value for name, value in known.items()}
+
+
 def alarming(reading: Reading, readings: Sequence[Reading], guard: "Guard") -> bool:
     """Whether a checkpoint whose samples were not measured had better be, after ``readings``."""
-    found = _reasons(reading, readings, readings, guard.thresholds)
+    found = _reasons(reading, readings, readings, guard.thresholds, {})
     return bool(_not_finite(reading)) or bool(found)
 
 
@@ -112,6 +119,7 @@ def _reasons(
     healthy: Sequence[Reading],
     steady: Sequence[Reading],
     thresholds: "Thresholds",
+    floors: dict[str, float],
 ) -> list[str]:
     """What is wrong with a reading, in words and figures, the samples first.
 
@@ -121,7 +129,7 @@ def _reasons(
     return [
         f"{told} {'at' if of_samples else 'before'} step {reading.step}{beside}"
         for of_samples, found in (
-            (True, _of_samples(reading, healthy, thresholds)),
+            (True, _of_samples(reading, healthy, thresholds, floors)),
             (False, _of_training(reading, steady, thresholds)),
         )
         for told, beside in found
@@ -129,7 +137,10 @@ def _reasons(
 
 
 def _of_samples(
-    reading: Reading, healthy: Sequence[Reading], limits: "Thresholds"
+    reading: Reading,
+    healthy: Sequence[Reading],
+    limits: "Thresholds",
+    floors: dict[str, float],
 ) -> Iterator[tuple[str, str]]:
     """What is found, and what it is compared with: the best checkpoint, which a run ends with.
 
@@ -139,8 +150,11 @@ def _of_samples(
         return
     best = [min(healthy, key=lambda each: each.metrics.get("FVD") or math.inf)]
     for name, value, lowest in _beside(reading, healthy, DISTANCES, min):
-        if value > limits.distance_ratio * lowest:
-            yield f"{name} {value:.4g}", _times("more", limits.distance_ratio, "lowest", lowest)
+        floor = floors.get(name, 0.0)
+        what = "lowest" if lowest >= floor else "floor"
+        usual = max(lowest, floor)
+        if value > limits.distance_ratio * usual:
+            yield f"{name} {value:.4g}", _times("more", limits.distance_ratio, what, usual)
     for names, ratio in ((SPREADS, limits.spread_ratio), (("recall",), limits.recall_ratio)):
         for name, value, before in _beside(reading, best, names, max):
             usual = min(before, 1.0) if name in CAPPED else before

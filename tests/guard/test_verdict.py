@@ -197,7 +197,9 @@ def test_samples_are_compared_with_the_best_reading_not_with_the_best_of_each_si
     assert judge([noise, reading(30, **now)], limits).state == SUSPECT
 
 
-BASELINE = Baseline(Distance(38.6, 36.0, 41.0), Distance(50.0, 50.0, 50.0))
+BASELINE = Baseline(
+    Distance(38.6, 36.0, 41.0), Distance(50.0, 50.0, 50.0), {"FVD": 38.6, "FID": 40.0}
+)
 
 
 def measured(step: int, fvd: float, reach: float, **changes: float | None) -> Reading:
@@ -257,6 +259,19 @@ def test_samples_of_the_warm_up_are_no_measure_for_later_ones() -> None:
     assert judge([young, measured(20, 10.0, 1.0, diversity=0.3)], limits, BASELINE).state == HEALTHY
     burst = measured(20, 40.0, 2.0, generator_gradient=900.0)
     assert judge([young, burst], limits, BASELINE).state == SUSPECT
+
+
+@pytest.mark.parametrize(("fvd", "expected"), [(7.0, HEALTHY), (7.8, SUSPECT)])
+def test_near_zero_a_distance_wavers_by_multiples_of_itself(fvd: float, expected: str) -> None:
+    """The lowest counts as at least a tenth of the untrained generator's, here 3.86."""
+    limits = guard(baseline_factor=1.0, distance_ratio=2.0, distance_floor=0.1)
+    verdict = judge([measured(10, 0.3, 0.1), measured(20, fvd, 0.1)], limits, BASELINE)
+    assert verdict.state == expected
+    if verdict.reasons:
+        assert verdict.reasons == ["FVD 7.8 at step 20 is more than 2 times the floor, 3.86"]
+    # Where the lowest is above the floor, it counts.
+    course = [measured(10, 10.0, 0.1), measured(20, 20.5, 0.1)]
+    assert "the lowest, 10" in judge(course, limits, BASELINE).reasons[0]
 
 
 def test_a_gradient_of_zero_needs_no_comparison() -> None:
