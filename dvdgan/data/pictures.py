@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dvdgan.errors import UserError
+from dvdgan.storage.ignored import ignored_as
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".exr"})
 
@@ -33,7 +34,7 @@ def refuse_pictures(root: Path, paths: Iterable[Path]) -> None:
 
 def _first_file(folder: Path) -> Path | None:
     try:
-        names = [entry for entry in folder.iterdir() if entry.name[0] != "."]
+        names = [entry for entry in folder.iterdir() if ignored_as(entry.name) is None]
     except OSError:
         return None  # told where it is opened
     return min(names, default=None)

@@ -130,6 +130,7 @@ class _Attempt:
             [*LIFELINE, *command],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the supervisor, which then cancels this
             env=_considerate(),
             text=True,
             errors="replace",

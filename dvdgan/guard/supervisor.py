@@ -144,6 +144,7 @@ def _follow(run: RunFolder, train: "Train", steps: Steps) -> Verdict | None:
     trainer = steps.launch(run)
     try:
         while True:
+            raise_if_interrupted()  # before an evaluation that the same signal ended is retried
             code = trainer.poll()  # before the look for checkpoints: none may be missed at the end
             for step in set(run.saved_steps()) - seen:
                 seen.add(step)
@@ -173,7 +174,6 @@ def _follow(run: RunFolder, train: "Train", steps: Steps) -> Verdict | None:
             # What was saved before the end, or before a number broke, is judged first.
             if code is not None and not (pending and (code == 0 or run.failure.exists())):
                 return _ending(run, code)
-            raise_if_interrupted()
             time.sleep(POLL_SECONDS)
     finally:
         if pending is not None:

@@ -166,6 +166,47 @@ def test_terminated_then_lost_with_its_machine_a_run_ends_as_if_nothing_had_been
     assert processes_in(unbroken) == processes_in(broken) == []
 
 
+def evaluations_in(folder: Path) -> list[int]:
+    """The processes that evaluate a checkpoint of ``folder``."""
+    found = []
+    for pid in processes_in(folder):
+        with contextlib.suppress(OSError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if words[1:4] == [b"-m", b"dvdgan", b"evaluate"]:
+                found.append(pid)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="looks for processes in /proc")
+def test_ctrl_c_during_an_evaluation_says_that_alone(tree: Tree) -> None:
+    """A terminal sends SIGINT to the whole process group, here while the evaluation starts."""
+    folder = tree("interrupted")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dvdgan", "train"],
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | holding(EVERY + 1),
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 240
+        while not evaluations_in(folder):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.2)  # its Python runs, and has no signal handler of ours yet
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == EXIT_INTERRUPTED
+    assert told.endswith("interrupted: SIGINT received; the same command goes on from here\n")
+    assert "Traceback" not in told
+    assert "evaluation" not in told  # no attempt is announced that nobody will make
+    assert processes_in(folder) == []
+
+
 def test_a_collapse_is_rolled_back_and_the_run_still_ends_well(tree: Tree) -> None:
     """The last checkpoint's weights are made not finite before anybody has judged it."""
     folder = tree("collapsing")
