@@ -33,8 +33,8 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(READY)
-	@dvdgan check
 	@dvdgan synthetic data/synthetic
+	@dvdgan check
 	@lock="$$(cat dvc.lock 2>/dev/null)"; dvc repro || exit; \
 	if [ "$$lock" = "$$(cat dvc.lock)" ]; then echo "All is up to date."; fi
 	@dvdgan report --show
