@@ -40,7 +40,8 @@ def _kept(stream: io.TextIOWrapper) -> io.TextIOWrapper:
         io.BufferedWriter(output),
         encoding=stream.encoding,
         errors="backslashreplace",
-        line_buffering=stream.line_buffering,
+        # python -u writes through to what was unbuffered below, and is not here.
+        line_buffering=stream.line_buffering or stream.write_through,
         write_through=stream.write_through,
     )
 
