@@ -18,10 +18,12 @@ from safetensors.torch import load_file, save_file
 from dvdgan.config import load_config, parse_config
 from dvdgan.errors import EXIT_INTERRUPTED
 from dvdgan.guard import ledger
+from dvdgan.guard.copy_contents import Contents
 from dvdgan.guard.run_folder import MANIFEST, RunFolder, damage, seal
 from dvdgan.stages import features, index, reference, shard
 from dvdgan.stages.artefacts import TRAIN
 from dvdgan.stages.train import prepare
+from dvdgan.storage.folder import FolderStore
 from dvdgan.storage.local import sha256_of_tree, write_json
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -144,11 +146,9 @@ def test_terminated_then_lost_with_its_machine_a_run_ends_as_if_nothing_had_been
     assert run.saved_steps() == [3]
 
     mirror = {"DVDGAN_MIRROR": str(tmp_path / "store")}
-    copied = RunFolder(tmp_path / "store" / run.root.name)
+    copied = FolderStore(tmp_path / "store" / run.root.name)
     process = start(broken, "dvdgan", "train", **mirror, **holding(EVERY + 4))
-    stop_when(
-        lambda: EVERY in copied.saved_steps() and copied.ledger.exists(), process, signal.SIGKILL
-    )
+    stop_when(lambda: EVERY in Contents.read(copied).checkpoints, process, signal.SIGKILL)
     while processes_in(broken):  # the trainer was told, and saves once more
         time.sleep(0.05)
     shutil.rmtree(broken / ".runs")
@@ -161,8 +161,8 @@ def test_terminated_then_lost_with_its_machine_a_run_ends_as_if_nothing_had_been
     assert Path("checkpoint/average.safetensors") in names
     assert Path("ledger.jsonl") in names
     assert sha256_of_tree(broken / TRAIN, "*.*") == sha256_of_tree(unbroken / TRAIN, "*.*")
-    assert copied.ledger.read_bytes() == run.ledger.read_bytes()
-    assert copied.saved_steps() == run.saved_steps()
+    assert Contents.read(copied).ledger == run.ledger.read_bytes()
+    assert sorted(Contents.read(copied).checkpoints) == run.saved_steps()
     assert processes_in(unbroken) == processes_in(broken) == []
 
 
