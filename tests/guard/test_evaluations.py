@@ -183,7 +183,7 @@ def test_a_run_goes_on_without_the_checkpoint_whose_evaluation_fails(
     assert supervisor.supervise(run, params(), Steps(8, 16, 24, 32)) == 8
     expected = [("evaluated", 8), ("not_evaluated", 16), ("evaluated", 24), ("evaluated", 32)]
     assert told(run) == expected
-    failed = ledger.read(run.ledger)[1]
+    failed = ledger.read(run.ledger)[2]  # after the baseline and step 8
     assert failed["reasons"][0] == "exit code 1"
     assert failed["reasons"][-1] == "MemoryError"
     assert ledger.describe(failed).startswith("step 16: not evaluated: exit code 1; ")
