@@ -241,21 +241,13 @@ def test_a_collapse_is_rolled_back_and_the_run_still_ends_well(tree: Tree) -> No
     assert (folder / TRAIN / "metrics.jsonl").read_bytes().count(b"\n") == STEPS
 
 
-@pytest.mark.parametrize(
-    ("rates", "advice"),
-    [
-        # Weights of G that do not move at all, then weights that are thrown away at once.
-        ((1e-9, 1e-3), "raise train.generator_learning_rate (1e-09)"),
-        ((9.0, 9.0), "lower train.generator_learning_rate (9) and discriminator_learning_rate (9)"),
-    ],
-)
 def test_a_run_that_never_learned_exports_nothing_and_says_what_to_change(
-    tree: Tree, rates: tuple[float, float], advice: str
+    tree: Tree,
 ) -> None:
+    """The weights of G do not move; tests/guard/test_diagnosis.py has the other causes."""
     folder = tree("hopeless")
     params = load_config(folder / "params.yaml").model_dump()
-    for network, rate in zip(("generator", "discriminator"), rates, strict=True):
-        params["train"][f"{network}_learning_rate"] = rate
+    params["train"]["generator_learning_rate"] = 1e-9
     params["train"]["guard"] |= {"thresholds": LAX | {"baseline_factor": 1.0}, "max_rollbacks": 0}
     write_json(folder / "params.yaml", params)
     process = subprocess.run(
@@ -267,7 +259,7 @@ def test_a_run_that_never_learned_exports_nothing_and_says_what_to_change(
     )
     assert process.returncode == 2, process.stderr
     assert "error: the run never learned" in process.stderr
-    assert advice in process.stderr
+    assert "raise train.generator_learning_rate (1e-09)" in process.stderr
     assert "Traceback" not in process.stderr
     assert not (folder / TRAIN).exists()
     events = ledger.read(run_folder(folder).ledger)

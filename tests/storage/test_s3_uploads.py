@@ -25,7 +25,9 @@ from dvdgan.storage.store import StoreUnavailableError
 def stopped_after_two_parts(source: Path, line: Behaviour, number: signal.Signals) -> None:
     """A process begins to send ``source`` in parts, and is sent a signal."""
     code = (
-        "import sys; from pathlib import Path; from dvdgan.storage.pace import Pace;"
+        # A test run in the background of a shell ignores SIGINT, and so would this process.
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from pathlib import Path; from dvdgan.storage.pace import Pace;"
         "from dvdgan.storage.s3 import S3Store, Patience;"
         # The first part goes at once, each later one waits for those before it.
         f"S3Store('runs', 'some/where', Pace({5 * MIB}), Patience(part_bytes={5 * MIB}))"

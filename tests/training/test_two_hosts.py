@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from same_weights import assert_same_weights
 
 from dvdgan.guard.run_folder import RunFolder
-from dvdgan.guard.torchrun import PORT, launcher
+from dvdgan.guard.torchrun import launcher
 
 NewRun = Callable[..., RunFolder]
 KEEPING_RANK = Path(__file__).with_name("keeping_rank.py")
@@ -32,7 +32,7 @@ def hosts() -> Iterator[Network]:
 
 def command(host: Host, first: Host, run: RunFolder) -> list[str]:
     """The trainer's command line on ``host``: the same words on each."""
-    words = launcher(2, 1, f"{first.address}:{PORT}", "two-hosts")
+    words = launcher(2, 1, f"{first.address}:29400", "two-hosts")
     # torchrun's -m, at the end of its own words, takes a module: here, one that keeps its weights.
     return host.inside(*words, "keeping_rank", "dvdgan.training", str(run.root))
 
