@@ -54,6 +54,15 @@ class UserError(Exception):
         return "\n".join(lines)
 
 
+class NotFiniteError(UserError, FloatingPointError):
+    """A generator's output holds values that are not finite: nothing can be made of it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            what, todo="use an earlier checkpoint, or for a sample a truncation nearer to 1"
+        )
+
+
 class InterruptedRunError(Exception):
     """A signal asked the run to stop; its state is saved and the same command resumes it."""
 

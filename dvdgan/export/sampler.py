@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from dvdgan.errors import UserError
+from dvdgan.errors import NotFiniteError, UserError
 from dvdgan.models.architecture import GeneratorArchitecture
 from dvdgan.models.empty import empty_network
 from dvdgan.models.generator import Generator
@@ -84,7 +84,7 @@ class Sampler:
         to continue, from row 0 on, where the model predicts (it then knows no labels).
         ``truncation``: latents nearer to the mean, for better and less varied clips (paper 4.4).
         Raises ValueError for no labels, labels it does not know and frames of the wrong kind, and
-        FloatingPointError when a value is not finite.
+        NotFiniteError, a FloatingPointError, when a value is not finite.
         """
         stream = self.stream(labels, seed, first, conditioning, truncation)
         return torch.cat([clips for clips, _ in stream])
@@ -164,7 +164,7 @@ class Sampler:
                 frames = self.generator.synthesise(_filled(condition[rows], before, size), given)
             frames = frames[before : before + len(condition[rows])]
             if not frames.isfinite().all():
-                raise FloatingPointError("the generator's output is not finite")
+                raise NotFiniteError("the generator's output is not finite")
             clips.append(((frames + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu())
         return torch.cat(clips)
 
