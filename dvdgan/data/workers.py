@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import active_children, get_context, resource_tracker
 
 from pebble import ProcessPool
 
@@ -18,7 +18,7 @@ def worker_pool(workers: int) -> Iterator[ProcessPool]:
     TimeoutError, each from its own future; the process is replaced.
     """
     # A fresh interpreter each: forking would copy locks that other threads may hold.
-    context = get_context("spawn")
+    context, others = get_context("spawn"), set(active_children())
     # Python would start it together with the first worker, and unblock SIGINT behind our back.
     resource_tracker.ensure_running()
     pool = ProcessPool(
@@ -39,3 +39,8 @@ def worker_pool(workers: int) -> Iterator[ProcessPool]:
         # Everything is done, or an error or a signal makes the rest pointless.
         pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
+        # One that was being started is not the pool's yet; it would miss the semaphores that this
+        # process takes with it, and print a traceback.
+        for child in set(active_children()) - others:
+            child.kill()
+            child.join()
