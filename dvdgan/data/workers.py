@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, resource_tracker
+from multiprocessing.process import BaseProcess
 
 from pebble import ProcessPool
 
@@ -36,11 +37,16 @@ def worker_pool(workers: int) -> Iterator[ProcessPool]:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         yield pool
     finally:
-        # Everything is done, or an error or a signal makes the rest pointless.
+        # Everything is done, or an error or a signal makes the rest pointless. Stopping the pool
+        # takes its semaphores away first: a worker that is still starting would miss them and print
+        # a traceback.
+        _kill(set(active_children()) - others)
         pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
-        # One that was being started is not the pool's yet; it would miss the semaphores that this
-        # process takes with it, and print a traceback.
-        for child in set(active_children()) - others:
-            child.kill()
-            child.join()
+        _kill(set(active_children()) - others)
+
+
+def _kill(processes: set[BaseProcess]) -> None:
+    for process in processes:
+        process.kill()
+        process.join()
