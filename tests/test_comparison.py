@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from kept_statistics import keep_statistics
 
 import dvdgan.cli
 from dvdgan.evaluation.conditions import Drawn
@@ -18,10 +19,7 @@ from dvdgan.evaluation.networks.feature_network import FeatureNetwork, save_feat
 from dvdgan.evaluation.networks.i3d import I3D
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
 from dvdgan.evaluation.reference import (
-    Description,
     RealReference,
-    RealStatistics,
-    save_description,
 )
 from dvdgan.export.sampler import Sampler
 from dvdgan.models.architecture import GeneratorArchitecture
@@ -70,23 +68,7 @@ def work(tmp_path_factory):
     network = FeatureNetwork.load(folder)
     real = torch.from_numpy(squares(REALS, 0))
     saved = root / "artifacts" / "reference" / "self_trained"
-    saved.mkdir(parents=True)
-    statistics = RealStatistics(REALS, REALS)
-    statistics.add(extract(network, [(real, torch.arange(REALS) % 3)], REALS, "real"))
-    statistics.save(saved, "train")
-    description = Description(
-        protocol="self_trained",
-        data="0123456789abcdef",
-        network="small_i3d",
-        weights_sha256=network.weights_sha256,
-        value_range="[-1, 1]",
-        resize="none",
-        resolution=SIZE,
-        frames=T,
-        stride=1,
-        clips_per_video=1,
-    )
-    save_description(saved, description, {"train": REALS})
+    keep_statistics(saved, network, real)
     labels = torch.arange(FAKES) % 3
     fakes = sampler().sample(labels, seed=0)
     np.save(root / "fakes.npy", fakes)

@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 import dvdgan
 from dvdgan.data.sources.choices import Layout, ValueRange
+from dvdgan.errors import UserError
 
 
 class Verbs(TyperGroup):
@@ -80,3 +81,25 @@ ArrayRange = Annotated[
     typer.Option(help="Levels of that side's array of floats.", show_default="[-1, 1]"),
 ]
 PARAMS = Path("params.yaml")
+
+
+def refuse_unheeded(context: typer.Context) -> None:
+    """Raise UserError for options that say nothing about what `evaluate` measures with the rest."""
+    given = {}
+    for option in context.command.params:
+        source = context.get_parameter_source(str(option.name))
+        if source is not None and source.name == "COMMANDLINE":
+            given[option.name] = option.opts[0]
+    if {"generated", "real"} & given.keys():
+        what, unheeded = "--generated", given.keys() & {"params", "checkpoint"}
+    elif "checkpoint" in given:
+        what, unheeded = "--checkpoint", given.keys() - {"checkpoint", "write"}
+    else:
+        what, unheeded = "the pipeline's bundle", given.keys() - {"params"}
+    if unheeded:
+        told = ", ".join(spelt for name, spelt in given.items() if name in unheeded)
+        raise UserError(
+            f"what measures {what} heeds no {told}",
+            todo="--params belongs to the bundle, --write to --checkpoint or --generated, all the "
+            "others to --generated and --real",
+        )

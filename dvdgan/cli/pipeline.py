@@ -14,6 +14,7 @@ from dvdgan.cli.options import (
     Params,
     Workers,
     app,
+    refuse_unheeded,
 )
 from dvdgan.data.sources.choices import Window
 from dvdgan.errors import UserError
@@ -221,7 +222,7 @@ def evaluate(
     torchrun --nproc-per-node 8 -m dvdgan evaluate --generated fakes.pt --real videos/ \\
       --protocol unterthiner_fvd
     """
-    _refuse_unheeded(context)
+    refuse_unheeded(context)
     if write is not None:
         check_output_file(write)
     if generated is not None or real is not None:
@@ -255,28 +256,6 @@ def evaluate(
     from dvdgan.config import load_config
 
     stage.run(load_config(params))
-
-
-def _refuse_unheeded(context: typer.Context) -> None:
-    """Raise UserError for options that say nothing about what `evaluate` measures with the rest."""
-    given = {}
-    for option in context.command.params:
-        source = context.get_parameter_source(str(option.name))
-        if source is not None and source.name == "COMMANDLINE":
-            given[option.name] = option.opts[0]
-    if {"generated", "real"} & given.keys():
-        what, unheeded = "--generated", given.keys() & {"params", "checkpoint"}
-    elif "checkpoint" in given:
-        what, unheeded = "--checkpoint", given.keys() - {"checkpoint", "write"}
-    else:
-        what, unheeded = "the pipeline's bundle", given.keys() - {"params"}
-    if unheeded:
-        told = ", ".join(spelt for name, spelt in given.items() if name in unheeded)
-        raise UserError(
-            f"what measures {what} heeds no {told}",
-            todo="--params belongs to the bundle, --write to --checkpoint or --generated, all the "
-            "others to --generated and --real",
-        )
 
 
 @app.command()

@@ -73,14 +73,16 @@ def _causes(
 
 
 def _too_high(readings: Sequence[Reading], baseline: Baseline | None) -> bool:
-    """Broken numbers, no gradient left, or samples farther from real clips than untrained ones."""
+    """Broken numbers, no gradient left, or half of the readings farther from real clips than
+    untrained samples: the first ones of a good run are, too."""
     for reading in readings:
         numbers = reading.metrics | reading.training
         if None in numbers.values() or numbers.get("generator_gradient") == 0:
             return True
-        if baseline is not None and baseline.untrained.clearly_below(reading.distance):
-            return True
-    return False
+    if baseline is None:
+        return False
+    farther = [baseline.untrained.clearly_below(reading.distance) for reading in readings]
+    return bool(farther) and 2 * sum(farther) >= len(farther)
 
 
 def _hardly_moves(readings: Sequence[Reading], network: str) -> bool:

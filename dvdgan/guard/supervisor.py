@@ -168,7 +168,7 @@ def _follow(run: RunFolder, train: "Train", steps: Steps) -> Verdict | None:
                 if verdict.state == COLLAPSED:
                     return verdict
                 if _out_of_time(run, train, verdict):
-                    _end(run, steps, verdict.reasons or [_not_nearer(run)])
+                    _end(run, steps, verdict.reasons or [_not_nearer(run, train)])
                     return None
                 continue
             # What was saved before the end, or before a number broke, is judged first.
@@ -202,13 +202,14 @@ def _out_of_time(run: RunFolder, train: "Train", verdict: Verdict) -> bool:
     return over and ledger.best(events) is None
 
 
-def _not_nearer(run: RunFolder) -> str:
+def _not_nearer(run: RunFolder, train: "Train") -> str:
     events = ledger.read(run.ledger)
     baseline, last = ledger.baseline(events), Reading.of(ledger.evaluations(events)[-1])
     assert baseline is not None  # measured before any checkpoint
     return (
-        f"FVD {last.distance} at step {last.step} is not clearly below that of the untrained "
-        f"generator, {baseline.untrained}"
+        f"FVD {last.distance} at step {last.step} is not clearly below "
+        f"{train.guard.thresholds.baseline_factor:g} times that of the untrained generator, "
+        f"{baseline.untrained}"
     )
 
 

@@ -61,7 +61,7 @@ def judge(readings: Sequence[Reading], guard: "Guard", baseline: Baseline | None
             continue
         limits = narrow if suspect else guard.thresholds
         reasons = _reasons(reading, healthy, steady, limits, floors)
-        limit = math.inf if baseline is None else factor * baseline.untrained.value
+        limit = math.inf if baseline is None else max(factor, 1.0) * baseline.untrained.value
         if healthy and reading.distance.value > limit:
             reasons.append(_worse_than_untrained(reading, limit))
         if not reasons:

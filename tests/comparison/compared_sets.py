@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from kept_statistics import keep_statistics
 from typer.testing import CliRunner
 
 from dvdgan.cli import app
@@ -13,10 +14,8 @@ from dvdgan.config.schema import Index, Shard
 from dvdgan.data.indexing import build_manifest
 from dvdgan.data.inspection import Limits
 from dvdgan.data.shards import plan_shards, write_index, write_shards
-from dvdgan.evaluation.features import extract
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork, save_feature_network
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
-from dvdgan.evaluation.reference import Description, RealStatistics, save_description
 from dvdgan.reporting.scores import by_metric
 from dvdgan.storage.local import read_json
 from dvdgan.video.preprocessing import Preprocessing
@@ -73,26 +72,8 @@ def save_statistics(root: Path, stride: int) -> None:
     """Statistics of real clips at a stride, as `dvdgan reference` keeps them."""
     network = FeatureNetwork.load(root / "artifacts" / "features" / "small_i3d")
     clips = torch.from_numpy(squares(COUNT, 0)[:, : 4 * stride : stride]).permute(0, 1, 4, 2, 3)
-    statistics = RealStatistics(COUNT, COUNT)
-    labels = torch.arange(COUNT) % 3
-    statistics.add(extract(network, [(clips.contiguous(), labels)], COUNT, "real"))
     folder = root / "statistics" / "self_trained"
-    folder.mkdir(parents=True)
-    statistics.save(folder, "train")
-    described = Description(
-        protocol="self_trained",
-        data="0123456789abcdef",
-        network="small_i3d",
-        weights_sha256=network.weights_sha256,
-        value_range="[-1, 1]",
-        resize="none",
-        resolution=SIZE,
-        frames=4,
-        stride=stride,
-        clips_per_video=1,
-        preprocessing=Preprocessing(stride, "even"),
-    )
-    save_description(folder, described, {"train": COUNT})
+    keep_statistics(folder, network, clips.contiguous(), stride, Preprocessing(stride, "even"))
 
 
 def evaluate(work: Path, *words: str) -> tuple[int, str, dict[str, Any]]:

@@ -46,6 +46,7 @@ STILL = {"generator_singular_values": 1.0001}
     [
         ([evaluated(10), evaluated(20, None)], "lower train.generator_learning_rate (0.001) and"),
         ([evaluated(10), evaluated(20, 49.2)], "lower train.generator_learning_rate (0.001) and"),
+        ([evaluated(5, 49.2), evaluated(10), evaluated(20)], "train longer"),
         ([evaluated(10, generator_gradient=0.0)], "lower train.generator_learning_rate"),
         ([evaluated(10, **STILL), evaluated(20, **STILL)], "raise train.generator_learning_rate"),
         ([evaluated(10, **WON, **STILL)], "raise train.generator_learning_rate"),

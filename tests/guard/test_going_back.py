@@ -96,8 +96,8 @@ def test_a_run_that_learns_nothing_in_its_warm_up_ends(run: RunFolder) -> None:
     (end,) = events(run, "never_learned")
     assert end["reached"] == 20
     assert end["reasons"] == [
-        "FVD 37 (36 to 38) at step 20 is not clearly below that of the untrained generator, "
-        "38.6 (37.6 to 39.6)"
+        "FVD 37 (36 to 38) at step 20 is not clearly below 1 times that of the untrained "
+        "generator, 38.6 (37.6 to 39.6)"
     ]
     assert steps.launched[0].stopped
 
