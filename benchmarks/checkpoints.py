@@ -3,9 +3,9 @@
     python benchmarks/checkpoints.py                                  the paper's 64 x 64, 12 frames
     python benchmarks/checkpoints.py --preset presets/demo.yaml
 
-Training stands still while the state is copied (`Snapshot.take`), and goes on while memory for that
-is found and while the copy is written. Medians. Beside a stand-in for training (a matmul on one
-thread less than there are cores) writing is seen to slow it by a ratio.
+Training pauses while the state is copied (`StagedCheckpoint.stage`), and continues while memory for
+the copy is allocated and while it is written. Medians. How much writing slows a stand-in for
+training (a matmul on one thread less than there are cores) is a ratio.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from pathlib import Path
 import torch
 
 from dvdgan.config import load_config
-from dvdgan.guard.run_folder import damage
+from dvdgan.guard.run_folder import verify_checkpoint
 from dvdgan.storage.output import check_output_file, write_output
-from dvdgan.training.checkpoint import Snapshot, all_tensors, load_checkpoint
+from dvdgan.training.checkpoint import StagedCheckpoint, all_tensors, load_checkpoint
 from dvdgan.training.state import initial_state
 
 CLASSES = 600
@@ -64,9 +64,9 @@ def main() -> None:
         config.clip, config.model, config.train, CLASSES, torch.device(arguments.device)
     )
     tensors = sum(1 for _ in all_tensors(state))  # begins Adam's moments, too
-    snapshot = Snapshot()
-    reserved = seconds(snapshot.reserve(state))
-    copies = [seconds(lambda: snapshot.take(state)) for _ in range(arguments.repeats)]
+    staged = StagedCheckpoint()
+    reserved = seconds(staged.reserve(state))
+    copies = [seconds(lambda: staged.stage(state)) for _ in range(arguments.repeats)]
 
     root = Path(tempfile.mkdtemp(dir=arguments.folder))
     folder = root / "step-00000001"
@@ -74,13 +74,11 @@ def main() -> None:
     clock = time.monotonic() + 5
     alone = stand_in(lambda: time.monotonic() > clock)
     written: list[float] = []
-    thread = threading.Thread(
-        target=lambda: written.append(seconds(lambda: snapshot.write(folder)))
-    )
+    thread = threading.Thread(target=lambda: written.append(seconds(lambda: staged.write(folder))))
     thread.start()
     beside = stand_in(lambda: not thread.is_alive())
     size = sum(path.stat().st_size for path in folder.iterdir())
-    verified = seconds(lambda: damage(folder))
+    verified = seconds(lambda: verify_checkpoint(folder))
     loaded = seconds(lambda: load_checkpoint(state, folder))
     shutil.rmtree(root)
 

@@ -32,7 +32,7 @@ import numpy as np
 
 from dvdgan.config import Config, load_config, parse_config
 from dvdgan.data.dataset import ClipDataset
-from dvdgan.data.loader import Share, training_batches
+from dvdgan.data.loader import RankShard, training_batches
 from dvdgan.data.random_clips import RandomClips
 from dvdgan.data.shard_source import StoredShards
 from dvdgan.data.synthetic import MOTIONS, draw
@@ -188,7 +188,7 @@ def _speed(
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})  # workers inherit it
     try:
-        batches = training_batches(RandomClips(data, 0), BATCH, share=Share(workers=workers))
+        batches = training_batches(RandomClips(data, 0), BATCH, share=RankShard(workers=workers))
         for _ in islice(batches, 2 + 2 * workers):  # opens files; empties what was fetched ahead
             pass
         rates, costs = [], []

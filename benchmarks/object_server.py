@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from dvdgan.guard.lifeline import die_with_parent
+from dvdgan.guard.parent_death_signal import set_parent_death_signal
 
 ABSENT = b"<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>"
 
@@ -61,7 +61,7 @@ class Objects(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Serve until killed, or until the parent ends."""
-    die_with_parent()
+    set_parent_death_signal()
     Objects.folder, Objects.delay = Path(sys.argv[1]), float(sys.argv[2])
     server = ThreadingHTTPServer(("127.0.0.1", 0), Objects)
     server.daemon_threads = True

@@ -27,13 +27,13 @@ from torch import Tensor
 from dvdgan.config import Config, load_config
 from dvdgan.models.generator import GeneratorInputs
 from dvdgan.storage.output import check_output_file, write_output
-from dvdgan.training.draws import Draws
 from dvdgan.training.preview import ROWS, STANDING_BATCHES, SampleSheet
-from dvdgan.training.round import Round
+from dvdgan.training.sampling_rng import SamplingRNG
 from dvdgan.training.spectrum import largest_singular_values
 from dvdgan.training.state import TrainState, initial_state
 from dvdgan.training.telemetry import Telemetry
 from dvdgan.training.trackers import KNOWN
+from dvdgan.training.train_step import TrainStep
 
 PRESETS = Path(__file__).resolve().parents[1] / "presets"
 CLASSES = 4
@@ -111,13 +111,13 @@ def main() -> None:
     config = config.model_copy(update={"train": config.train.model_copy(update=changes)})
     state = begun(config, device)
     labels = torch.zeros(CLASSES, dtype=torch.int64)
-    draws = Draws(0, config.train.batch_size, labels, device)
-    one_round = Round(
+    draws = SamplingRNG(0, config.train.batch_size, labels, device)
+    train_step = TrainStep(
         config.clip, config.model, config.train, state, state.generator, state.discriminators, draws
     )
     clips = noise(config)
-    figures, _ = one_round.play(clips)
-    step = median_ms(lambda: one_round.play(clips), arguments.repeats)
+    figures, _ = train_step.run(clips)
+    step = median_ms(lambda: train_step.run(clips), arguments.repeats)
 
     networks = [*state.discriminators.children(), *state.discriminators.children(), state.generator]
     folder = Path(tempfile.mkdtemp())

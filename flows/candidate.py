@@ -9,8 +9,8 @@ from dvdgan.config import load_config, parse_config
 from dvdgan.config.schema import RunSettings
 from dvdgan.errors import UserError
 from dvdgan.guard import ledger
-from dvdgan.guard.retention import promoted
-from dvdgan.guard.run_folder import RunFolder, damage, step_name, step_of
+from dvdgan.guard.retention import best_so_far
+from dvdgan.guard.run_folder import RunFolder, step_name, step_of, verify_checkpoint
 from dvdgan.storage.local import atomic_directory, link_or_copy, write_json
 
 RUNS = Path(".runs/train")
@@ -68,7 +68,7 @@ class Candidate:
     def _gather(self, train: Path) -> None:
         checkpoint = self.run.checkpoint(self.step)
         shutil.copytree(checkpoint, train / "checkpoint", copy_function=link_or_copy)
-        problem = damage(train / "checkpoint")
+        problem = verify_checkpoint(train / "checkpoint")
         if problem is not None:
             raise UserError(f"the checkpoint is damaged: {problem}", where=str(checkpoint))
         (train / "samples").mkdir()
@@ -98,7 +98,7 @@ def find_candidate(folder: Path, run_name: str | None, step: int | None) -> Cand
     runs.sort(key=lambda run: run.ledger.stat().st_mtime_ns, reverse=True)
     for run in runs:
         if run_name in (None, run.root.name):
-            steps = promoted(ledger.read(run.ledger)) & set(run.saved_steps())
+            steps = best_so_far(ledger.read(run.ledger)) & set(run.saved_steps())
             if step is None and steps:
                 return Candidate(folder, run, max(steps))
             if step in steps:

@@ -7,7 +7,7 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
-from dvdgan.config.section import Share
+from dvdgan.config.section import Fraction
 from dvdgan.errors import UserError
 from dvdgan.storage.store import StoreUnavailableError, open_store
 from flows import history
@@ -26,7 +26,7 @@ def evaluate(
     max_fvd: float | None = None,
     max_fid: float | None = None,
     min_is: float | None = None,
-    max_drifted: Share | None = None,
+    max_drifted: Fraction | None = None,
     publish_to: str | None = None,
 ) -> dict[str, Any] | None:
     """Measure the newest promoted checkpoint as the bundle users would get; publish a good one.

@@ -15,9 +15,9 @@ from prefect.deployments import run_deployment
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelled, Cancelling
 
-from dvdgan.guard.beats import Beat, Listener
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.evaluations import EvaluationProcess, Measured
+from dvdgan.guard.heartbeat import Heartbeat, HeartbeatReader
 from dvdgan.guard.run_folder import RunFolder, step_name
 from flows.best_effort import best_effort, impatient_client
 
@@ -26,27 +26,27 @@ ASKED_AGAIN = 2  # a busy server says no at times
 
 
 def evaluator_file(run: RunFolder, step: int) -> Path:
-    """What a worker that measures says: {ticket, over}; over: whether it has ended, well or not."""
+    """Written by a worker that measures: {launch_id, over}; over: whether it has ended."""
     return run.root / "nodes" / f"evaluation-{step_name(step)}.json"
 
 
 @flow(name="measure", persist_result=False)
-def measure(folder: str, run_folder: str, step: int, ticket: str) -> None:
+def measure(folder: str, run_folder: str, step: int, launch_id: str) -> None:
     """Measure one checkpoint, for the flow `train`, which starts this: not by hand.
 
     ``folder``, a work tree, and ``run_folder`` lie on a file system that both hosts see.
     """
     run = RunFolder(Path(run_folder))
-    beat = Beat(evaluator_file(run, step), ticket=ticket, over=False)
-    with contextlib.chdir(folder), beat:
+    heartbeat = Heartbeat(evaluator_file(run, step), launch_id=launch_id, over=False)
+    with contextlib.chdir(folder), heartbeat:
         try:
             process = EvaluationProcess(run, step)
             while not process.done():
                 time.sleep(POLL_SECONDS)
             measured = process.result()
-            get_run_logger().info("%s, %s", measured.metrics, measured.signs)
+            get_run_logger().info("%s, %s", measured.metrics, measured.health)
         finally:
-            beat.say(over=True)
+            heartbeat.update(over=True)
 
 
 class WorkerEvaluation:
@@ -62,7 +62,7 @@ class WorkerEvaluation:
         self._here = EvaluationProcess(run, step)
         self._timeout = RunEnvironment.from_environment().node_timeout
         self._ticket = uuid.uuid4().hex
-        self._listener: Listener | None = None
+        self._listener: HeartbeatReader | None = None
         self._asked: FlowRun | None = None
 
     @property
@@ -78,11 +78,11 @@ class WorkerEvaluation:
             return self._here.done()
         if self._listener is None:
             self._asked = self._ask()
-            self._listener = Listener(evaluator_file(self._run, self.step))
+            self._listener = HeartbeatReader(evaluator_file(self._run, self.step))
         if self._asked is not None:
-            told = self._listener.hear()
-            failed = told.get("ticket") == self._ticket and told["over"]
-            if not failed and self._listener.silent_seconds() <= self._timeout:
+            told = self._listener.read()
+            failed = told.get("launch_id") == self._ticket and told["over"]
+            if not failed and self._listener.seconds_since_last_seen() <= self._timeout:
                 return False
             # What was measured while the file was read counts.
             if not self._here.measured:
@@ -110,7 +110,7 @@ class WorkerEvaluation:
                 "folder": str(Path.cwd()),
                 "run_folder": str(self._run.root.absolute()),
                 "step": self.step,
-                "ticket": self._ticket,
+                "launch_id": self._ticket,
             }
             asked = run_deployment(
                 "measure/checkpoint",

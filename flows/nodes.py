@@ -15,10 +15,10 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelled, Crashed
 
 from dvdgan.errors import EXIT_INTERRUPTED, UserError
+from dvdgan.guard.agent import serve
+from dvdgan.guard.coordinator import Coordinator
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.launch import BEGUN, ENDED, WAITING
-from dvdgan.guard.leader import NodesTrainer
-from dvdgan.guard.node import serve
 from dvdgan.guard.run_folder import RunFolder
 from flows.best_effort import best_effort, impatient_client
 
@@ -26,12 +26,12 @@ ORDERLY = (StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED)
 
 
 @flow(name="train-node", flow_run_name="train on {name}", persist_result=False)
-def train_node(run_folder: str, name: str, ticket: str) -> State[Any] | None:
+def train_node(run_folder: str, name: str, launch_id: str) -> State[Any] | None:
     """Be one node of a run, on whose behalf the flow `train` starts this: not by hand.
 
     ``run_folder`` and the working folder lie on a file system that all nodes see.
     """
-    code = serve(RunFolder(Path(run_folder)), name, ticket, get_run_logger().info)
+    code = serve(RunFolder(Path(run_folder)), name, launch_id, get_run_logger().info)
     if code == EXIT_INTERRUPTED:
         return Cancelled(message="stopped; what it had is saved")
     if code != 0:
@@ -39,7 +39,7 @@ def train_node(run_folder: str, name: str, ticket: str) -> State[Any] | None:
     return None
 
 
-def launch_on_nodes(run: RunFolder, environment: RunEnvironment) -> NodesTrainer:
+def launch_on_nodes(run: RunFolder, environment: RunEnvironment) -> Coordinator:
     """Start a trainer on every node of DVDGAN_NODES, from a flow run or one of its tasks.
 
     Raises UserError naming the nodes that have no deployment.
@@ -57,10 +57,10 @@ def launch_on_nodes(run: RunFolder, environment: RunEnvironment) -> NodesTrainer
             where="the environment variable DVDGAN_NODES",
             todo="run `infra/prefect/add_node.sh NAME` on that host, or correct the name",
         )
-    return NodesTrainer(run, environment, DeploymentRuns(run), get_run_logger().warning)
+    return Coordinator(run, environment, DeploymentLauncher(run), get_run_logger().warning)
 
 
-class DeploymentRuns:
+class DeploymentLauncher:
     """The nodes' flow runs, as guard/launch.py asks for them.
 
     A server that is away costs a launch time and nothing else: it is asked again.
@@ -71,8 +71,8 @@ class DeploymentRuns:
         self._ids: dict[str, UUID] = {}
         self._to_close: set[UUID] = set()
 
-    def start(self, name: str, ticket: str) -> bool:
-        """See NodeRuns. The run is a subflow of the flow run around."""
+    def start(self, name: str, launch_id: str) -> bool:
+        """See NodeLauncher. The run is a subflow of the flow run around."""
         self._close()
         with (
             best_effort(f"the start of node {name}"),
@@ -83,12 +83,12 @@ class DeploymentRuns:
                 parameters={
                     "run_folder": str(self._run.root.absolute()),
                     "name": name,
-                    "ticket": ticket,
+                    "launch_id": launch_id,
                 },
                 timeout=0,
                 as_subflow=True,
                 # An answer that was lost must not start a second one.
-                idempotency_key=ticket,
+                idempotency_key=launch_id,
             )
             assert isinstance(started, FlowRun)  # a coroutine only where an event loop runs
             self._ids[name] = started.id

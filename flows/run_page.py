@@ -111,10 +111,10 @@ class RunPage:
 
 
 def _label(event: ledger.Event) -> str:
-    attempt = event["attempt"]
+    attempt = event["restart_index"]
     return f"step {event['step']}" + (f", attempt {attempt}" if attempt else "")
 
 
 def _row(event: ledger.Event) -> Row:
     told = {"verdict": event["verdict"], "reasons": "; ".join(event["reasons"])}
-    return {**event["metrics"], **event["signs"], **told}
+    return {**event["metrics"], **event["health"], **told}

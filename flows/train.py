@@ -36,16 +36,16 @@ from dvdgan.errors import (
     redacted,
 )
 from dvdgan.guard import ledger
+from dvdgan.guard.actions import Decision, LocalActions
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.evaluations import EvaluationProcess, Measured
+from dvdgan.guard.health import COLLAPSED, Verdict
 from dvdgan.guard.interruption import note_signals, raise_if_interrupted
-from dvdgan.guard.lifeline import die_with_parent
-from dvdgan.guard.retention import promoted
+from dvdgan.guard.parent_death_signal import set_parent_death_signal
+from dvdgan.guard.retention import best_so_far
 from dvdgan.guard.run_folder import RunFolder
-from dvdgan.guard.steps import Answer, PlainSteps
 from dvdgan.guard.supervisor import Trainer, supervise
-from dvdgan.guard.verdict import COLLAPSED, Verdict
-from flows.asking import ask
+from flows.approval import ask
 from flows.best_effort import await_server
 from flows.events import tell
 from flows.measure import WorkerEvaluation
@@ -65,11 +65,11 @@ RESTART_SECONDS = 30.0
 def launch(run: RunFolder) -> Trainer:
     """Start the trainer, here or on DVDGAN_NODES; it resumes from the newest whole checkpoint."""
     begun = max(run.saved_steps(), default=0)
-    get_run_logger().info("attempt %d, from step %d", run.course().attempt, begun)
+    get_run_logger().info("attempt %d, from step %d", run.schedule_override().restart_index, begun)
     environment = RunEnvironment.from_environment()
     if environment.nodes:
         return launch_on_nodes(run, environment)
-    return PlainSteps().launch(run)
+    return LocalActions().launch(run)
 
 
 @task(name="evaluate", task_run_name="evaluate step {step}", cache_policy=NO_CACHE)
@@ -80,14 +80,14 @@ def evaluate(process: EvaluationProcess | WorkerEvaluation, step: int) -> Measur
     if process.cancelled:
         return Cancelled(message="the trainer is being stopped: no longer wanted")
     measured = process.result()
-    get_run_logger().info("%s, %s", measured.metrics, measured.signs)
+    get_run_logger().info("%s, %s", measured.metrics, measured.health)
     return measured
 
 
 @task(name="roll back", task_run_name="roll back to step {to_step}", cache_policy=NO_CACHE)
 def roll_back(run: RunFolder, to_step: int, guard: Guard, verdict: Verdict) -> None:
     """Move later checkpoints aside and change the course."""
-    PlainSteps().roll_back(run, to_step, guard, verdict)
+    LocalActions().roll_back(run, to_step, guard, verdict)
     get_run_logger().info(ledger.describe(ledger.read(run.ledger)[-1]))
 
 
@@ -115,12 +115,12 @@ class TaskEvaluation:
         self._process.cancel()
 
 
-class TaskSteps:
+class TaskActions:
     """The supervisor's steps as task runs, on a page that shows how the run stands."""
 
     def __init__(self, run: RunFolder, page: RunPage) -> None:
         self._run, self._page = run, page
-        self._asking = RunEnvironment.from_environment().ask_before_rollback
+        self._asking = RunEnvironment.from_environment().approve_rollbacks
 
     def launch(self, run: RunFolder) -> Trainer:
         self._page.refresh()
@@ -129,9 +129,9 @@ class TaskSteps:
     def evaluate(self, run: RunFolder, step: int) -> TaskEvaluation:
         return TaskEvaluation(run, step)
 
-    def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> Answer:
+    def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> Decision:
         self._page.refresh()
-        return ask(run, to_step, reasons) if self._asking else Answer()
+        return ask(run, to_step, reasons) if self._asking else Decision()
 
     def roll_back(self, run: RunFolder, to_step: int, guard: Guard, verdict: Verdict) -> None:
         roll_back(run, to_step, guard, verdict)
@@ -153,7 +153,7 @@ def _tell(run: RunFolder, event: dict[str, Any]) -> None:
             tell("never_learned", name, event["reached"], event)
         case "evaluated" if event["verdict"] == COLLAPSED:
             tell("collapsed", name, event["step"], event)
-        case "evaluated" if event["step"] in promoted(ledger.read(run.ledger)):
+        case "evaluated" if event["step"] in best_so_far(ledger.read(run.ledger)):
             tell("promoted", name, event["step"], event)
 
 
@@ -169,7 +169,7 @@ def supervise_in_prefect(run: RunFolder, train: Train) -> int:
         note_signals()  # Prefect has taken SIGTERM for itself
         page = RunPage(run, train.steps)
         try:
-            ended.set_result(supervise(run, train, TaskSteps(run, page)))
+            ended.set_result(supervise(run, train, TaskActions(run, page)))
             await_server(RESTART_SECONDS)  # else it may be shown as running for ever
         except (InterruptedRunError, UserError) as error:
             ended.set_exception(error)
@@ -187,7 +187,7 @@ def supervise_in_prefect(run: RunFolder, train: Train) -> int:
         return ended.result()
     raise_if_interrupted()
     RunEnvironment.from_environment().refuse_without_prefect()
-    return supervise(run, train, PlainSteps())
+    return supervise(run, train, LocalActions())
 
 
 def _last_state(ended: "Future[int]") -> State[Any]:
@@ -202,7 +202,7 @@ def _last_state(ended: "Future[int]") -> State[Any]:
 
 def main() -> int:
     """Run the flow on the folder given; the exit code is that of `dvdgan train`."""
-    die_with_parent()
+    set_parent_death_signal()
     note_signals()
     run = RunFolder(Path(sys.argv[1]))
     settings = RunSettings.model_validate_json(run.settings.read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ from prefect.logging import disable_run_logger
 from s3_server import ENVIRONMENT
 
 from dvdgan.errors import UserError, redacted
-from dvdgan.guard.run_copy import say
+from dvdgan.guard.remote_backup import say
 from dvdgan.stages import train
 from dvdgan.storage.s3 import Patience, S3Store
 from dvdgan.storage.store import StoreUnavailableError, open_store

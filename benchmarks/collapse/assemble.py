@@ -70,7 +70,7 @@ def spread(healthy: list[History], since: int) -> dict[str, tuple[float, float]]
     for history in healthy:
         for evaluation in history["evaluations"]:
             if evaluation["step"] >= since:
-                for name, value in (evaluation["metrics"] | evaluation["signs"]).items():
+                for name, value in (evaluation["metrics"] | evaluation["health"]).items():
                     values.setdefault(name, []).append(value)
     return {name: (min(each), max(each)) for name, each in values.items()}
 
@@ -139,7 +139,7 @@ def _shown(after: list[dict[str, Any]], usual: list[dict[str, tuple[float, float
 
 
 def _value(name: str, evaluation: dict[str, Any]) -> Any:
-    return (evaluation["metrics"] | evaluation["signs"]).get(name)
+    return (evaluation["metrics"] | evaluation["health"]).get(name)
 
 
 def _worse(

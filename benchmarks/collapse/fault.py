@@ -7,9 +7,9 @@ is written into the telemetry.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dvdgan.training.round import Clips, Round
 from dvdgan.training.state import TrainState
-from dvdgan.training.step import Figures
+from dvdgan.training.step import StepMetrics
+from dvdgan.training.train_step import Clips, TrainStep
 
 
 def _nothing(state: TrainState) -> None:
@@ -21,7 +21,7 @@ class Fault:
     """Done once (``strike``), to every batch of real clips (``feed``), after every step
     (``settle``)."""
 
-    strike: Callable[[Round], Round] = lambda one_round: one_round
+    strike: Callable[[TrainStep], TrainStep] = lambda train_step: train_step
     feed: Callable[[Clips], Clips] = lambda clips: clips
     settle: Callable[[TrainState], None] = _nothing
 
@@ -30,16 +30,16 @@ class Fault:
 class Struck:
     """A round of training that goes wrong at step ``onset``."""
 
-    round: Round
+    round: TrainStep
     fault: Fault
     onset: int
 
-    def play(self, clips: Clips) -> tuple[Figures, float]:
+    def run(self, clips: Clips) -> tuple[StepMetrics, float]:
         step = self.round.state.step + 1
         if step == self.onset:
             self.round = self.fault.strike(self.round)
         if step < self.onset:
-            return self.round.play(clips)
-        told = self.round.play(self.fault.feed(clips))
+            return self.round.run(clips)
+        told = self.round.run(self.fault.feed(clips))
         self.fault.settle(self.round.state)
         return told

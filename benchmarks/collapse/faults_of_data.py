@@ -7,7 +7,7 @@ import torch
 from fault import Fault
 from torch import Tensor
 
-from dvdgan.training.round import Clips, Round
+from dvdgan.training.train_step import Clips, TrainStep
 
 
 def nan_clip() -> Fault:
@@ -41,10 +41,10 @@ def one_class(also_asked: bool) -> Fault:
             chosen = rows[torch.arange(len(labels)) % len(rows)]
             yield pixels[chosen], labels[chosen]
 
-    def strike(one_round: Round) -> Round:
-        own = torch.zeros_like(one_round.draws.class_labels)
-        draws = dataclasses.replace(one_round.draws, class_labels=own)
-        return dataclasses.replace(one_round, draws=draws)
+    def strike(train_step: TrainStep) -> TrainStep:
+        own = torch.zeros_like(train_step.draws.class_labels)
+        draws = dataclasses.replace(train_step.draws, class_labels=own)
+        return dataclasses.replace(train_step, draws=draws)
 
     return Fault(strike, feed) if also_asked else Fault(feed=feed)
 

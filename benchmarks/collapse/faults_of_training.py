@@ -8,22 +8,22 @@ from fault import Fault
 from torch import Tensor
 from torch.nn.utils.parametrizations import _SpectralNorm
 
-from dvdgan.training.draws import Draws
-from dvdgan.training.round import Clips, Round
+from dvdgan.training.sampling_rng import SamplingRNG
+from dvdgan.training.train_step import Clips, TrainStep
 
 
 def learning_rates(generator: float, discriminators: float) -> Fault:
     """Both multiplied."""
 
-    def strike(one_round: Round) -> Round:
-        state = one_round.state
+    def strike(train_step: TrainStep) -> TrainStep:
+        state = train_step.state
         for optimizer, factor in (
             (state.generator_optimizer, generator),
             (state.discriminator_optimizer, discriminators),
         ):
             for group in optimizer.param_groups:
                 group["lr"] *= factor
-        return one_round
+        return train_step
 
     return Fault(strike)
 
@@ -32,9 +32,9 @@ def strong_discriminators(rate: float, steps: int) -> Fault:
     """A higher learning rate and more updates for each of G's."""
     faster = learning_rates(1, rate)
 
-    def strike(one_round: Round) -> Round:
-        train = one_round.train.model_copy(update={"discriminator_steps": steps})
-        return dataclasses.replace(faster.strike(one_round), train=train)
+    def strike(train_step: TrainStep) -> TrainStep:
+        train = train_step.train.model_copy(update={"discriminator_steps": steps})
+        return dataclasses.replace(faster.strike(train_step), train=train)
 
     return Fault(strike)
 
@@ -43,12 +43,12 @@ def no_spectral_norm(*networks: str, rate: float = 1) -> Fault:
     """The learned weights are used as they are."""
     faster = learning_rates(rate, rate)
 
-    def strike(one_round: Round) -> Round:
+    def strike(train_step: TrainStep) -> TrainStep:
         for network in networks:
-            for module in getattr(one_round.state, network).modules():
+            for module in getattr(train_step.state, network).modules():
                 if isinstance(module, _SpectralNorm):
                     module.forward = _as_it_is  # type: ignore[method-assign]
-        return faster.strike(one_round)
+        return faster.strike(train_step)
 
     return Fault(strike)
 
@@ -60,9 +60,9 @@ def _as_it_is(weight: Tensor) -> Tensor:
 def small_batch(size: int, rate: float = 1) -> Fault:
     faster = learning_rates(rate, rate)
 
-    def strike(one_round: Round) -> Round:
-        draws = dataclasses.replace(one_round.draws, batch_size=size)
-        return dataclasses.replace(faster.strike(one_round), draws=draws)
+    def strike(train_step: TrainStep) -> TrainStep:
+        draws = dataclasses.replace(train_step.draws, batch_size=size)
+        return dataclasses.replace(faster.strike(train_step), draws=draws)
 
     def feed(clips: Clips) -> Clips:
         for pixels, labels in clips:
@@ -74,15 +74,15 @@ def small_batch(size: int, rate: float = 1) -> Fault:
 def frozen(optimizer: str, other_rate: float = 1) -> Fault:
     """One network's updates are left out; the other's rate is multiplied."""
 
-    def strike(one_round: Round) -> Round:
+    def strike(train_step: TrainStep) -> TrainStep:
         for name in ("generator_optimizer", "discriminator_optimizer"):
-            other: Any = getattr(one_round.state, name)
+            other: Any = getattr(train_step.state, name)
             if name == optimizer:
                 other.step = _no_step
             else:
                 for group in other.param_groups:
                     group["lr"] *= other_rate
-        return one_round
+        return train_step
 
     return Fault(strike)
 
@@ -94,17 +94,17 @@ def _no_step(closure: None = None) -> None:
 def adam_betas(first: float, second: float, rate: float = 1) -> Fault:
     faster = learning_rates(rate, rate)
 
-    def strike(one_round: Round) -> Round:
-        state = one_round.state
+    def strike(train_step: TrainStep) -> TrainStep:
+        state = train_step.state
         for optimizer in (state.generator_optimizer, state.discriminator_optimizer):
             for group in optimizer.param_groups:
                 group["betas"] = (first, second)
-        return faster.strike(one_round)
+        return faster.strike(train_step)
 
     return Fault(strike)
 
 
-class FixedLatents(Draws):
+class FixedLatents(SamplingRNG):
     """The same latent for every clip of every step."""
 
     def latents_and_labels(self, step: int, phase: str, latent_dim: int) -> tuple[Tensor, Tensor]:
@@ -113,9 +113,9 @@ class FixedLatents(Draws):
 
 
 def fixed_latents() -> Fault:
-    def strike(one_round: Round) -> Round:
-        drawn = one_round.draws
+    def strike(train_step: TrainStep) -> TrainStep:
+        drawn = train_step.draws
         own = {field.name: getattr(drawn, field.name) for field in dataclasses.fields(drawn)}
-        return dataclasses.replace(one_round, draws=FixedLatents(**own))
+        return dataclasses.replace(train_step, draws=FixedLatents(**own))
 
     return Fault(strike)

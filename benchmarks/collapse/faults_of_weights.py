@@ -6,18 +6,18 @@ import torch
 from fault import Fault
 from torch import Tensor
 
-from dvdgan.training.round import Round
 from dvdgan.training.state import TrainState
+from dvdgan.training.train_step import TrainStep
 
 FLOAT16_MOST = 65504.0
 
 
 def nan_weight(network: str) -> Fault:
-    def strike(one_round: Round) -> Round:
-        parameter = max(getattr(one_round.state, network).parameters(), key=torch.numel)
+    def strike(train_step: TrainStep) -> TrainStep:
+        parameter = max(getattr(train_step.state, network).parameters(), key=torch.numel)
         with torch.no_grad():
             parameter.view(-1)[0] = torch.nan
-        return one_round
+        return train_step
 
     return Fault(strike)
 
@@ -39,16 +39,18 @@ def overflow(optimizer: str, scale: float) -> Fault:
     return Fault(_before_updates(optimizer, narrow))
 
 
-def _before_updates(optimizer: str, change: Callable[[Tensor], None]) -> Callable[[Round], Round]:
+def _before_updates(
+    optimizer: str, change: Callable[[Tensor], None]
+) -> Callable[[TrainStep], TrainStep]:
     def hook(adam: torch.optim.Optimizer, *_: object) -> None:
         for group in adam.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     change(parameter.grad)
 
-    def strike(one_round: Round) -> Round:
-        getattr(one_round.state, optimizer).register_step_pre_hook(hook)
-        return one_round
+    def strike(train_step: TrainStep) -> TrainStep:
+        getattr(train_step.state, optimizer).register_step_pre_hook(hook)
+        return train_step
 
     return strike
 
@@ -57,16 +59,16 @@ def flipped_bits(count: int, bit: int, *networks: str) -> Fault:
     """``count`` random weights of each network have one bit of their float32 flipped; 30 is the
     exponent's highest: a weight below 2 becomes astronomical."""
 
-    def strike(one_round: Round) -> Round:
+    def strike(train_step: TrainStep) -> TrainStep:
         random = torch.Generator().manual_seed(count)
         for network in networks:
-            parameters = list(getattr(one_round.state, network).parameters())
+            parameters = list(getattr(train_step.state, network).parameters())
             sizes = torch.tensor([parameter.numel() for parameter in parameters])
             for which in torch.multinomial(sizes.double(), count, True, generator=random).tolist():
                 words = parameters[which].detach().view(-1).view(torch.int32)
                 place = int(torch.randint(len(words), (), generator=random))
                 words[place] ^= 1 << bit
-        return one_round
+        return train_step
 
     return Fault(strike)
 
@@ -74,12 +76,12 @@ def flipped_bits(count: int, bit: int, *networks: str) -> Fault:
 def loud_output(factor: float) -> Fault:
     """G's last norm gives ``factor`` times its values to the last layer, which saturates."""
 
-    def strike(one_round: Round) -> Round:
+    def strike(train_step: TrainStep) -> TrainStep:
         with torch.no_grad():
-            for generator in (one_round.state.generator, one_round.state.average):
+            for generator in (train_step.state.generator, train_step.state.average):
                 generator.output_norm.scale.mul_(factor)
                 generator.output_norm.shift.mul_(factor)
-        return one_round
+        return train_step
 
     return Fault(strike)
 

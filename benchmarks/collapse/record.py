@@ -34,8 +34,8 @@ from dvdgan.guard.run_folder import RunFolder
 from dvdgan.stages.evaluate import run_checkpoint
 from dvdgan.storage.local import read_json, write_json
 from dvdgan.training import loop
-from dvdgan.training.round import Round
 from dvdgan.training.runtime import Runtime
+from dvdgan.training.train_step import TrainStep
 
 
 def train(run: RunFolder, settings: RunSettings, branch: Branch | None = None) -> None:
@@ -53,7 +53,7 @@ def train(run: RunFolder, settings: RunSettings, branch: Branch | None = None) -
         RunEnvironment.from_environment({}),
     )
     try:
-        with patch.object(loop, "Round", partial(_round, branch)):
+        with patch.object(loop, "TrainStep", partial(_round, branch)):
             loop.train(job)
     except loop.NonFiniteError as broken:
         print(f"{settings.fingerprint}: {broken}", flush=True)
@@ -62,11 +62,11 @@ def train(run: RunFolder, settings: RunSettings, branch: Branch | None = None) -
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _round(branch: Branch | None, *parts: Any) -> Round | Struck:
-    one_round = Round(*parts)
+def _round(branch: Branch | None, *parts: Any) -> TrainStep | Struck:
+    train_step = TrainStep(*parts)
     if branch is None or branch.fault is None:
-        return one_round
-    return Struck(one_round, branch.fault, branch.onset)
+        return train_step
+    return Struck(train_step, branch.fault, branch.onset)
 
 
 def measure(run: RunFolder, after: int | None = None) -> None:

@@ -14,7 +14,7 @@ from dvdgan.errors import (
     in_words,
 )
 from dvdgan.guard.interruption import interrupt_on_signals
-from dvdgan.guard.lifeline import die_with_parent
+from dvdgan.guard.parent_death_signal import set_parent_death_signal
 from dvdgan.provenance.lock import refuse_outdated_lock
 from dvdgan.storage.store import StoreUnavailableError
 from dvdgan.streams import keep_streams
@@ -25,7 +25,7 @@ __all__ = ["app", "around", "compare", "main", "pipeline", "weights"]
 def main() -> None:
     """Run the command line; errors become words and exit codes."""
     if "DVC_STAGE" in os.environ:
-        die_with_parent()  # a killed `dvc repro` must not leave its stage writing
+        set_parent_death_signal()  # a killed `dvc repro` must not leave its stage writing
     keep_streams()
     interrupt_on_signals()
     try:

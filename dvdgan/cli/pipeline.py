@@ -111,7 +111,7 @@ def train(
 
     Environment: DVDGAN_LAUNCHER="torchrun --nproc-per-node 8 -m" for many processes,
     DVDGAN_LOADER_WORKERS=4 to load clips in other processes,
-    DVDGAN_MIRROR=s3://BUCKET/PREFIX to keep a copy that a new machine goes on from,
+    DVDGAN_BACKUP=s3://BUCKET/PREFIX to keep a copy that a new machine goes on from,
     PREFECT_API_URL to show every step in Prefect. docs/stages/train.md lists the rest.
     """
     from dvdgan.config import load_config
@@ -226,9 +226,9 @@ def evaluate(
     if write is not None:
         check_output_file(write)
     if generated is not None or real is not None:
-        from dvdgan.comparison import measuring
-        from dvdgan.comparison.asked import Asked
-        from dvdgan.data.sources.opening import Place, Reading
+        from dvdgan.comparison import measure
+        from dvdgan.comparison.spec import ComparisonSpec
+        from dvdgan.data.sources.opening import Place, ReadOptions
         from dvdgan.evaluation.networks.catalogue import WEIGHTS
         from dvdgan.stages.artefacts import FEATURE_CACHE, FEATURES
 
@@ -237,16 +237,16 @@ def evaluate(
         name = PROTOCOLS[protocol].network
         if network is None:
             network = FEATURES / name if (FEATURES / name).is_dir() else WEIGHTS / name
-        asked = Asked(
+        asked = ComparisonSpec(
             Place(generated, "generated", generated_stride, generated_layout, generated_range),
             Place(real, "real", stride, real_layout, real_range),
             protocol,
             network,
-            Reading(frames, window, resolution, split),
+            ReadOptions(frames, window, resolution, split),
             given_frames,
             max_refused,
         )
-        measuring.run(asked, FEATURE_CACHE, write)
+        measure.run(asked, FEATURE_CACHE, write)
         return
     from dvdgan.stages import evaluate as stage
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dvdgan.config.section import Count, Section, Share
+from dvdgan.config.section import Count, Fraction, Section
 from dvdgan.protocols import MINIMUM_CLIPS
 
 
@@ -18,7 +18,7 @@ class Thresholds(Section):
     of the untrained generator."""
     distance_ratio: Annotated[float, Field(gt=1)]
     """FVD or FID is more than so many times the lowest ..."""
-    distance_floor: Share
+    distance_floor: Fraction
     """... which counts as at least this share of the untrained generator's: near 0 a distance
     wavers by multiples of itself."""
     spread_ratio: Annotated[float, Field(gt=0, lt=1)]
@@ -26,7 +26,7 @@ class Thresholds(Section):
     reading's."""
     recall_ratio: Annotated[float, Field(gt=0, lt=1)]
     """The same for recall, which varies more."""
-    defect_rise: Share
+    defect_rise: Fraction
     """The share of samples that are static, uniform, saturated, flickering or near duplicates is
     higher than the best reading's by more than this."""
     discriminator_loss: Annotated[float, Field(ge=0)]

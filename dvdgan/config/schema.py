@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from dvdgan.config.guard import Guard
-from dvdgan.config.section import Count, Decay, PathText, Rate, Section, Seed, Share
+from dvdgan.config.section import Count, Decay, Fraction, PathText, Rate, Section, Seed
 from dvdgan.protocols import MINIMUM_CLIPS, ProtocolName
 
 # Pooled feature dimensions of small_i3d per channel of its first layer.
@@ -53,7 +53,7 @@ class Index(Section):
     """Refuse videos with more pixels per frame (width x height): a guard for memory."""
     timeout_s: Annotated[float, Field(gt=0)]
     """Refuse a video that takes longer to probe, in seconds."""
-    max_refused: Share
+    max_refused: Fraction
     """Stop when a larger share of the files is refused."""
 
 

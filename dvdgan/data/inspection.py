@@ -11,7 +11,7 @@ from typing import TypeVar
 from pebble import ProcessExpired
 
 from dvdgan.data.refusal import Refusal, Refused
-from dvdgan.data.scan import Candidate
+from dvdgan.data.scan import FoundVideo
 from dvdgan.data.workers import worker_pool
 from dvdgan.progress import Progress
 from dvdgan.storage.local import sha256_of_file
@@ -55,7 +55,7 @@ class Accepted:
 Outcome = Accepted | Refused
 
 
-def inspect(candidate: Candidate, root: Path, limits: Limits) -> Outcome:
+def inspect(candidate: FoundVideo, root: Path, limits: Limits) -> Outcome:
     """Hash and decode one file; the facts, or the first reason against it."""
     file = root / candidate.path
     try:
@@ -95,8 +95,8 @@ def _objection(facts: VideoFacts, limits: Limits) -> tuple[Refusal, str] | None:
 
 
 def inspect_all(
-    candidates: Sequence[Candidate], root: Path, limits: Limits, timeout_s: float, workers: int
-) -> Iterator[tuple[Candidate, Outcome]]:
+    candidates: Sequence[FoundVideo], root: Path, limits: Limits, timeout_s: float, workers: int
+) -> Iterator[tuple[FoundVideo, Outcome]]:
     """Inspect every candidate in worker processes, each in ``timeout_s`` seconds.
 
     Yields in the order they finish. A hang or a crash of the decoder is a refusal of its file; a

@@ -15,11 +15,11 @@ from dvdgan.data.loader_processes import LoaderContext
 from dvdgan.data.random_clips import Batch, Clips, RandomClips
 from dvdgan.data.sources.even_clips import EvenClips
 from dvdgan.errors import UserError
-from dvdgan.guard.lifeline import die_with_parent
+from dvdgan.guard.parent_death_signal import set_parent_death_signal
 
 
 @dataclass(frozen=True)
-class Share:
+class RankShard:
     """What one of ``world`` processes reads of every batch: rows rank::world, by ``workers``.
 
     Without workers the process reads by itself, while it waits.
@@ -30,11 +30,11 @@ class Share:
     workers: int = 0
 
 
-ALL = Share()
+ALL = RankShard()
 
 
 def training_batches(
-    clips: RandomClips, batch_size: int, start: int = 0, share: Share = ALL
+    clips: RandomClips, batch_size: int, start: int = 0, share: RankShard = ALL
 ) -> Iterator[Clips]:
     """Endless batches from number ``start`` on: clips (B / world, T, 3, H, W) uint8, labels int64.
 
@@ -76,7 +76,7 @@ def reference_clips(
 class _Numbers:
     """The clip numbers of one rank's rows, batch after batch, without end."""
 
-    def __init__(self, batch_size: int, start: int, share: Share) -> None:
+    def __init__(self, batch_size: int, start: int, share: RankShard) -> None:
         self.batch_size, self.start, self.share = batch_size, start, share
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -122,4 +122,4 @@ def _unchanged(batch: Any) -> Any:
 def _serve_the_trainer(_: int) -> None:
     """Leave Ctrl-C to the trainer, and end with it, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent(signal.SIGKILL)
+    set_parent_death_signal(signal.SIGKILL)

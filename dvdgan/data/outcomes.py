@@ -12,16 +12,16 @@ from pathlib import Path
 
 from dvdgan.data.inspection import Accepted, Outcome
 from dvdgan.data.refusal import Refusal, Refused
-from dvdgan.data.scan import Candidate
+from dvdgan.data.scan import FoundVideo
 from dvdgan.video.decode import VideoFacts
 
 # These may end otherwise next time without any change to the file.
 PASSING = frozenset({Refusal.UNREADABLE, Refusal.TIMED_OUT, Refusal.DECODER_CRASHED})
 
 
-def read_outcomes(file: Path) -> dict[Candidate, Outcome]:
+def read_outcomes(file: Path) -> dict[FoundVideo, Outcome]:
     """What earlier runs wrote to ``file``; empty where there is none."""
-    known: dict[Candidate, Outcome] = {}
+    known: dict[FoundVideo, Outcome] = {}
     if file.is_file():
         with file.open(encoding="ascii", errors="replace") as lines:
             for line in lines:
@@ -29,18 +29,18 @@ def read_outcomes(file: Path) -> dict[Candidate, Outcome]:
                     record = json.loads(line)
                 except json.JSONDecodeError:  # the end of a killed run
                     continue
-                candidate = Candidate(**record["file"])
+                candidate = FoundVideo(**record["file"])
                 known[candidate] = _outcome(candidate, record)
     return known
 
 
 @contextmanager
-def keeping(file: Path) -> Iterator[Callable[[Candidate, Outcome], None]]:
+def keeping(file: Path) -> Iterator[Callable[[FoundVideo, Outcome], None]]:
     """Give a function that appends an outcome to ``file``, unless it may change by itself."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a", encoding="ascii", buffering=1) as lines:
 
-        def keep(candidate: Candidate, outcome: Outcome) -> None:
+        def keep(candidate: FoundVideo, outcome: Outcome) -> None:
             if isinstance(outcome, Accepted):
                 found = {"sha256": outcome.sha256, "facts": asdict(outcome.facts)}
             elif outcome.reason in PASSING:
@@ -53,7 +53,7 @@ def keeping(file: Path) -> Iterator[Callable[[Candidate, Outcome], None]]:
         yield keep
 
 
-def _outcome(candidate: Candidate, record: dict[str, object]) -> Outcome:
+def _outcome(candidate: FoundVideo, record: dict[str, object]) -> Outcome:
     match record:
         case {"sha256": str(digest), "facts": dict(facts)}:
             return Accepted(candidate.path, candidate.label_name, digest, VideoFacts(**facts))

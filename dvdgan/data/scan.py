@@ -15,7 +15,7 @@ LAYOUT = "name a folder that holds one folder of videos per class"
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class FoundVideo:
     """A non-empty regular file in a class folder, not opened yet; ``path`` is relative, posix.
 
     ``size`` (bytes) and ``mtime_ns`` tell whether it has changed since it was last probed.
@@ -34,12 +34,12 @@ class Scan:
     ``ignored``: how many files and folders were left out, by the pattern of their names.
     """
 
-    entries: list[Candidate | Refused]
+    entries: list[FoundVideo | Refused]
     ignored: "Counter[str]"
 
     @property
-    def candidates(self) -> list[Candidate]:
-        return [entry for entry in self.entries if isinstance(entry, Candidate)]
+    def candidates(self) -> list[FoundVideo]:
+        return [entry for entry in self.entries if isinstance(entry, FoundVideo)]
 
     @property
     def refused(self) -> list[Refused]:
@@ -90,7 +90,7 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _scan_class(root: Path, name: str, ignored: "Counter[str]") -> Iterator[Candidate | Refused]:
+def _scan_class(root: Path, name: str, ignored: "Counter[str]") -> Iterator[FoundVideo | Refused]:
     shown = printable(name)
     try:
         if not stat.S_ISDIR((root / name).stat().st_mode):
@@ -113,7 +113,7 @@ def _scan_class(root: Path, name: str, ignored: "Counter[str]") -> Iterator[Cand
             yield _scan_member(root, f"{name}/{member}", label_name=name)
 
 
-def _scan_member(root: Path, path: str, label_name: str) -> Candidate | Refused:
+def _scan_member(root: Path, path: str, label_name: str) -> FoundVideo | Refused:
     shown = printable(path)
     try:
         status = (root / path).stat()
@@ -127,7 +127,7 @@ def _scan_member(root: Path, path: str, label_name: str) -> Candidate | Refused:
         return Refused(shown, Refusal.NAME_NOT_UTF8, "the name is not UTF-8; rename it")
     if status.st_size == 0:
         return Refused(shown, Refusal.EMPTY_FILE, "0 bytes")
-    return Candidate(path, label_name, status.st_size, status.st_mtime_ns)
+    return FoundVideo(path, label_name, status.st_size, status.st_mtime_ns)
 
 
 def printable(path: str) -> str:

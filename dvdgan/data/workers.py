@@ -8,7 +8,7 @@ from multiprocessing.process import BaseProcess
 
 from pebble import ProcessPool
 
-from dvdgan.guard.lifeline import die_with_parent
+from dvdgan.guard.parent_death_signal import set_parent_death_signal
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def worker_pool(workers: int) -> Iterator[ProcessPool]:
     # Python would start it together with the first worker, and unblock SIGINT behind our back.
     resource_tracker.ensure_running()
     pool = ProcessPool(
-        workers, context=context, initializer=die_with_parent, initargs=(signal.SIGKILL,)
+        workers, context=context, initializer=set_parent_death_signal, initargs=(signal.SIGKILL,)
     )
     try:
         # Ctrl-C reaches every process of a terminal's group, but is for the parent to answer.

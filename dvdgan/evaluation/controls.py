@@ -6,7 +6,7 @@ Every frame of them is real. What a metric says of them it says of motion alone.
 import torch
 from torch import Tensor
 
-from dvdgan.models.latent import mixed_seed
+from dvdgan.models.latent import derive_seed
 
 
 def frozen(clips: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ def _disorder(frames: int, seed: int, number: int) -> Tensor:
     """A permutation of 0 .. frames - 1 that is not the identity."""
     if frames < 2:
         raise ValueError("one frame has no order to lose")
-    generator = torch.Generator().manual_seed(mixed_seed(seed, "shuffle", number))
+    generator = torch.Generator().manual_seed(derive_seed(seed, "shuffle", number))
     truth = torch.arange(frames)
     while (order := torch.randperm(frames, generator=generator)).equal(truth):
         continue

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from dvdgan.evaluation.device import device
-from dvdgan.evaluation.feature_cache import FeatureCache, Source, end
+from dvdgan.evaluation.feature_cache import ClipReader, FeatureCache, end
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 
@@ -45,7 +45,7 @@ class Extraction:
         self.network, self._root, self._process, self._label = network, root, process, label
         self._caches: list[FeatureCache] = []
 
-    def features(self, sets: Mapping[str, Source]) -> dict[str, ClipFeatures]:
+    def features(self, sets: Mapping[str, ClipReader]) -> dict[str, ClipFeatures]:
         """Features of all clips of each of ``sets``, by the name it has on the progress line.
 
         Every process calls it for the same sets; only the main one gets an answer, the others none.

@@ -59,7 +59,7 @@ class Read(Protocol):
         """Places that gave no clip: which, and why."""
 
 
-class Source(Protocol):
+class ClipReader(Protocol):
     """Clips by place, always the same ones."""
 
     def __len__(self) -> int: ...
@@ -109,7 +109,7 @@ class FeatureCache:
     """
 
     def __init__(
-        self, network: FeatureNetwork, source: Source, root: Path, most_refused: int = 0
+        self, network: FeatureNetwork, source: ClipReader, root: Path, most_refused: int = 0
     ) -> None:
         self.network, self.source, self.most_refused = network, source, most_refused
         described = {

@@ -17,7 +17,7 @@ from dvdgan.models.architecture import GeneratorArchitecture
 from dvdgan.models.build import generator_architecture
 from dvdgan.models.empty import empty_network
 from dvdgan.models.generator import Generator, GeneratorInputs
-from dvdgan.models.latent import mixed_seed
+from dvdgan.models.latent import derive_seed
 from dvdgan.models.spectral import bake
 from dvdgan.models.standing import recompute_statistics
 from dvdgan.progress import track
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 STANDING = "standing statistics"
 
 # Of the latents, labels and frames that standing statistics are made of.
-STANDING_SEED = mixed_seed("standing statistics")
+STANDING_SEED = derive_seed("standing statistics")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def trained_sampler(
 
 def untrained_sampler(origin: Origin, standing: Standing, device: str = "cpu") -> Sampler:
     """The same generator before its first step: a control for the metrics."""
-    torch.manual_seed(mixed_seed("untrained generator"))
+    torch.manual_seed(derive_seed("untrained generator"))
     return sampler_of(Generator(origin.architecture).to(device), origin, standing)
 
 

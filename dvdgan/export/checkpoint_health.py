@@ -18,9 +18,9 @@ from dvdgan.evaluation.liveliness import RANGES_FILE, Liveliness, Ranges
 from dvdgan.evaluation.measurement import measure, metric_values
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import MEAN_CLIP_FILE, RealReference, load_mean_clip
-from dvdgan.evaluation.vital_signs import vital_signs
+from dvdgan.evaluation.sample_health import sample_health
 from dvdgan.export.bundle import Origin, Standing, sampler_of, trained_sampler
-from dvdgan.export.generated_clips import Asked
+from dvdgan.export.generated_clips import SampleSpec
 from dvdgan.export.sampler import Sampler
 from dvdgan.models.build import initial_generator
 from dvdgan.protocols import PROTOCOLS
@@ -38,7 +38,7 @@ def measure_checkpoint(settings: RunSettings, average: Path | None, device: str)
     clip of the training split is measured.
 
     Returns JSON: "metrics", the protocol's FID, FVD and IS; "names", their full names; "intervals",
-    the 95% interval of FVD; "signs", the vital signs of the clips with the accuracy where the
+    the 95% interval of FVD; "health", the health metrics of the clips with the accuracy where the
     protocol has it; "mean_clip", metrics, names and intervals of the mean clip (without ``average``
     alone). Where clips are not finite metrics are null, and there are no names, intervals and
     signs.
@@ -46,7 +46,7 @@ def measure_checkpoint(settings: RunSettings, average: Path | None, device: str)
     clip, protocol = settings.clip, PROTOCOLS[settings.protocol]
     dataset = open_clips(Path(settings.shards), "train", clip)
     given = settings.model.conditioning_frames
-    asked = Asked.of(dataset, settings.train.guard.samples, settings.train.seed, given)
+    spec = SampleSpec.of(dataset, settings.train.guard.samples, settings.train.seed, given)
     network = FeatureNetwork.load(
         Path(settings.features) / protocol.network, device, protocol.resize
     )
@@ -55,7 +55,7 @@ def measure_checkpoint(settings: RunSettings, average: Path | None, device: str)
     more: dict[str, Any] = {}
     if average is None:
         mean = load_mean_clip(Path(settings.reference) / MEAN_CLIP_FILE)
-        clips = RepeatedClip(mean, asked.labels)
+        clips = RepeatedClip(mean, spec.labels)
         starts = range(0, len(clips), BATCH)
         batches = (clips.read(start, start + BATCH)[:2] for start in starts)
         more["mean_clip"] = _distances(
@@ -64,23 +64,23 @@ def measure_checkpoint(settings: RunSettings, average: Path | None, device: str)
     pixels: list[Liveliness] = []
     try:
         sampler = _sampler(settings, dataset, average, device)
-        stream = sampler.stream(asked.labels, asked.seed, conditioning=asked.conditioning)
+        stream = sampler.stream(spec.labels, spec.seed, conditioning=spec.conditioning)
         name = "the untrained generator" if average is None else average.parent.name
-        features = extract(network, _watched(stream, pixels), len(asked.labels), f"evaluate {name}")
-        drawn = replace(asked.drawn, standing=str(Standing()))
+        features = extract(network, _watched(stream, pixels), len(spec.labels), f"evaluate {name}")
+        drawn = replace(spec.drawn, standing=str(Standing()))
         measured = _distances(features, reference, drawn)
     except FloatingPointError as error:
         print(f"evaluate: {error}")
         names = [name for name in protocol.layers if name != "accuracy"]
-        nothing = {"metrics": dict.fromkeys(names), "names": {}, "intervals": {}, "signs": {}}
+        nothing = {"metrics": dict.fromkeys(names), "names": {}, "intervals": {}, "health": {}}
         return nothing | more
     metrics = measured["metrics"]
     accuracy = {name: metrics.pop(name) for name in ("accuracy",) if name in metrics}
     measured["names"] = {name: measured["names"][name] for name in metrics}
     # Conditioning frames are of every video once before they are of any twice.
     distinct = len(dataset) if given else None
-    signs = vital_signs(features, Liveliness.join(pixels), reference, ranges, distinct)
-    return {**measured, "signs": signs | accuracy, **more}
+    signs = sample_health(features, Liveliness.join(pixels), reference, ranges, distinct)
+    return {**measured, "health": signs | accuracy, **more}
 
 
 def _sampler(

@@ -11,13 +11,13 @@ from dvdgan.data.random_clips import ConditioningFrames
 from dvdgan.data.sources.clip_source import Clips
 from dvdgan.evaluation.conditions import Drawn
 from dvdgan.export.sampler import Sampler
-from dvdgan.models.latent import Truncation, mixed_seed
+from dvdgan.models.latent import Truncation, derive_seed
 from dvdgan.provenance.lock import fingerprint_of
 from dvdgan.provenance.modules import code_behind
 
 
 @dataclass(frozen=True)
-class Asked:
+class SampleSpec:
     """What clips are made from: one row a clip."""
 
     labels: Tensor
@@ -26,16 +26,16 @@ class Asked:
     conditioning: ConditioningFrames | None
 
     @classmethod
-    def of(cls, dataset: ClipDataset, count: int, seed: int, given: int) -> "Asked":
+    def of(cls, dataset: ClipDataset, count: int, seed: int, given: int) -> "SampleSpec":
         """Classes at the data's frequencies, or (``given`` > 0) frames of the data to continue."""
         if not given:
             return cls(class_labels(dataset, count), seed, None)
         source = ConditioningFrames(dataset, seed, given)
         return cls(source.labels(slice(0, count)), seed, source)
 
-    def another(self, number: int) -> "Asked":
+    def another(self, number: int) -> "SampleSpec":
         """The same with other latents, set ``number`` of several; 0: this one."""
-        return replace(self, seed=mixed_seed(self.seed, "set", number)) if number else self
+        return replace(self, seed=derive_seed(self.seed, "set", number)) if number else self
 
     @property
     def drawn(self) -> Drawn:
@@ -54,18 +54,18 @@ class GeneratedClips:
     """
 
     sampler: Sampler
-    asked: Asked
+    spec: SampleSpec
     truncation: Truncation | None = None
 
     def __len__(self) -> int:
-        return len(self.asked.labels)
+        return len(self.spec.labels)
 
     def read(self, start: int, stop: int) -> Clips:
-        labels = self.asked.labels[start:stop]
+        labels = self.spec.labels[start:stop]
         given = None
-        if self.asked.conditioning is not None:
-            given = self.asked.conditioning[slice(start, start + len(labels))]
-        clips = self.sampler.sample(labels, self.asked.seed, start, given, self.truncation)
+        if self.spec.conditioning is not None:
+            given = self.spec.conditioning[slice(start, start + len(labels))]
+        clips = self.sampler.sample(labels, self.spec.seed, start, given, self.truncation)
         return Clips(clips, labels, [])
 
     def fingerprint(self) -> str:
@@ -75,7 +75,7 @@ class GeneratedClips:
             digest.update(name.encode())
             digest.update(tensor.cpu().contiguous().numpy())
         code = fingerprint_of(code_behind("export/sampler.py"))
-        return f"{digest.hexdigest()} {code} {self.asked.fingerprint()} {self.truncation}"
+        return f"{digest.hexdigest()} {code} {self.spec.fingerprint()} {self.truncation}"
 
 
 def class_labels(dataset: ClipDataset, count: int) -> Tensor:

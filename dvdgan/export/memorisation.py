@@ -17,8 +17,8 @@ from dvdgan.evaluation.interpolation_jumps import (
 from dvdgan.evaluation.neighbours import copying, nearest
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import RealReference
+from dvdgan.export.clip_sets import EvaluationInputs
 from dvdgan.export.generated_clips import GeneratedClips
-from dvdgan.export.subjects import Material
 
 # On the sheet: the samples that lie nearest to a training clip, and as many neighbours of each.
 SHOWN, NEIGHBOURS = 8, 3
@@ -35,7 +35,7 @@ class Memorisation:
 
 
 def examine_memorisation(
-    material: Material,
+    inputs: EvaluationInputs,
     generated: ClipFeatures,
     references: dict[str, RealReference],
     training: EvenClips,
@@ -52,12 +52,12 @@ def examine_memorisation(
     found = nearest(generated.pooled, bank, NEIGHBOURS)
     told: dict[str, Any] = {"training_clips": len(bank)}
     # Predictions begin with training frames, which no test clip does: they cannot be compared.
-    if "test" in references and not material.sampler.conditioning_frames:
+    if "test" in references and not inputs.sampler.conditioning_frames:
         real = nearest(references["test"].kept.pooled, bank).distances[:, 0]
         compared = copying(found.distances[:, 0], real)
         told["nearest"] = asdict(compared) | {"memorising": compared.memorising}
     closest = found.distances[:, 0].argsort(stable=True)[:SHOWN]
-    made = GeneratedClips(material.sampler, material.asked)
+    made = GeneratedClips(inputs.sampler, inputs.spec)
     rows = [
         torch.cat(
             [
@@ -67,15 +67,15 @@ def examine_memorisation(
         )
         for number in closest.tolist()
     ]
-    walks = _interpolations(material, lines, videos)
+    walks = _interpolations(inputs, lines, videos)
     for name, clips in walks.items():
         told[name] = asdict(Jumps.of(interpolation_steps(clips, network, len(clips))))
     return Memorisation(told, {"nearest_training_clips": torch.stack(rows), **walks})
 
 
-def _interpolations(material: Material, lines: int, videos: int) -> dict[str, Tensor]:
+def _interpolations(inputs: EvaluationInputs, lines: int, videos: int) -> dict[str, Tensor]:
     """None for models that predict: their clips begin with the same real frames whatever z is."""
-    sampler, seed = material.sampler, material.asked.seed
+    sampler, seed = inputs.sampler, inputs.spec.seed
     if sampler.conditioning_frames or lines == 0:
         return {}
     labels = torch.arange(lines) % len(sampler.classes)

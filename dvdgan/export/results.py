@@ -15,8 +15,8 @@ from dvdgan.evaluation.full_measurement import measure_fully, measure_with_inter
 from dvdgan.evaluation.measurement import Measurement, Metric, measure, to_json
 from dvdgan.evaluation.moments import Moments
 from dvdgan.evaluation.reference import RealReference
-from dvdgan.export import subjects
-from dvdgan.export.subjects import GENERATED, Material
+from dvdgan.export import clip_sets
+from dvdgan.export.clip_sets import GENERATED, EvaluationInputs
 from dvdgan.protocols import Protocol, short_name
 
 Metrics = dict[str, Metric]
@@ -63,57 +63,57 @@ class Results:
         }
 
 
-def measure_subjects(
+def measure_clip_sets(
     results: Results,
-    material: Material,
+    inputs: EvaluationInputs,
     protocol: Protocol,
     extraction: Extraction,
     references: dict[str, RealReference],
 ) -> ClipFeatures | None:
-    """Measure all that ``protocol`` measures of ``material``, and add it to ``results``.
+    """Measure all that ``protocol`` measures of ``inputs``, and add it to ``results``.
 
     ``references``: the protocol's real statistics by split. Features of the generated clips; None
     in processes that only help to extract.
     """
     seeds = {f"{GENERATED}, set {each + 1}": each for each in range(protocol.sets)}
-    levels = sorted(set(material.truncations)) if {"FID", "IS"} <= protocol.layers.keys() else []
-    frozen = subjects.frozen_sets(material) if protocol.distances else {}
-    controls = subjects.controls(material) if protocol.distances else {}
+    levels = sorted(set(inputs.truncations)) if {"FID", "IS"} <= protocol.layers.keys() else []
+    frozen = clip_sets.frozen_sets(inputs) if protocol.distances else {}
+    controls = clip_sets.controls(inputs) if protocol.distances else {}
     made = extraction.features(
-        {who: subjects.generated(material, number).clips for who, number in seeds.items()}
+        {who: clip_sets.generated(inputs, number).clips for who, number in seeds.items()}
     )
     cut = extraction.features(
-        {f"truncated {level}": subjects.truncated(material, level).clips for level in levels}
+        {f"truncated {level}": clip_sets.truncated(inputs, level).clips for level in levels}
     )
     told = extraction.features({who: each.clips for who, each in (frozen | controls).items()})
     if not made:
         return None
     first, *_ = made.values()
-    reference, drawn = references["train"], subjects.generated(material).drawn
+    reference, drawn = references["train"], clip_sets.generated(inputs).drawn
     full = measure_fully(first, reference, drawn, protocol.fewest_clips)
     # What every protocol can tell (KVD, precision ...) is told by the first.
     results.generated = full.measurement.metrics | results.generated
     results.warnings += full.measurement.warnings
-    classes = material.sampler.classes
+    classes = inputs.sampler.classes
     per_class = {classes[label]: row for label, row in full.per_class.items()}
     results.details[full.measurement.key] = {**full.details, "per_class": per_class}
     if protocol.sets > 1:
         sets = [measure(each, reference, drawn).metrics for each in made.values()]
         results.details[full.measurement.key] |= _average(results, sets)
-    for who, subject in controls.items():
-        against = references[subject.split]
-        results.add_control(who, measure_with_intervals(told[who], against, subject.drawn))
-    if frozen and material.real is not None:
-        frames = _frames_metric(told, reference, material.real.split, drawn, protocol)
+    for who, clip_set in controls.items():
+        against = references[clip_set.split]
+        results.add_control(who, measure_with_intervals(told[who], against, clip_set.drawn))
+    if frozen and inputs.real is not None:
+        frames = _frames_metric(told, reference, inputs.real.split, drawn, protocol)
         results.generated[frames.metric] = frames
-        still = measure_with_intervals(told[subjects.REAL_FROZEN], reference)
-        results.add_control(subjects.REAL_FROZEN, still)
+        still = measure_with_intervals(told[clip_sets.REAL_FROZEN], reference)
+        results.add_control(clip_sets.REAL_FROZEN, still)
     if protocol.distances and "test" in references:
         floor = measure_fully(references["test"].kept, reference)
         results.add_control("real test clips", floor.measurement)
     points = {
         level: measure_with_intervals(
-            features, reference, subjects.truncated(material, level).drawn
+            features, reference, clip_sets.truncated(inputs, level).drawn
         ).metrics
         for level, features in zip(levels, cut.values(), strict=True)
     }
@@ -176,8 +176,8 @@ def _frames_metric(
     ``split``: of the real clips.
     """
     layer, [name, *_] = protocol.best_layer, protocol.distances
-    real = getattr(still[subjects.REAL_FROZEN], layer)
-    made = getattr(still[subjects.GENERATED_FROZEN], layer)
+    real = getattr(still[clip_sets.REAL_FROZEN], layer)
+    made = getattr(still[clip_sets.GENERATED_FROZEN], layer)
     moments = Moments.of(real)
 
     def distance(chosen: torch.Tensor) -> dict[str, float]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from dvdgan.errors import UserError
 from dvdgan.guard import ledger
-from dvdgan.guard.reading import Baseline, Reading
-from dvdgan.guard.signals import DISCRIMINATORS
+from dvdgan.guard.evaluation_record import Baseline, EvaluationRecord
+from dvdgan.guard.training_health import DISCRIMINATORS
 
 if TYPE_CHECKING:
     from dvdgan.config.guard import Thresholds
@@ -36,7 +36,7 @@ def never_learned(events: list[ledger.Event], train: "Train", where: Path) -> Us
 
 def advice(events: list[ledger.Event], train: "Train") -> list[str]:
     """What to change, by all evaluations of the run, those of its rolled back attempts included."""
-    readings = [Reading.of(event) for event in events if event["event"] == "evaluated"]
+    readings = [EvaluationRecord.of(event) for event in events if event["event"] == "evaluated"]
     baseline = ledger.baseline(events)
     found = list(_causes(readings, baseline, train))
     return found or [
@@ -45,7 +45,7 @@ def advice(events: list[ledger.Event], train: "Train") -> list[str]:
 
 
 def _causes(
-    readings: Sequence[Reading], baseline: Baseline | None, train: "Train"
+    readings: Sequence[EvaluationRecord], baseline: Baseline | None, train: "Train"
 ) -> Iterator[str]:
     rates = (
         f"generator_learning_rate ({train.generator_learning_rate:g}) and "
@@ -72,7 +72,7 @@ def _causes(
         )
 
 
-def _too_high(readings: Sequence[Reading], baseline: Baseline | None) -> bool:
+def _too_high(readings: Sequence[EvaluationRecord], baseline: Baseline | None) -> bool:
     """Broken numbers, no gradient left, or half of the readings farther from real clips than
     untrained samples: the first ones of a good run are, too."""
     for reading in readings:
@@ -85,13 +85,13 @@ def _too_high(readings: Sequence[Reading], baseline: Baseline | None) -> bool:
     return bool(farther) and 2 * sum(farther) >= len(farther)
 
 
-def _hardly_moves(readings: Sequence[Reading], network: str) -> bool:
+def _hardly_moves(readings: Sequence[EvaluationRecord], network: str) -> bool:
     growth = [reading.training.get(f"{network}_singular_values") for reading in readings]
     known = [value for value in growth if value is not None]
     return bool(known) and all(abs(value - 1) < HARDLY_MOVED for value in known)
 
 
-def _won(readings: Sequence[Reading], name: str, limits: "Thresholds") -> bool:
+def _won(readings: Sequence[EvaluationRecord], name: str, limits: "Thresholds") -> bool:
     """Whether a discriminator had won in most readings."""
     won = []
     for training in (reading.training for reading in readings):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from dvdgan.errors import UserError
 from dvdgan.guard import ledger
-from dvdgan.guard.copy_contents import Contents
+from dvdgan.guard.backup_index import BackupIndex
 from dvdgan.guard.origin import Origin
-from dvdgan.guard.run_copy import say
+from dvdgan.guard.remote_backup import say
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.storage.store import StoreUnavailableError, open_store
 
@@ -47,7 +47,7 @@ def local_runs(runs: Path) -> list[EarlierRun]:
     return found
 
 
-def mirrored_runs(url: str) -> list[EarlierRun]:
+def backed_up_runs(url: str) -> list[EarlierRun]:
     """Those in the mirror at ``url``; none, and a line, where it does not answer.
 
     A copy that cannot be read is named and left out. Raises UserError as the store does for
@@ -67,7 +67,7 @@ def _mirrored(url: str) -> Iterator[EarlierRun]:
         copy = open_store(f"{url.rstrip('/')}/{name}")
         known = f"{name}/{PROVENANCE}" in keys
         try:
-            contents = Contents.read(copy)
+            contents = BackupIndex.read(copy)
             events = ledger.parse(contents.ledger)
             provenance = copy.read_bytes(PROVENANCE) if known else None
             origin = _origin(copy.read_bytes(SETTINGS), provenance, str(copy))

@@ -24,9 +24,9 @@ class RunEnvironment:
     plain process, for instance by `torchrun --nproc-per-node 8 -m`."""
     loader_workers: int
     """Processes that load clips, for each trainer process; 0: it loads them itself."""
-    mirror: str | None
+    backup: str | None
     """URL of the store that is kept equal to the run folder; None: no mirror."""
-    mirror_bytes_per_second: float | None
+    backup_bytes_per_second: float | None
     """The most the mirror may send or fetch; None: no limit."""
     keep_last: int
     """How many of the newest checkpoints are kept."""
@@ -42,7 +42,7 @@ class RunEnvironment:
     """So many checkpoints in a row whose evaluation fails end the run."""
     evaluation_worker: bool
     """Whether a Prefect worker elsewhere is asked to measure checkpoints, where there is one."""
-    ask_before_rollback: bool
+    approve_rollbacks: bool
     """Whether a person is asked, through Prefect, before a rollback."""
     nodes: tuple[tuple[str, str], ...]
     """Name and address of each host that trains; (): this one alone."""
@@ -64,12 +64,12 @@ class RunEnvironment:
             text = variables.get(name, "").strip()
             return meaning(text) if text else default
 
-        megabytes = read("DVDGAN_MIRROR_MBPS", _rate, None)
+        megabytes = read("DVDGAN_BACKUP_MBPS", _rate, None)
         return cls(
             launcher=tuple(read("DVDGAN_LAUNCHER", str.split, [sys.executable, "-m"])),
             loader_workers=read("DVDGAN_LOADER_WORKERS", _whole("DVDGAN_LOADER_WORKERS", 0), 0),
-            mirror=read("DVDGAN_MIRROR", str, None),
-            mirror_bytes_per_second=None if megabytes is None else megabytes * 1e6,
+            backup=read("DVDGAN_BACKUP", str, None),
+            backup_bytes_per_second=None if megabytes is None else megabytes * 1e6,
             keep_last=read("DVDGAN_KEEP_LAST", _whole("DVDGAN_KEEP_LAST", 1), 2),
             keep_every=read("DVDGAN_KEEP_EVERY", _whole("DVDGAN_KEEP_EVERY", 1), None),
             trackers=read("DVDGAN_TRACKERS", _trackers, ()),
@@ -81,8 +81,8 @@ class RunEnvironment:
             evaluation_worker=read(
                 "DVDGAN_EVALUATION_WORKER", _yes_or_no("DVDGAN_EVALUATION_WORKER"), False
             ),
-            ask_before_rollback=read(
-                "DVDGAN_ASK_BEFORE_ROLLBACK", _yes_or_no("DVDGAN_ASK_BEFORE_ROLLBACK"), False
+            approve_rollbacks=read(
+                "DVDGAN_APPROVE_ROLLBACKS", _yes_or_no("DVDGAN_APPROVE_ROLLBACKS"), False
             ),
             nodes=read("DVDGAN_NODES", _nodes, ()),
             node_processes=read("DVDGAN_NODE_PROCESSES", _whole("DVDGAN_NODE_PROCESSES", 1), 1),
@@ -99,10 +99,10 @@ class RunEnvironment:
                 todo="set PREFECT_API_URL to a server that answers, or unset the variable "
                 "(docs/clusters.md)",
             )
-        if self.ask_before_rollback:
+        if self.approve_rollbacks:
             raise UserError(
                 "nobody can be asked before a rollback without Prefect's server",
-                where="the environment variable DVDGAN_ASK_BEFORE_ROLLBACK",
+                where="the environment variable DVDGAN_APPROVE_ROLLBACKS",
                 todo="set PREFECT_API_URL to a server that answers, or unset the variable",
             )
 
@@ -122,7 +122,7 @@ def _rate(text: str) -> float:
     except ValueError:
         rate = 0.0
     if not 0 < rate < float("inf"):
-        raise _refused("DVDGAN_MIRROR_MBPS", text, "a number of megabytes per second above 0")
+        raise _refused("DVDGAN_BACKUP_MBPS", text, "a number of megabytes per second above 0")
     return rate
 
 

@@ -10,11 +10,12 @@ import time
 from collections import deque
 from typing import Any, NamedTuple
 
+from dvdgan.guard.evaluation_record import Intervals, Numbers
 from dvdgan.guard.killing import await_end
-from dvdgan.guard.lifeline import tied
-from dvdgan.guard.processes import LIFELINE
-from dvdgan.guard.reading import Intervals, Numbers
+from dvdgan.guard.ledger import with_current_keys
+from dvdgan.guard.parent_death_signal import parent_variable
 from dvdgan.guard.run_folder import RunFolder
+from dvdgan.guard.trainer_process import WITH_PARENT_DEATH_SIGNAL
 from dvdgan.storage.local import read_json
 
 # Seconds before the second attempt, the third, ...; one attempt more than pauses.
@@ -30,10 +31,10 @@ STDERR_SECONDS = 2.0
 
 
 class Measured(NamedTuple):
-    """A checkpoint's FID, FVD and IS, and the vital signs of its samples; None: not finite."""
+    """A checkpoint's FID, FVD and IS, and the health metrics of its samples; None: not finite."""
 
     metrics: Numbers
-    signs: Numbers
+    health: Numbers
     intervals: Intervals | None = None
     """95% intervals of the distances they were computed for."""
     names: dict[str, str] | None = None
@@ -94,7 +95,7 @@ class EvaluationProcess:
         """What was measured. Raises EvaluationFailedError where every attempt failed."""
         if not self.measured:
             raise EvaluationFailedError(self._checkpoint.name, self._reasons)
-        found = read_json(self._result)
+        found = with_current_keys(read_json(self._result))
         return Measured(**{name: found[name] for name in Measured._fields if name in found})
 
     def cancel(self) -> None:
@@ -127,7 +128,7 @@ class _Attempt:
 
     def __init__(self, command: list[str]) -> None:
         self.process = subprocess.Popen(
-            [*LIFELINE, *command],
+            [*WITH_PARENT_DEATH_SIGNAL, *command],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the supervisor, which then cancels this
@@ -175,4 +176,9 @@ def _considerate() -> dict[str, str]:
     them, and its waiting threads sleep. With OpenMP's defaults, as many spinning threads as cores
     on both sides, a training step beside an evaluation took 29 s instead of 0.3 s on two cores."""
     half = max((os.cpu_count() or 2) // 2, 1)
-    return {"OMP_NUM_THREADS": str(half), "OMP_WAIT_POLICY": "PASSIVE", **os.environ, **tied()}
+    return {
+        "OMP_NUM_THREADS": str(half),
+        "OMP_WAIT_POLICY": "PASSIVE",
+        **os.environ,
+        **parent_variable(),
+    }

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from dvdgan.errors import EXIT_INTERRUPTED
-from dvdgan.guard.beats import Beat, Listener
+from dvdgan.guard.agent import START_SECONDS, STOP, TRAIN, coordinator_file, node_file
 from dvdgan.guard.environment import GO_ON, RunEnvironment
-from dvdgan.guard.node import START_SECONDS, STOP, TRAIN, leader_file, node_file
-from dvdgan.guard.processes import STOP_GRACE_SECONDS
+from dvdgan.guard.heartbeat import Heartbeat, HeartbeatReader
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.guard.shared_environment import ENVIRONMENT, environment_file
+from dvdgan.guard.trainer_process import STOP_GRACE_SECONDS
 
 GATHER = "gather"
 WAITING, BEGUN, ENDED = "waiting", "begun", "ended"
@@ -25,12 +25,12 @@ EXIT_NOT_BEGUN = 1
 FIRST_PORT, PORTS = 15000, 15000
 
 
-class NodeRuns(Protocol):
-    """Whoever has `serve` (guard/node.py) run on the hosts, one run a node and launch."""
+class NodeLauncher(Protocol):
+    """Whoever has `serve` (guard/agent.py) run on the hosts, one run a node and launch."""
 
-    def start(self, name: str, ticket: str) -> bool:
-        """Ask for a run of node ``name`` with ``ticket``; it begins when the host is there.
-        False: not now. Asked twice with one ticket, there is one run."""
+    def start(self, name: str, launch_id: str) -> bool:
+        """Ask for a run of node ``name`` with ``launch_id``; it begins when the host is there.
+        False: not now. Asked twice with one launch_id, there is one run."""
 
     def state(self, name: str) -> str | None:
         """WAITING for the host, BEGUN (it may have crashed since), ENDED in an orderly way; None:
@@ -47,7 +47,7 @@ class Launch:
         self,
         run: RunFolder,
         environment: RunEnvironment,
-        runs: NodeRuns,
+        runs: NodeLauncher,
         tell: Callable[[str], None],
         stopping: threading.Event,
     ) -> None:
@@ -58,28 +58,32 @@ class Launch:
         self._names = [name for name, _ in environment.nodes]
         self._listeners = {name: self._listener(name) for name in self._names}
         self._asked: set[str] = set()
-        self._tickets = {name: self._new_ticket() for name in self._names}
+        self._launch_ids = {name: self._new_launch_id() for name in self._names}
         self._timeout = environment.node_timeout
         self._ended: dict[str, int] = {}  # exit codes, in the order in which they were seen
 
     def outcome(self) -> int | None:
         """Its exit code; None where a node was lost, so that another attempt is due."""
-        path, timeout = leader_file(self._run), self._timeout
+        path, timeout = coordinator_file(self._run), self._timeout
         with (
             environment_file(path.with_name(self._environment_name)),
-            Beat(path, tickets=dict(self._tickets), timeout=timeout, word=GATHER) as beat,
+            Heartbeat(
+                path, launch_ids=dict(self._launch_ids), timeout=timeout, word=GATHER
+            ) as heartbeat,
         ):
-            here = self._gathered(beat)
+            here = self._gathered(heartbeat)
             if here:
                 for name in set(self._names) - set(here):  # it may come, but too late
-                    del self._tickets[name]
+                    del self._launch_ids[name]
                     self._runs.give_up(name)
-                beat.say(word=TRAIN, tickets=dict(self._tickets), order=self._order(here))
+                heartbeat.update(
+                    word=TRAIN, launch_ids=dict(self._launch_ids), order=self._order(here)
+                )
                 self._wait_for_an_end(here)
-            beat.say(word=STOP)
+            heartbeat.update(word=STOP)
             lost = self._lost_at_the_end()
             self._note_ends(here)
-            for name in self._tickets:
+            for name in self._launch_ids:
                 if self._code(name) is None:
                     self._runs.give_up(name)
         if self._stopping.is_set():
@@ -87,11 +91,11 @@ class Launch:
         if lost and not self._run.failure.exists():
             return None
         codes = list(self._ended.values())
-        # Those that the leader stopped say so; the first of the others is the reason.
+        # Those that the coordinator stopped say so; the first of the others is the reason.
         failures = (code for code in codes if code not in (0, EXIT_INTERRUPTED))
         return next(failures, max(codes, default=EXIT_NOT_BEGUN))
 
-    def _gathered(self, beat: Beat) -> list[str]:
+    def _gathered(self, heartbeat: Heartbeat) -> list[str]:
         """The nodes that will train, in order; none after a stop, or where a run has ended."""
         began, told, asked = time.monotonic(), False, float("-inf")
         while not self._stopping.is_set():
@@ -110,7 +114,7 @@ class Launch:
                 for name in late:
                     if not self._looked_after(name):
                         return []
-                beat.say(tickets=dict(self._tickets))
+                heartbeat.update(launch_ids=dict(self._launch_ids))
                 asked = time.monotonic()
             time.sleep(POLL_SECONDS)
         return []
@@ -119,7 +123,7 @@ class Launch:
         """Have a run for a node that is not here; False where it ended and none is wanted."""
         if name not in self._asked:
             self._listeners[name] = self._listener(name)
-            if self._runs.start(name, self._tickets[name]):
+            if self._runs.start(name, self._launch_ids[name]):
                 self._asked.add(name)
             return True
         state = self._runs.state(name)
@@ -129,10 +133,10 @@ class Launch:
             self._tell(f"the run of node {name} ended before it trained: its log says why")
             return False
         patience = self._timeout if self._was_here(name) else START_SECONDS
-        if state == BEGUN and self._listeners[name].silent_seconds() > patience:
+        if state == BEGUN and self._listeners[name].seconds_since_last_seen() > patience:
             self._tell(f"node {name} was taken up and is silent: it is started again")
             self._runs.give_up(name)
-            self._tickets[name] = self._new_ticket()
+            self._launch_ids[name] = self._new_launch_id()
             self._asked.remove(name)
         return True
 
@@ -169,7 +173,7 @@ class Launch:
         """Wait until every node that was here has ended; those that do not are named."""
         deadline = time.monotonic() + STOP_GRACE_SECONDS + self._timeout
         while True:
-            running = [name for name in self._tickets if self._was_here(name)]
+            running = [name for name in self._launch_ids if self._was_here(name)]
             self._note_ends(running)
             running = [name for name in running if self._code(name) is None]
             if all(map(self._is_silent, running)) or time.monotonic() > deadline:
@@ -180,25 +184,25 @@ class Launch:
                 return running
             time.sleep(POLL_SECONDS)
 
-    def _listener(self, name: str) -> Listener:
-        return Listener(node_file(self._run, name))
+    def _listener(self, name: str) -> HeartbeatReader:
+        return HeartbeatReader(node_file(self._run, name))
 
-    def _new_ticket(self) -> str:
+    def _new_launch_id(self) -> str:
         return uuid.uuid4().hex
 
     def _was_here(self, name: str) -> bool:
-        return self._listeners[name].hear().get("ticket") == self._tickets.get(name)
+        return self._listeners[name].read().get("launch_id") == self._launch_ids.get(name)
 
     def _is_silent(self, name: str) -> bool:
         """Whether a node whose trainer has not ended is not heard of any more."""
         ended = self._code(name) is not None
-        return not ended and self._listeners[name].silent_seconds() > self._timeout
+        return not ended and self._listeners[name].seconds_since_last_seen() > self._timeout
 
     def _is_here(self, name: str) -> bool:
         return self._was_here(name) and self._code(name) is None and not self._is_silent(name)
 
     def _code(self, name: str) -> int | None:
         code: int | None = (
-            self._listeners[name].hear().get("code") if self._was_here(name) else None
+            self._listeners[name].read().get("code") if self._was_here(name) else None
         )
         return code

@@ -7,21 +7,23 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from dvdgan.guard.reading import Baseline
+from dvdgan.guard.evaluation_record import Baseline
 from dvdgan.storage.local import sync_directory
 
 Event = dict[str, Any]
 
+RENAMED_KEYS = {"restart_index": "restart_index", "health": "health"}
+
 
 @dataclass(frozen=True)
-class Course:
+class ScheduleOverride:
     """How training is steered; every rollback changes it.
 
-    attempt: 0 at first, part of every random seed; learning_rate_scale: factor on both rates;
+    restart_index: 0 at first, part of every random seed; learning_rate_scale: factor on both rates;
     added_discriminator_steps: D updates beyond train.discriminator_steps.
     """
 
-    attempt: int = 0
+    restart_index: int = 0
     learning_rate_scale: float = 1.0
     added_discriminator_steps: int = 0
 
@@ -46,7 +48,12 @@ def read(path: Path) -> list[Event]:
 
 def parse(lines: bytes) -> list[Event]:
     """The events in whole lines. Raises ValueError where a line is no JSON."""
-    return [json.loads(line) for line in lines.splitlines()]
+    return [with_current_keys(json.loads(line)) for line in lines.splitlines()]
+
+
+def with_current_keys(event: Event) -> Event:
+    """``event`` with the keys of this version: runs of version 0.1 used others."""
+    return {RENAMED_KEYS.get(key, key): value for key, value in event.items()}
 
 
 def evaluations(events: list[Event]) -> list[Event]:
@@ -146,19 +153,21 @@ def not_evaluated(events: list[Event]) -> list[int]:
     return sorted(failed)
 
 
-def course_of(events: list[Event]) -> Course:
+def schedule_override_of(events: list[Event]) -> ScheduleOverride:
     """The course the last rollback set."""
     for event in reversed(events):
         if event["event"] == "rolled_back":
-            return Course(**{field.name: event[field.name] for field in fields(Course)})
-    return Course()
+            return ScheduleOverride(
+                **{field.name: event[field.name] for field in fields(ScheduleOverride)}
+            )
+    return ScheduleOverride()
 
 
-def attempt_of(events: list[Event], step: int) -> int:
+def restart_index_of(events: list[Event], step: int) -> int:
     """The attempt that ``step`` belongs to: that of the last rollback to a step before it."""
     for event in reversed(events):
         if event["event"] == "rolled_back" and event["to_step"] < step:
-            return int(event["attempt"])
+            return int(event["restart_index"])
     return 0
 
 

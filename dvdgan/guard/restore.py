@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dvdgan.errors import UserError
-from dvdgan.guard.copy_contents import Contents, place_of, preview_place
+from dvdgan.guard.backup_index import BackupIndex, place_of, preview_place
 from dvdgan.guard.interruption import raise_if_interrupted
 from dvdgan.guard.ledger import Event, best_in_line, last_healthy, parse, whole_lines
-from dvdgan.guard.run_copy import claim, digest, say, went_back
-from dvdgan.guard.run_folder import MANIFEST, RunFolder, damage, newest_whole, read_manifest
+from dvdgan.guard.remote_backup import claim, digest, earliest_rollback_step, say
+from dvdgan.guard.run_folder import (
+    MANIFEST,
+    RunFolder,
+    latest_valid,
+    read_manifest,
+    verify_checkpoint,
+)
 from dvdgan.guard.run_folder import step_name as name_of
 from dvdgan.guard.segments import Segments
 from dvdgan.storage.local import atomic_directory, atomic_file
@@ -27,15 +33,15 @@ class CopyChangedError(Exception):
 
 
 @dataclass(frozen=True)
-class Held:
+class BackupReader:
     """A copy as its listing was when it was read."""
 
     store: Store
-    contents: Contents
+    contents: BackupIndex
     keys: Collection[str]
 
     @classmethod
-    def of(cls, store: Store) -> "Held":
+    def of(cls, store: Store) -> "BackupReader":
         """The copy in ``store``. Raises UserError where its listing cannot be read."""
         # Keys last: what is missing in them was deleted after the listing was read, or is lost.
         return cls(store, _contents(store), set(store.keys()))
@@ -58,16 +64,16 @@ def restore(run: RunFolder, store: Store) -> None:
         claim(store)
         for _ in range(READINGS):
             try:
-                _restore(run, Held.of(store))
+                _restore(run, BackupReader.of(store))
                 return
             except CopyChangedError as changed:
                 say(f"{changed}: it is read again")
     except StoreUnavailableError as error:
-        if newest_whole(run)[0] is None:
+        if latest_valid(run)[0] is None:
             raise UserError(
                 f"the mirror does not answer and there is nothing here to go on from: {error}",
                 where=str(store),
-                todo="try again later; to begin a run without a mirror, unset DVDGAN_MIRROR",
+                todo="try again later; to begin a run without a mirror, unset DVDGAN_BACKUP",
             ) from error
         say(f"{error}; going on from what is here")
         return
@@ -78,20 +84,20 @@ def restore(run: RunFolder, store: Store) -> None:
     )
 
 
-def _contents(store: Store) -> Contents:
+def _contents(store: Store) -> BackupIndex:
     try:
-        contents = Contents.read(store)
+        contents = BackupIndex.read(store)
         parse(contents.ledger)
     except ValueError as error:
         raise UserError(
             f"the mirror's copy of this run cannot be read: {error}",
             where=str(store),
-            todo="move it away, or name another store in DVDGAN_MIRROR",
+            todo="move it away, or name another store in DVDGAN_BACKUP",
         ) from error
     return contents
 
 
-def _restore(run: RunFolder, copy: Held) -> None:
+def _restore(run: RunFolder, copy: BackupReader) -> None:
     store, theirs = copy.store, copy.contents
     mine = whole_lines(run.ledger)
     behind = theirs.ledger.startswith(mine) and theirs.ledger != mine
@@ -101,13 +107,13 @@ def _restore(run: RunFolder, copy: Held) -> None:
             where=f"{run.root} and {store}",
             todo="move away the one that shall not go on",
         )
-    void = went_back(mine[len(theirs.ledger) :])
+    void = earliest_rollback_step(mine[len(theirs.ledger) :])
     usable = [step for step in theirs.checkpoints if step <= void]
     if behind:
-        back = went_back(theirs.ledger[len(mine) :])
+        back = earliest_rollback_step(theirs.ledger[len(mine) :])
         if back < float("inf"):
-            run.move_aside(after=int(back), attempt=run.course().attempt)
-    here = newest_whole(run)[0] or 0
+            run.move_aside(after=int(back), restart_index=run.schedule_override().restart_index)
+    here = latest_valid(run)[0] or 0
     if not behind and max(usable, default=0) <= here:
         return
     # The ledger only when nothing of another course is left, the checkpoints only when all they
@@ -127,10 +133,10 @@ def _restore(run: RunFolder, copy: Held) -> None:
             return
 
 
-def _have(run: RunFolder, copy: Held, step: int, damaged: set[int]) -> bool:
+def _have(run: RunFolder, copy: BackupReader, step: int, damaged: set[int]) -> bool:
     """Whether a checkpoint is whole here, fetched if need be; a damaged one is named once."""
     folder = run.checkpoint(step)
-    if folder.exists() and damage(folder) is None:
+    if folder.exists() and verify_checkpoint(folder) is None:
         return True
     if step in damaged or step not in copy.contents.checkpoints:
         return False
@@ -144,7 +150,7 @@ def _have(run: RunFolder, copy: Held, step: int, damaged: set[int]) -> bool:
     return True
 
 
-def _fetch_checkpoint(folder: Path, copy: Held, step: int) -> None:
+def _fetch_checkpoint(folder: Path, copy: BackupReader, step: int) -> None:
     """Fetch a checkpoint aside, compare every hash, rename it. ValueError: it is damaged."""
     sha256 = copy.contents.checkpoints[step]
     place = place_of(step, sha256, copy.keys)
@@ -156,12 +162,12 @@ def _fetch_checkpoint(folder: Path, copy: Held, step: int) -> None:
         for file in read_manifest(aside):
             raise_if_interrupted()
             copy.store.fetch(f"{place}/{file}", aside / file)
-        problem = damage(aside)
+        problem = verify_checkpoint(aside)
         if problem is not None:
             raise ValueError(problem)
 
 
-def _fetch_telemetry(run: RunFolder, copy: Held, over: bool) -> None:
+def _fetch_telemetry(run: RunFolder, copy: BackupReader, over: bool) -> None:
     """Telemetry that reaches further than what is here; ``over``: also in place of it."""
     for path in run.telemetry:
         if copy.contents.telemetry is None:
@@ -176,7 +182,7 @@ def _fetch_telemetry(run: RunFolder, copy: Held, over: bool) -> None:
             _join(path, copy, copy.contents.telemetry[path.name])
 
 
-def _join(path: Path, copy: Held, segments: Segments) -> None:
+def _join(path: Path, copy: BackupReader, segments: Segments) -> None:
     """Write a file of telemetry from its segments; a damaged one ends it, and is named."""
     with atomic_file(path) as aside, aside.open("wb") as file:
         try:
@@ -188,7 +194,7 @@ def _join(path: Path, copy: Held, segments: Segments) -> None:
             say(f"{path.name} in {copy.store} is damaged and goes no further here: {error}")
 
 
-def _fetch_small_files(run: RunFolder, copy: Held, over: bool) -> None:
+def _fetch_small_files(run: RunFolder, copy: BackupReader, over: bool) -> None:
     """Previews and evaluations; ``over``: also in place of those that are here."""
     events = parse(copy.contents.ledger)
     for key in sorted(copy.keys):
@@ -198,7 +204,7 @@ def _fetch_small_files(run: RunFolder, copy: Held, over: bool) -> None:
             _fetch_small_file(target, copy, key)
 
 
-def _target(run: RunFolder, contents: Contents, key: str, events: list[Event]) -> Path | None:
+def _target(run: RunFolder, contents: BackupIndex, key: str, events: list[Event]) -> Path | None:
     """Where a preview of the copy's course or an evaluation belongs here; None: another key."""
     if EVALUATION.fullmatch(key):
         return run.root / key
@@ -210,7 +216,7 @@ def _target(run: RunFolder, contents: Contents, key: str, events: list[Event]) -
     return run.samples / name if key == place else None
 
 
-def _fetch_small_file(target: Path, copy: Held, key: str) -> None:
+def _fetch_small_file(target: Path, copy: BackupReader, key: str) -> None:
     try:
         copy.store.fetch(key, target)
     except (FileNotFoundError, ValueError) as error:

@@ -17,13 +17,13 @@ def kept(
     ascending = sorted(steps)
     goes_on_from = last_healthy(events) or reached(events)
     wanted = {step for step in ascending if step >= goes_on_from}
-    wanted |= set(ascending[-last:]) | (promoted(events) & set(ascending))
+    wanted |= set(ascending[-last:]) | (best_so_far(events) & set(ascending))
     if every is not None:
         wanted |= {step for step in ascending if step % every == 0}
     return wanted
 
 
-def promoted(events: list[Event]) -> set[int]:
+def best_so_far(events: list[Event]) -> set[int]:
     """The healthy steps that had the lowest FVD when they were judged, and were not rolled back.
 
     The last of them is the one a run ends with.

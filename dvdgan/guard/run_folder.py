@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dvdgan.guard.ledger import Course, best, best_in_line, course_of, evaluations, read
+from dvdgan.guard.ledger import (
+    ScheduleOverride,
+    best,
+    best_in_line,
+    evaluations,
+    read,
+    schedule_override_of,
+)
 from dvdgan.storage.local import (
     make_folder,
     read_json,
@@ -96,34 +103,39 @@ class RunFolder:
 
     @property
     def command_lock(self) -> Path:
-        """Held by the one `dvdgan train` that works on this run (guard/run_lock.py)."""
+        """BackupReader by the one `dvdgan train` that works on this run (guard/run_lock.py)."""
         return self.root / "command.lock"
 
     @property
     def supervisor_lock(self) -> Path:
-        """Held by the one supervisor, until its trainer has ended."""
+        """BackupReader by the one supervisor, until its trainer has ended."""
         return self.root / "supervisor.lock"
 
     @property
     def trainer_lock(self) -> Path:
-        """Held by the one trainer's main process, which alone writes checkpoints."""
+        """BackupReader by the one trainer's main process, which alone writes checkpoints."""
         return self.root / "trainer.lock"
 
     def checkpoint(self, step: int) -> Path:
         return self.checkpoints / step_name(step)
 
     def evaluation(self, step: int) -> Path:
-        """The metrics of one checkpoint in the present attempt (JSON)."""
-        return self.root / "evaluations" / str(self.course().attempt) / f"{step_name(step)}.json"
+        """The metrics of one checkpoint in the present restart_index (JSON)."""
+        return (
+            self.root
+            / "evaluations"
+            / str(self.schedule_override().restart_index)
+            / f"{step_name(step)}.json"
+        )
 
     def saved_steps(self) -> list[int]:
         """Steps with a completely written checkpoint, ascending."""
         found = self.checkpoints.glob(f"step-*/{MANIFEST}")
         return sorted(step_of(path.parent) for path in found)
 
-    def course(self) -> Course:
+    def schedule_override(self) -> ScheduleOverride:
         """How training is steered now."""
-        return course_of(read(self.ledger))
+        return schedule_override_of(read(self.ledger))
 
     def best_checkpoint(self) -> Path | None:
         """The folder of the checkpoint that the run ends with; None when none was healthy.
@@ -144,8 +156,8 @@ class RunFolder:
         (self.checkpoint(step) / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(self.checkpoint(step))
 
-    def move_aside(self, after: int, attempt: int) -> None:
-        """Move every checkpoint later than step ``after`` to collapsed/<attempt>/.
+    def move_aside(self, after: int, restart_index: int) -> None:
+        """Move every checkpoint later than step ``after`` to collapsed/<restart_index>/.
 
         The best one of the run goes to best/ instead: the run may still end with it.
         """
@@ -154,7 +166,7 @@ class RunFolder:
             shutil.rmtree(self.kept_best, ignore_errors=True)  # an older one, which was worse
             make_folder(self.kept_best)
             replace_directory(self.checkpoint(best_here), self.kept_best / step_name(best_here))
-        target = self.collapsed / str(attempt)
+        target = self.collapsed / str(restart_index)
         make_folder(target)
         for step in [step for step in self.saved_steps() if step > after]:
             replace_directory(self.checkpoint(step), target / step_name(step))
@@ -169,7 +181,7 @@ def step_of(path: Path) -> int:
     return int(path.stem.removeprefix("step-"))
 
 
-def seal(folder: Path) -> None:
+def write_manifest(folder: Path) -> None:
     """Write the manifest: the sha256 and size of every file in a finished checkpoint."""
     files = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
     entries = {
@@ -178,7 +190,7 @@ def seal(folder: Path) -> None:
     write_json(folder / MANIFEST, entries)
 
 
-def damage(folder: Path) -> str | None:
+def verify_checkpoint(folder: Path) -> str | None:
     """What is wrong with a checkpoint, naming the file, or None when every hash is right.
 
     A file that is neither safetensors nor JSON, or that the manifest does not list, is refused.
@@ -206,7 +218,7 @@ def damage(folder: Path) -> str | None:
 def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     """The sha256 and the bytes of each file of a checkpoint, by name.
 
-    Raises ValueError, in words, where it is not what `seal` writes.
+    Raises ValueError, in words, where it is not what `write_manifest` writes.
     """
     try:
         entries = read_json(folder / MANIFEST)
@@ -226,11 +238,11 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     return entries
 
 
-def newest_whole(run: RunFolder) -> tuple[int | None, list[str]]:
+def latest_valid(run: RunFolder) -> tuple[int | None, list[str]]:
     """The newest undamaged checkpoint's step, and a line for each damaged one skipped."""
     skipped: list[str] = []
     for step in reversed(run.saved_steps()):
-        problem = damage(run.checkpoint(step))
+        problem = verify_checkpoint(run.checkpoint(step))
         if problem is None:
             return step, skipped
         skipped.append(f"checkpoint {step_name(step)} is damaged and skipped: {problem}")

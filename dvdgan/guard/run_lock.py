@@ -21,7 +21,7 @@ POLL_SECONDS = 0.2
 
 
 @contextmanager
-def held(lock: Path, what: str) -> Iterator[None]:
+def lock(lock: Path, what: str) -> Iterator[None]:
     """Hold the file ``lock`` inside the block; ``what`` names whoever else may be holding it.
 
     Waits up to WAIT_SECONDS and says so. Raises UserError when it is still held then, and

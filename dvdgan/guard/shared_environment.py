@@ -22,7 +22,7 @@ PREFIXES = (
 # What belongs to one host or one process.
 NOT_SHARED = (
     *("CUDA_VISIBLE_DEVICES", "DVDGAN_LAUNCHER", "DVDGAN_NODES", "DVDGAN_FOLDER"),
-    *("DVDGAN_LAUNCH_MARK", "DVDGAN_PARENT"),
+    *("DVDGAN_PROCESS_TAG", "DVDGAN_PARENT"),
 )
 
 

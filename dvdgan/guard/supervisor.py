@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger
+from dvdgan.guard.actions import Decision
 from dvdgan.guard.diagnosis import never_learned
 from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.evaluation_record import EvaluationRecord
+from dvdgan.guard.evaluation_scheduler import EvaluationScheduler
 from dvdgan.guard.evaluations import EvaluationFailedError, Measured
+from dvdgan.guard.health import COLLAPSED, WARMING_UP, Verdict, judge
 from dvdgan.guard.interruption import raise_if_interrupted
-from dvdgan.guard.reading import Reading
 from dvdgan.guard.retention import kept
 from dvdgan.guard.run_folder import RunFolder
-from dvdgan.guard.run_lock import held
-from dvdgan.guard.steps import Answer
-from dvdgan.guard.verdict import COLLAPSED, WARMING_UP, Verdict, judge
-from dvdgan.guard.watch import Watch
+from dvdgan.guard.run_lock import lock
 from dvdgan.storage.local import read_json
 
 if TYPE_CHECKING:
@@ -49,21 +49,21 @@ class Pending(Protocol):
     def cancel(self) -> None: ...
 
 
-class Steps(Protocol):
-    """What the supervisor can do; see guard/steps.py for what each step does."""
+class SupervisorActions(Protocol):
+    """What the supervisor can do; see guard/actions.py for what each step does."""
 
     def launch(self, run: RunFolder) -> Trainer: ...
 
     def evaluate(self, run: RunFolder, step: int) -> Pending: ...
 
-    def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> Answer: ...
+    def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> Decision: ...
 
     def roll_back(self, run: RunFolder, to_step: int, guard: "Guard", verdict: Verdict) -> None: ...
 
     def announce(self, event: dict[str, Any]) -> None: ...
 
 
-def supervise(run: RunFolder, train: "Train", steps: Steps) -> int:
+def supervise(run: RunFolder, train: "Train", steps: SupervisorActions) -> int:
     """Bring ``run`` to train.steps and return the step of its best checkpoint.
 
     After train.guard.max_rollbacks collapses the run ends with the best checkpoint so far. A run
@@ -74,13 +74,13 @@ def supervise(run: RunFolder, train: "Train", steps: Steps) -> int:
     checkpoint whose evaluation failed is never judged; where it is the last one, the run ends with
     the best one before it.
     """
-    with held(run.supervisor_lock, "another supervisor"):
+    with lock(run.supervisor_lock, "another supervisor"):
         return _bring_to_its_end(run, train, steps)
 
 
-def _bring_to_its_end(run: RunFolder, train: "Train", steps: Steps) -> int:
+def _bring_to_its_end(run: RunFolder, train: "Train", steps: SupervisorActions) -> int:
     while not ledger.finished(ledger.read(run.ledger), train.steps):
-        with held(run.trainer_lock, "a trainer that is being stopped"):
+        with lock(run.trainer_lock, "a trainer that is being stopped"):
             pass  # it saves once more: no rollback, and no new trainer, before that
         verdict = _unanswered_collapse(run) or _follow(run, train, steps)
         if verdict is None:
@@ -116,7 +116,7 @@ def _refuse_without_evaluation(run: RunFolder) -> None:
         )
 
 
-def _end(run: RunFolder, steps: Steps, reasons: list[str]) -> None:
+def _end(run: RunFolder, steps: SupervisorActions, reasons: list[str]) -> None:
     """Note that the run ends here: early with its best checkpoint, or without having learned."""
     events = ledger.read(run.ledger)
     best, event = ledger.best(events), {"reached": ledger.reached(events), "reasons": reasons}
@@ -136,9 +136,9 @@ def _unanswered_collapse(run: RunFolder) -> Verdict | None:
     return Verdict(COLLAPSED, last["reasons"], last["began"])
 
 
-def _follow(run: RunFolder, train: "Train", steps: Steps) -> Verdict | None:
+def _follow(run: RunFolder, train: "Train", steps: SupervisorActions) -> Verdict | None:
     """Run the trainer once. Returns the verdict of a collapse, None when training is finished."""
-    watch = Watch(run, train)
+    scheduler = EvaluationScheduler(run, train)
     seen = set(run.saved_steps())
     pending: tuple[int, Pending] | None = None
     trainer = steps.launch(run)
@@ -149,7 +149,7 @@ def _follow(run: RunFolder, train: "Train", steps: Steps) -> Verdict | None:
             for step in set(run.saved_steps()) - seen:
                 seen.add(step)
                 steps.announce({"event": "saved", "step": step})
-            if pending is None and (due := watch.next_due()) is not None:
+            if pending is None and (due := scheduler.next_due()) is not None:
                 pending = due, steps.evaluate(run, due)
             if pending is not None and pending[1].done():
                 (step, evaluation), pending = pending, None
@@ -157,13 +157,13 @@ def _follow(run: RunFolder, train: "Train", steps: Steps) -> Verdict | None:
                     measured = evaluation.result()
                 except EvaluationFailedError as failure:
                     if step:  # without the baseline nothing can be judged
-                        watch.skip(step)
+                        scheduler.skip(step)
                     _record_failure(run, steps, step, failure)
                     continue
                 if step == 0:
                     _record_baseline(run, steps, measured)
                     continue
-                verdict = _record(run, train, steps, watch.read(step, measured))
+                verdict = _record(run, train, steps, scheduler.read(step, measured))
                 _prune(run)
                 if verdict.state == COLLAPSED:
                     return verdict
@@ -181,7 +181,7 @@ def _follow(run: RunFolder, train: "Train", steps: Steps) -> Verdict | None:
         trainer.stop()
 
 
-def _record_baseline(run: RunFolder, steps: Steps, measured: Measured) -> None:
+def _record_baseline(run: RunFolder, steps: SupervisorActions, measured: Measured) -> None:
     untrained = {
         "metrics": measured.metrics,
         "names": measured.names or {},
@@ -204,7 +204,7 @@ def _out_of_time(run: RunFolder, train: "Train", verdict: Verdict) -> bool:
 
 def _not_nearer(run: RunFolder, train: "Train") -> str:
     events = ledger.read(run.ledger)
-    baseline, last = ledger.baseline(events), Reading.of(ledger.evaluations(events)[-1])
+    baseline, last = ledger.baseline(events), EvaluationRecord.of(ledger.evaluations(events)[-1])
     assert baseline is not None  # measured before any checkpoint
     return (
         f"FVD {last.distance} at step {last.step} is not clearly below "
@@ -213,13 +213,15 @@ def _not_nearer(run: RunFolder, train: "Train") -> str:
     )
 
 
-def _record(run: RunFolder, train: "Train", steps: Steps, reading: Reading) -> Verdict:
+def _record(
+    run: RunFolder, train: "Train", steps: SupervisorActions, reading: EvaluationRecord
+) -> Verdict:
     events = ledger.read(run.ledger)
-    earlier = map(Reading.of, ledger.evaluations(events))
+    earlier = map(EvaluationRecord.of, ledger.evaluations(events))
     verdict = judge([*earlier, reading], train.guard, ledger.baseline(events))
     event = {
         "event": "evaluated",
-        "attempt": run.course().attempt,
+        "restart_index": run.schedule_override().restart_index,
         **asdict(reading),
         "verdict": verdict.state,
         "reasons": verdict.reasons,
@@ -231,12 +233,12 @@ def _record(run: RunFolder, train: "Train", steps: Steps, reading: Reading) -> V
 
 
 def _record_failure(
-    run: RunFolder, steps: Steps, step: int, failure: EvaluationFailedError
+    run: RunFolder, steps: SupervisorActions, step: int, failure: EvaluationFailedError
 ) -> None:
     """Note a checkpoint as not evaluated. Raises UserError when too many in a row are."""
     event = {
         "event": "not_evaluated",
-        "attempt": run.course().attempt,
+        "restart_index": run.schedule_override().restart_index,
         "step": step,
         "reasons": failure.reasons,
     }

@@ -7,7 +7,7 @@ import torch
 from dvdgan.models.architecture import DiscriminatorArchitecture, GeneratorArchitecture
 from dvdgan.models.discriminators import Discriminators
 from dvdgan.models.generator import Generator
-from dvdgan.models.latent import mixed_seed
+from dvdgan.models.latent import derive_seed
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model
@@ -58,7 +58,7 @@ def initial_generator(
 
     Seeds torch's global random state; a run draws its discriminators next.
     """
-    torch.manual_seed(mixed_seed(seed, "initialisation", *([restart] if restart else [])))
+    torch.manual_seed(derive_seed(seed, "initialisation", *([restart] if restart else [])))
     return build_generator(model, clip, classes)
 
 

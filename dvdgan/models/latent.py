@@ -38,7 +38,7 @@ class Truncation:
             )
 
 
-def mixed_seed(*parts: int | str) -> int:
+def derive_seed(*parts: int | str) -> int:
     """A 63-bit seed that depends on all parts and their order."""
     text = "/".join(map(str, parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
@@ -53,7 +53,7 @@ def numbered_latents(
     """
     rows = []
     for number in range(first, first + count):
-        generator = torch.Generator().manual_seed(mixed_seed(seed, "video", number))
+        generator = torch.Generator().manual_seed(derive_seed(seed, "video", number))
         rows.append(_latent(dim, truncation, generator))
     return torch.stack(rows)
 

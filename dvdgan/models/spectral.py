@@ -51,7 +51,7 @@ class _FullPrecision(_SpectralNorm):
 
 
 @contextmanager
-def settled(network: nn.Module) -> Iterator[None]:
+def no_power_iteration(network: nn.Module) -> Iterator[None]:
     """Inside, reading a weight of ``network`` runs no power iteration.
 
     So that the parts of one accumulated update all see the same weights.

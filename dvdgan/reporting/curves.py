@@ -12,7 +12,7 @@ from cycler import cycler
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from dvdgan.guard.verdict import DEFECTS
+from dvdgan.guard.health import DEFECTS
 from dvdgan.reporting.records import Record
 
 # A chart of more points than this is no clearer and weighs megabytes.
@@ -73,8 +73,8 @@ def training_curves(telemetry: list[Record]) -> dict[str, Markup]:
 def metric_curves(ledger: list[Record]) -> dict[str, Markup]:
     """Charts over training steps of what was measured of the checkpoints, by title.
 
-    One for each metric, beside the level of the untrained generator, and two for the vital signs of
-    their samples: how much they differ, and the shares with a defect.
+    One for each metric, beside the level of the untrained generator, and two for the health metrics
+    of their samples: how much they differ, and the shares with a defect.
     """
     evaluated = [record for record in ledger if record.get("event") == "evaluated"]
     metrics = _measured(evaluated, "metrics")
@@ -85,7 +85,7 @@ def metric_curves(ledger: list[Record]) -> dict[str, Markup]:
         level = levels.get(name)
         if level is not None:
             charts[name]["untrained generator"] = (steps, [level] * len(steps))
-    for name, line in _measured(evaluated, "signs").items():
+    for name, line in _measured(evaluated, "health").items():
         title = "samples with a defect" if name in DEFECTS else "variety of samples"
         charts.setdefault(title, {})[name.replace("_", " ")] = line
     return {title: chart(title, lines, marker="o") for title, lines in charts.items()}

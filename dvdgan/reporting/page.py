@@ -107,7 +107,7 @@ def _ledger_row(record: Record) -> dict[str, str]:
         f"{name} {shown(value)}" for name, value in record.get("metrics", {}).items()
     )
     # Signs have charts; of training's own figures the reasons tell what matters.
-    known = {"event", "step", "metrics", "names", "intervals", "verdict", "reasons", "signs"}
+    known = {"event", "step", "metrics", "names", "intervals", "verdict", "reasons", "health"}
     known |= {"training", "began"}
     rest = [f"{key}: {value}" for key, value in sorted(record.items()) if key not in known]
     return {

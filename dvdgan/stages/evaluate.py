@@ -14,13 +14,13 @@ from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import MEAN_CLIP_FILE, RealReference, load_mean_clip
 from dvdgan.export.bundle import STANDING, Origin, Standing, untrained_sampler
 from dvdgan.export.checkpoint_health import measure_checkpoint
-from dvdgan.export.generated_clips import Asked
+from dvdgan.export.clip_sets import EvaluationInputs
+from dvdgan.export.generated_clips import SampleSpec
 from dvdgan.export.memorisation import Memorisation, examine_memorisation
-from dvdgan.export.results import Results, measure_subjects
+from dvdgan.export.results import Results, measure_clip_sets
 from dvdgan.export.sampler import CONFIG, Sampler
 from dvdgan.export.sheets import write_sheets
-from dvdgan.export.subjects import Material
-from dvdgan.guard.run_folder import damage, step_name
+from dvdgan.guard.run_folder import step_name, verify_checkpoint
 from dvdgan.protocols import MINIMUM_CLIPS, PROTOCOLS
 from dvdgan.stages.artefacts import EVALUATE, FEATURE_CACHE, FEATURES, MODEL, REFERENCE, SHARDS
 from dvdgan.storage.local import atomic_directory, read_json, write_json
@@ -41,13 +41,11 @@ def run(config: "Config") -> None:
     process, names = Process.current(), config.features.protocols
     references = {name: RealReference.load_all(REFERENCE / name, MINIMUM_CLIPS) for name in names}
     _refuse_few(references.values())
-    material = _material(config, process.device, tested="test" in references[names[0]])
+    inputs = _inputs(config, process.device, tested="test" in references[names[0]])
     results, generated = Results(), {}
     extractions = {name: _extraction(name, process) for name in names}
     for name, extraction in extractions.items():
-        measured = measure_subjects(
-            results, material, PROTOCOLS[name], extraction, references[name]
-        )
+        measured = measure_clip_sets(results, inputs, PROTOCOLS[name], extraction, references[name])
         if measured is not None:
             generated[name] = measured
     if not process.is_main:
@@ -56,7 +54,7 @@ def run(config: "Config") -> None:
         return
     main = names[0]
     memorisation = examine_memorisation(
-        material,
+        inputs,
         generated[main],
         references[main],
         _real_clips(config, "train"),
@@ -68,7 +66,7 @@ def run(config: "Config") -> None:
     with atomic_directory(EVALUATE / "features") as folder:
         for name, features in generated.items():
             features.save(folder / f"{name}.safetensors")
-    _write_sheets(memorisation, material)
+    _write_sheets(memorisation, inputs)
     write_json(EVALUATE / "metrics.json", results.to_json())
     for extraction in extractions.values():
         extraction.end()
@@ -81,14 +79,14 @@ def run(config: "Config") -> None:
 def run_checkpoint(checkpoint: Path, write: Path | None) -> None:
     """Measure one checkpoint of a run by its first protocol with train.guard.samples clips.
 
-    ``write``: where {"metrics", "names", "intervals", "signs"} go as JSON, see
+    ``write``: where {"metrics", "names", "intervals", "health"} go as JSON, see
     export/checkpoint_health.py. They are printed too. The name step-00000000, of which no folder is
     needed, stands for the weights before step 1; beside them the mean clip is measured, as
     "mean_clip". Raises UserError when the folder is no whole checkpoint of a run.
     """
     run_root = checkpoint.parent.parent
     untrained = checkpoint.name == step_name(0)
-    problem = None if untrained else damage(checkpoint)
+    problem = None if untrained else verify_checkpoint(checkpoint)
     if problem is not None or not (run_root / "settings.json").is_file():
         raise UserError(
             f"{checkpoint} is not a whole checkpoint of a run: {problem or 'no settings.json'}",
@@ -120,20 +118,20 @@ def _extraction(name: str, process: Process) -> Extraction:
     return Extraction(network, FEATURE_CACHE, process, f"evaluate, {name}")
 
 
-def _material(config: "Config", on: str, tested: bool) -> Material:
+def _inputs(config: "Config", on: str, tested: bool) -> EvaluationInputs:
     """``tested``: whether there are test clips enough to measure."""
     settings, given = config.evaluate, config.model.conditioning_frames
     train = open_clips(SHARDS, "train", config.clip)
     unseen = None
     if given and tested:
-        unseen = Asked.of(
+        unseen = SampleSpec.of(
             open_clips(SHARDS, "test", config.clip), settings.samples, settings.seed, given
         )
     real = _real_clips(config, "test" if tested else "train")
-    return Material(
+    return EvaluationInputs(
         sampler=Sampler.load(MODEL, on),
         untrained=untrained_sampler(Origin.of(train, config.model, config.clip), Standing(), on),
-        asked=Asked.of(train, settings.samples, settings.seed, given),
+        spec=SampleSpec.of(train, settings.samples, settings.seed, given),
         unseen=unseen,
         mean_clip=load_mean_clip(REFERENCE / MEAN_CLIP_FILE),
         real=real if len(real) >= MINIMUM_CLIPS else None,
@@ -150,8 +148,8 @@ def _real_clips(config: "Config", split: str) -> EvenClips:
     )
 
 
-def _write_sheets(memorisation: Memorisation, material: Material) -> None:
-    sampler = material.sampler
+def _write_sheets(memorisation: Memorisation, inputs: EvaluationInputs) -> None:
+    sampler = inputs.sampler
     with atomic_directory(EVALUATE / "sheets") as folder:
         for name, clips in memorisation.sheets.items():
             (folder / name).mkdir()

@@ -11,6 +11,7 @@ from dvdgan.data.dataset import open_clips
 from dvdgan.data.loader import reference_clips
 from dvdgan.errors import UserError, redacted
 from dvdgan.export.sampler import Sampler
+from dvdgan.guard import ledger
 from dvdgan.progress import track
 from dvdgan.reporting.media import footage, picture
 from dvdgan.reporting.page import ClassSamples, Content, Preview, render
@@ -37,7 +38,7 @@ def run(config: Config, params: Path) -> None:
         measured=measured,
         sheets={title: picture(path) for title, path in _sheets().items() if path.is_file()},
         telemetry=read_records(TRAIN / "metrics.jsonl"),
-        ledger=read_records(TRAIN / "ledger.jsonl"),
+        ledger=ledger.read(TRAIN / "ledger.jsonl"),
         drift=read_json(MONITOR / "summary.json"),
         data_set=read_json(INDEX / "summary.json"),
         refused=read_table(INDEX / "refused.csv"),

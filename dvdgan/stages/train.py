@@ -19,17 +19,17 @@ from dvdgan.config.schema import RunSettings
 from dvdgan.data.shard_source import open_shards, read_index
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError, redacted
 from dvdgan.guard import ledger
-from dvdgan.guard.earlier_runs import EarlierRun, local_runs, mirrored_runs
+from dvdgan.guard.actions import LocalActions
+from dvdgan.guard.backup_thread import backed_up
+from dvdgan.guard.earlier_runs import EarlierRun, backed_up_runs, local_runs
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.interruption import raise_if_interrupted
-from dvdgan.guard.lifeline import tied
-from dvdgan.guard.mirror import mirroring
 from dvdgan.guard.numeric_environment import refuse_other_training
 from dvdgan.guard.origin import SECTIONS, Origin, flat
+from dvdgan.guard.parent_death_signal import parent_variable
 from dvdgan.guard.run_choice import NOTHING_ASKED, Request, choose
 from dvdgan.guard.run_folder import RunFolder, step_of
-from dvdgan.guard.run_lock import held
-from dvdgan.guard.steps import PlainSteps
+from dvdgan.guard.run_lock import lock
 from dvdgan.guard.supervisor import supervise
 from dvdgan.protocols import PROTOCOLS
 from dvdgan.provenance.changes import normalised_code
@@ -56,15 +56,15 @@ def run(config: "Config", request: Request = NOTHING_ASKED) -> None:
 
     Works in .runs/train/<fingerprint>, so that the same command goes on where it was interrupted,
     and a changed parameter starts a run of its own; changed code does as ``request`` says. With
-    DVDGAN_MIRROR the folder has a copy that a run on another machine goes on from.
+    DVDGAN_BACKUP the folder has a copy that a run on another machine goes on from.
     Raises InterruptedRunError after a signal, UserError when the run never learned.
     """
     check_stage_output(TRAIN)
     refuse_other_training(config.train)
     environment = RunEnvironment.from_environment()
     folder = prepare(config, request)
-    with held(folder.command_lock, "another `dvdgan train`"):
-        with mirroring(folder, environment):
+    with lock(folder.command_lock, "another `dvdgan train`"):
+        with backed_up(folder, environment):
             _supervise(folder, config, environment)
         events = ledger.read(folder.ledger)
         best = folder.best_checkpoint()
@@ -127,10 +127,10 @@ def _origin(config: "Config", protocol: str) -> tuple[Origin, str]:
 def _earlier_runs(now: Origin) -> list[EarlierRun]:
     """Those here; those of the mirror, too, where none of these goes on with what is here."""
     earlier = local_runs(RUNS / "train")
-    mirror = RunEnvironment.from_environment().mirror
-    if mirror is None or any(run.step and run.origin.equals(now) for run in earlier):
+    backup = RunEnvironment.from_environment().backup
+    if backup is None or any(run.step and run.origin.equals(now) for run in earlier):
         return earlier
-    return earlier + mirrored_runs(mirror)
+    return earlier + backed_up_runs(backup)
 
 
 def _supervise(folder: RunFolder, config: "Config", environment: RunEnvironment) -> None:
@@ -140,14 +140,16 @@ def _supervise(folder: RunFolder, config: "Config", environment: RunEnvironment)
         # importing Prefect takes seconds and this package does without it. In a session of its own
         # it hears of a stop once, from here: a second signal would end the trainer as it saves.
         command = [sys.executable, "-m", "flows.train", str(folder.root)]
-        code = _wait(subprocess.Popen(command, start_new_session=True, env=os.environ | tied()))
+        code = _wait(
+            subprocess.Popen(command, start_new_session=True, env=os.environ | parent_variable())
+        )
         if code == EXIT_INTERRUPTED:
             raise InterruptedRunError("the trainer was stopped; its last checkpoint is saved")
         if code != 0:
             raise UserError(f"the supervised run failed (exit code {code})", where=str(folder.root))
         return
     environment.refuse_without_prefect()
-    supervise(folder, config.train, PlainSteps())
+    supervise(folder, config.train, LocalActions())
 
 
 def _wait(process: "subprocess.Popen[bytes]") -> int:

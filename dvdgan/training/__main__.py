@@ -11,10 +11,10 @@ from dvdgan.config.schema import RunSettings
 from dvdgan.data.dataset import open_clips
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError, UserError
 from dvdgan.guard.environment import RunEnvironment
-from dvdgan.guard.lifeline import die_with_parent
 from dvdgan.guard.numeric_environment import refuse_other_training
+from dvdgan.guard.parent_death_signal import set_parent_death_signal
 from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder
-from dvdgan.guard.run_lock import held
+from dvdgan.guard.run_lock import lock
 from dvdgan.storage.store import StoreUnavailableError
 from dvdgan.streams import keep_streams
 from dvdgan.training.loop import Job, NonFiniteError, train
@@ -23,7 +23,7 @@ from dvdgan.training.runtime import Runtime
 
 def main() -> int:
     """Train; the exit code says how it ended (0, 2, 75, or EXIT_NON_FINITE)."""
-    die_with_parent()
+    set_parent_death_signal()
     keep_streams()
     run = RunFolder(Path(sys.argv[1]))
     settings = RunSettings.model_validate_json(run.settings.read_text(encoding="utf-8"))
@@ -52,7 +52,7 @@ def main() -> int:
             environment,
         )
         # The main process alone writes to the run folder, and the others do what it does.
-        with held(run.trainer_lock, "another trainer") if runtime.is_main else nullcontext():
+        with lock(run.trainer_lock, "another trainer") if runtime.is_main else nullcontext():
             train(job)
     except StoreUnavailableError as gone:
         print(f"train: {gone}; the same command goes on when it is back", file=sys.stderr)

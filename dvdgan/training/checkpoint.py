@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dvdgan.guard.run_folder import seal
+from dvdgan.guard.run_folder import write_manifest
 from dvdgan.storage.local import atomic_directory, read_json, write_json
 from dvdgan.storage.tensors import save_tensors
 from dvdgan.training.state import TrainState
@@ -24,10 +24,10 @@ AVERAGE = "average.safetensors"
 Tensors = dict[str, dict[str, Tensor]]
 
 
-class Snapshot:
+class StagedCheckpoint:
     """A copy of a state in main memory, taken quickly and written at leisure.
 
-    Its memory is used again by the next `take`, so a snapshot must be written before that.
+    Its memory is used again by the next `take`, so a staged must be written before that.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Snapshot:
 
         return find
 
-    def take(self, state: TrainState, **rest: Any) -> None:
+    def stage(self, state: TrainState, **rest: Any) -> None:
         """Copy ``state``; ``rest`` is kept in state.json beside it (plain JSON values)."""
         for file, tensors in _tensors(state).items():
             copies = self._tensors.setdefault(file, {})
@@ -68,14 +68,14 @@ class Snapshot:
             for file, tensors in self._tensors.items():
                 save_tensors(tensors, aside / f"{file}.safetensors")
             write_json(aside / STATE, self._rest)
-            seal(aside)
+            write_manifest(aside)
 
 
 def save_checkpoint(state: TrainState, folder: Path, **rest: Any) -> None:
     """Write ``state`` to ``folder`` now."""
-    snapshot = Snapshot()
-    snapshot.take(state, **rest)
-    snapshot.write(folder)
+    staged = StagedCheckpoint()
+    staged.stage(state, **rest)
+    staged.write(folder)
 
 
 def load_checkpoint(state: TrainState, folder: Path) -> dict[str, Any]:

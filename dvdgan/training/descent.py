@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from dvdgan.models.spectral import settled
-from dvdgan.training.step import Figures, Loss
+from dvdgan.models.spectral import no_power_iteration
+from dvdgan.training.step import Loss, StepMetrics
 
 Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES: dict[Precision, torch.dtype] = {
@@ -31,7 +31,7 @@ def loss_scaler(precision: Precision, device: torch.device) -> torch.amp.GradSca
 
 
 @dataclass(frozen=True)
-class Descent:
+class OptimizerStep:
     """Moves one network down its loss; everything else in the loss stays as it is."""
 
     network: nn.Module
@@ -45,7 +45,7 @@ class Descent:
     precision: Precision
     device: torch.device
 
-    def step(self, parts: int, loss_of: Callable[[int], Loss]) -> Figures:
+    def step(self, parts: int, loss_of: Callable[[int], Loss]) -> StepMetrics:
         """One update by the mean loss of ``parts`` equal parts of the batch.
 
         ``loss_of(part)`` runs the forward passes of part 0 .. parts - 1. Weights are normalised
@@ -56,12 +56,12 @@ class Descent:
         In fp16 an update with such gradients is left out and the loss scale halved.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        told: list[Figures] = []
+        told: list[StepMetrics] = []
         for part in range(parts):
             with ExitStack() as around:
                 if part > 0:
                     for network in (self.network, *self.others):
-                        around.enter_context(settled(network))
+                        around.enter_context(no_power_iteration(network))
                 if part < parts - 1 and isinstance(self.network, DistributedDataParallel):
                     around.enter_context(self.network.no_sync())
                 with autocast(self.precision, self.device):
@@ -74,8 +74,8 @@ class Descent:
         self.scaler.update()
         return {name: _mean(figures[name] for figures in told) for name in told[0]} | measured
 
-    def _gradient_figures(self) -> Figures:
-        figures: Figures = {}
+    def _gradient_figures(self) -> StepMetrics:
+        figures: StepMetrics = {}
         broken = torch.zeros((), dtype=torch.int64, device=self.device)
         for name, member in self.members.items():
             gradients = [p.grad for p in member.parameters() if p.grad is not None]

@@ -10,23 +10,23 @@ import torch
 from torch import Tensor
 
 from dvdgan.data.dataset import ClipDataset
-from dvdgan.data.loader import Share, training_batches
+from dvdgan.data.loader import RankShard, training_batches
 from dvdgan.data.random_clips import RandomClips
 from dvdgan.errors import InterruptedRunError
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.run_folder import RunFolder
-from dvdgan.models.latent import mixed_seed
+from dvdgan.models.latent import derive_seed
 from dvdgan.storage.local import write_json
-from dvdgan.training.draws import Draws
-from dvdgan.training.keeper import Keeper
+from dvdgan.training.checkpoint_manager import CheckpointManager
 from dvdgan.training.preview import SampleSheet
 from dvdgan.training.resume import resumed_state
-from dvdgan.training.round import Round
 from dvdgan.training.runtime import Runtime
+from dvdgan.training.sampling_rng import SamplingRNG
 from dvdgan.training.state import TrainState
-from dvdgan.training.step import Figures
+from dvdgan.training.step import StepMetrics
 from dvdgan.training.telemetry import Telemetry
 from dvdgan.training.trackers import Trackers
+from dvdgan.training.train_step import TrainStep
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model, Train
@@ -58,11 +58,11 @@ def train(job: Job) -> None:
     """
     job = _steered(job)
     sheet = SampleSheet.plan(job.dataset, job.model, job.train.seed)
-    keeper = Keeper(job.run, job.train, job.fingerprint, job.runtime, sheet)
+    checkpoints = CheckpointManager(job.run, job.train, job.fingerprint, job.runtime, sheet)
     state = _begin(job)
     draws = _draws(job)
     clips = _real_batches(job, draws.seed, state.step)
-    one_round = Round(
+    train_step = TrainStep(
         job.clip,
         job.model,
         job.train,
@@ -74,17 +74,17 @@ def train(job: Job) -> None:
     with _telemetry(job, state.step) as telemetry:
         while state.step < job.train.steps:
             began = time.perf_counter()
-            figures, waited = one_round.play(clips)
+            figures, waited = train_step.run(clips)
             values = _shared(job.runtime, figures) | _settings(state)
             try:
                 _refuse_non_finite(job, state.step, values)
             except NonFiniteError:
-                keeper.finish_writing()
+                checkpoints.finish_writing()
                 raise
             if telemetry is not None:
                 seconds = time.perf_counter() - began
                 telemetry.record(state.step, values, job.train.batch_size, seconds, waited)
-            if keeper.keep(state, telemetry) and state.step < job.train.steps:
+            if checkpoints.keep(state, telemetry) and state.step < job.train.steps:
                 if job.runtime.is_main:
                     write_json(job.run.interrupted, {"step": state.step})
                 raise InterruptedRunError(f"saved at step {state.step} of {job.train.steps}")
@@ -92,7 +92,7 @@ def train(job: Job) -> None:
 
 def _steered(job: Job) -> Job:
     """The job on the course the run's rollbacks have set."""
-    course, train = job.run.course(), job.train
+    course, train = job.run.schedule_override(), job.train
     changes = {
         "generator_learning_rate": train.generator_learning_rate * course.learning_rate_scale,
         "discriminator_learning_rate": (
@@ -127,10 +127,10 @@ def _telemetry(job: Job, finished_steps: int) -> AbstractContextManager[Telemetr
     )
 
 
-def _draws(job: Job) -> Draws:
+def _draws(job: Job) -> SamplingRNG:
     runtime = job.runtime
-    return Draws(
-        mixed_seed(job.train.seed, job.run.course().attempt),
+    return SamplingRNG(
+        derive_seed(job.train.seed, job.run.schedule_override().restart_index),
         job.train.batch_size,
         torch.tensor(job.dataset.labels),
         runtime.device,
@@ -141,12 +141,12 @@ def _draws(job: Job) -> Draws:
 
 def _real_batches(job: Job, seed: int, finished_steps: int) -> Iterator[tuple[Tensor, Tensor]]:
     clips = RandomClips(job.dataset, seed, job.train.augmentation, job.train.max_damaged_shards)
-    share = Share(job.runtime.rank, job.runtime.world, job.environment.loader_workers)
+    share = RankShard(job.runtime.rank, job.runtime.world, job.environment.loader_workers)
     start = finished_steps * job.train.discriminator_steps
     return training_batches(clips, job.train.batch_size, start, share)
 
 
-def _shared(runtime: Runtime, figures: Figures) -> dict[str, float]:
+def _shared(runtime: Runtime, figures: StepMetrics) -> dict[str, float]:
     """The means of the figures over processes, in one exchange."""
     numbers = torch.stack([value.double() for value in figures.values()])
     return dict(zip(figures, runtime.mean(numbers).tolist(), strict=True))

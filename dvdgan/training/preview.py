@@ -12,7 +12,7 @@ from torch import Tensor
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.random_clips import ConditioningFrames
 from dvdgan.models.generator import Generator, GeneratorInputs
-from dvdgan.models.latent import mixed_seed
+from dvdgan.models.latent import derive_seed
 from dvdgan.models.standing import recompute_statistics
 from dvdgan.video.grid import film_strip, video_grid
 from dvdgan.video.image import encode_png
@@ -41,7 +41,7 @@ class SampleSheet:
     @classmethod
     def plan(cls, dataset: ClipDataset, model: "Model", seed: int) -> "SampleSheet":
         """Draw latents, classes in turn, and the clips whose first frames are continued."""
-        draws = torch.Generator().manual_seed(mixed_seed(seed, "preview"))
+        draws = torch.Generator().manual_seed(derive_seed(seed, "preview"))
         source = ConditioningFrames(dataset, seed, model.conditioning_frames)
         batches, clips = [], []
         first = 0

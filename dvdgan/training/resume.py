@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from dvdgan.guard.run_folder import RunFolder, newest_whole, step_name
+from dvdgan.guard.run_folder import RunFolder, latest_valid, step_name
 from dvdgan.storage.local import remove_abandoned
 from dvdgan.training.checkpoint import all_tensors, load_checkpoint, set_numbers
 from dvdgan.training.runtime import Runtime
@@ -21,7 +21,7 @@ def resumed_state(
     """
     step = runtime.of_main(_newest(run) if runtime.is_main else None)
     if step is None:
-        restart = run.course().attempt
+        restart = run.schedule_override().restart_index
         state = initial_state(clip, model, train, classes, runtime.device, restart)
     else:
         state = blank_state(clip, model, train, classes, runtime.device)
@@ -33,7 +33,7 @@ def resumed_state(
 
 def _newest(run: RunFolder) -> int | None:
     remove_abandoned(run.checkpoints)
-    step, skipped = newest_whole(run)
+    step, skipped = latest_valid(run)
     for line in skipped:
         print(line, flush=True)
     return step

@@ -11,8 +11,8 @@ from dvdgan.models.generator import GeneratorInputs
 from dvdgan.models.views import Views
 from dvdgan.training.losses import discriminator_hinge, generator_hinge
 
-Figures = dict[str, Tensor]
-Loss = tuple[Tensor, Figures]
+StepMetrics = dict[str, Tensor]
+Loss = tuple[Tensor, StepMetrics]
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def discriminator_loss(
     labels = torch.cat([real[1], fake[1]])
     scores: Scores = discriminators(video, labels, views)
     losses = []
-    figures: Figures = {}
+    figures: StepMetrics = {}
     for name, logits in scores.given().items():
         of_real, of_fake = _full_precision(logits).chunk(2)
         losses.append(discriminator_hinge(of_real, of_fake))

@@ -30,7 +30,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 mkdir -p "$PREFECT_HOME"
-python -m dvdgan.guard.lifeline prefect server start --host 127.0.0.1 --port "$port" >"$PREFECT_HOME/server.log" 2>&1 &
+python -m dvdgan.guard.parent_death_signal prefect server start --host 127.0.0.1 --port "$port" >"$PREFECT_HOME/server.log" 2>&1 &
 children+=($!)
 for _ in $(seq 120); do
     python -c "import urllib.request as u; u.urlopen('$PREFECT_API_URL/health')" 2>/dev/null && break
@@ -42,6 +42,6 @@ prefect --no-prompt deploy --all
 prefect work-queue set-concurrency-limit trainer 1 --pool dvdgan  # one trainer at a time
 echo "Prefect: http://127.0.0.1:$port   start the pipeline: PREFECT_API_URL=$PREFECT_API_URL prefect deployment run pipeline/pipeline --watch"
 # The lifeline gives back its ear for SIGINT, which ends a worker and which bash takes from it.
-python -m dvdgan.guard.lifeline prefect worker start --pool dvdgan --name "$(hostname)" &
+python -m dvdgan.guard.parent_death_signal prefect worker start --pool dvdgan --name "$(hostname)" &
 children+=($!)
 wait -n "${children[@]}"

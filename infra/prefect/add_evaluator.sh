@@ -16,4 +16,4 @@ prefect work-pool inspect evaluation >/dev/null 2>&1 \
     || prefect work-pool create --type process evaluation \
     || prefect work-pool inspect evaluation >/dev/null  # another host made it just now
 prefect --no-prompt deploy flows/measure.py:measure --name checkpoint --pool evaluation
-exec python -m dvdgan.guard.lifeline prefect worker start --pool evaluation --limit 1 --name "$(hostname)"
+exec python -m dvdgan.guard.parent_death_signal prefect worker start --pool evaluation --limit 1 --name "$(hostname)"

@@ -17,4 +17,4 @@ prefect work-pool inspect nodes >/dev/null 2>&1 || prefect work-pool create --ty
 prefect --no-prompt deploy flows/nodes.py:train_node --name "$name" --pool nodes --work-queue "$name"
 # The next launch begins when the trainers of the one before have left the host.
 prefect work-queue set-concurrency-limit "$name" 1 --pool nodes
-exec python -m dvdgan.guard.lifeline prefect worker start --pool nodes --work-queue "$name" --name "$name"
+exec python -m dvdgan.guard.parent_death_signal prefect worker start --pool nodes --work-queue "$name" --name "$name"

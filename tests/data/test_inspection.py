@@ -11,7 +11,7 @@ import pytest
 from dvdgan.data import inspection
 from dvdgan.data.inspection import Limits, inspect_all, run_isolated
 from dvdgan.data.refusal import Refusal, Refused
-from dvdgan.data.scan import Candidate
+from dvdgan.data.scan import FoundVideo
 
 LIMITS = Limits(min_short_side=32, max_pixels=10**6, clip_frames=12, clip_stride=1)
 
@@ -26,12 +26,12 @@ def behave(kind: str) -> str:
     return kind.upper()
 
 
-def behave_as_file(candidate: Candidate, root: Path, limits: Limits) -> Refused:
+def behave_as_file(candidate: FoundVideo, root: Path, limits: Limits) -> Refused:
     return Refused(behave(candidate.path), Refusal.DAMAGED, "")
 
 
-def files(*names: str) -> list[Candidate]:
-    return [Candidate(name, "class", size=1, mtime_ns=1) for name in names]
+def files(*names: str) -> list[FoundVideo]:
+    return [FoundVideo(name, "class", size=1, mtime_ns=1) for name in names]
 
 
 def test_crashes_and_hangs_are_contained(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import torch
 from small_shards import rows, same, shards_of
 
 from dvdgan.data.dataset import ClipDataset
-from dvdgan.data.loader import Share, reference_clips, training_batches
+from dvdgan.data.loader import RankShard, reference_clips, training_batches
 from dvdgan.data.random_clips import ConditioningFrames, RandomClips
 from dvdgan.data.synthetic import draw, read_frame_number
 from dvdgan.errors import UserError
@@ -67,7 +67,7 @@ def test_batches_are_a_function_of_seed_and_number(shards: Path) -> None:
     dataset = ClipDataset(shards, "train", 32, 12, 2)
 
     def take(count: int, start: int = 0, seed: int = 0, **how: int) -> list[torch.Tensor]:
-        return rows(training_batches(RandomClips(dataset, seed), 4, start, Share(**how)), count)
+        return rows(training_batches(RandomClips(dataset, seed), 4, start, RankShard(**how)), count)
 
     straight = take(6)
     assert straight[0].shape == (4, 12 * 3 * 32 * 32 + 1)
@@ -83,7 +83,7 @@ def test_ranks_are_disjoint_and_together_the_batch_whatever_the_shards(shards: P
     dataset = ClipDataset(shards, "train", 32, 12, 2)
     clips = RandomClips(dataset, 0)
     whole = rows(training_batches(clips, 6), 6)
-    shares = [Share(rank, 3, workers=rank) for rank in range(3)]
+    shares = [RankShard(rank, 3, workers=rank) for rank in range(3)]
     parts = [rows(training_batches(clips, 6, share=share), 6) for share in shares]
     for batch, *of_ranks in zip(whole, *parts, strict=True):
         assert torch.equal(torch.stack(of_ranks, dim=1).flatten(0, 1), batch)
@@ -95,7 +95,7 @@ def test_epochs_are_whole_when_the_number_of_processes_changes(shards: Path) -> 
     clips = RandomClips(dataset, 0)
     for number, world in enumerate((1, 2, 3, 1)):
         for rank in range(world):
-            next(training_batches(clips, 6, number, Share(rank, world)))
+            next(training_batches(clips, 6, number, RankShard(rank, world)))
     assert sorted(dataset.read_videos) == sorted(3 * list(range(8)))
 
 
@@ -114,7 +114,7 @@ class ReadVideos(ClipDataset):
 def test_the_global_generator_is_left_alone(shards: Path) -> None:
     before = torch.get_rng_state()
     clips = RandomClips(ClipDataset(shards, "train", 32, 12, 2), 0)
-    next(training_batches(clips, 4, share=Share(workers=1)))
+    next(training_batches(clips, 4, share=RankShard(workers=1)))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -159,7 +159,7 @@ def test_damage_names_the_shard_and_the_sample(shards: Path, tmp_path: Path) -> 
     data[offset : offset + 4] = b"DVDG"
     (broken / name).write_bytes(data)
     with pytest.raises(UserError, match="is damaged at sample"):  # through a worker process too
-        batches = training_batches(RandomClips(dataset, 0), 8, share=Share(workers=1))
+        batches = training_batches(RandomClips(dataset, 0), 8, share=RankShard(workers=1))
         list(itertools.islice(batches, 9))
     (broken / name).write_bytes(data[:-512])
     with pytest.raises(UserError, match=r"not those of index\.json"):

@@ -11,7 +11,7 @@ from small_shards import rows, same
 
 from dvdgan.data.damage import DamagedShardError
 from dvdgan.data.dataset import ClipDataset
-from dvdgan.data.loader import Share, reference_clips, training_batches
+from dvdgan.data.loader import RankShard, reference_clips, training_batches
 from dvdgan.data.random_clips import ConditioningFrames, RandomClips
 from dvdgan.errors import UserError
 
@@ -69,7 +69,7 @@ def take(
     folder: Path, allowed: int, count: int = BATCHES, start: int = 0, **share: int
 ) -> list[torch.Tensor]:
     clips = RandomClips(dataset_of(folder), 0, max_damaged_shards=allowed)
-    return rows(training_batches(clips, 4, start, Share(**share)), count)
+    return rows(training_batches(clips, 4, start, RankShard(**share)), count)
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)

@@ -7,7 +7,7 @@ import torch
 from small_shards import rows, same
 
 from dvdgan.data.dataset import ClipDataset
-from dvdgan.data.loader import Share, reference_clips, training_batches
+from dvdgan.data.loader import RankShard, reference_clips, training_batches
 from dvdgan.data.random_clips import RandomClips
 from dvdgan.data.shard_source import AT_ONCE, StoredShards
 from dvdgan.storage.folder import FolderStore
@@ -46,7 +46,7 @@ class MeetingStore(CountingStore):
 def take(folder: Path, store: Store | None, allowed: int = 0, **share: int) -> list[torch.Tensor]:
     dataset = ClipDataset(StoredShards(store) if store else folder, "train", 32, 12, 2)
     clips = RandomClips(dataset, 0, max_damaged_shards=allowed)
-    return rows(training_batches(clips, 8, share=Share(**share)), 4)
+    return rows(training_batches(clips, 8, share=RankShard(**share)), 4)
 
 
 def test_batches_from_a_store_are_those_from_the_disk(shards: Path) -> None:

@@ -13,7 +13,7 @@ from dvdgan.data.inspection import Accepted, Outcome
 from dvdgan.data.manifest import write_manifest
 from dvdgan.data.outcomes import keeping, read_outcomes
 from dvdgan.data.refusal import Refusal, Refused
-from dvdgan.data.scan import Candidate
+from dvdgan.data.scan import FoundVideo
 from dvdgan.storage.local import sha256_of_file
 from dvdgan.video.decode import VideoFacts
 
@@ -67,11 +67,11 @@ def test_half_a_line_costs_its_file_alone(root: Path, tmp_path: Path) -> None:
 
 def test_outcomes_come_back_as_they_were(tmp_path: Path) -> None:
     facts = VideoFacts(7, 1000 / 1001, 64, 48, 0.1 + 0.2, 1e-300, "h264")
-    outcomes: dict[Candidate, Outcome] = {
-        Candidate(path, "класс", size, 2**62): Accepted(path, "класс", "0f" * 32, facts)
+    outcomes: dict[FoundVideo, Outcome] = {
+        FoundVideo(path, "класс", size, 2**62): Accepted(path, "класс", "0f" * 32, facts)
         for size, path in enumerate(["класс/é.mp4", "класс/e\u0301.mp4", 'класс/\n\r"\\\u2028'])
     }
-    refused = Candidate("класс/🎞", "класс", 9, 0)
+    refused = FoundVideo("класс/🎞", "класс", 9, 0)
     outcomes[refused] = Refused("класс/🎞", Refusal.TOO_SHORT, "1 frame; needs 12")
     with keeping(tmp_path / KEPT) as keep:
         for candidate, outcome in outcomes.items():
@@ -83,5 +83,5 @@ def test_outcomes_come_back_as_they_were(tmp_path: Path) -> None:
 @pytest.mark.parametrize("reason", [Refusal.TIMED_OUT, Refusal.DECODER_CRASHED, Refusal.UNREADABLE])
 def test_what_may_pass_is_tried_again(tmp_path: Path, reason: Refusal) -> None:
     with keeping(tmp_path / KEPT) as keep:
-        keep(Candidate("a/1.mp4", "a", 1, 1), Refused("a/1.mp4", reason, "this time"))
+        keep(FoundVideo("a/1.mp4", "a", 1, 1), Refused("a/1.mp4", reason, "this time"))
     assert read_outcomes(tmp_path / KEPT) == {}

@@ -19,8 +19,8 @@ import psutil
 from dvdgan.config.schema import RunSettings
 from dvdgan.errors import EXIT_INTERRUPTED
 from dvdgan.guard import run_lock
-from dvdgan.guard.lifeline import die_with_parent
-from dvdgan.guard.run_folder import RunFolder, newest_whole, seal
+from dvdgan.guard.parent_death_signal import set_parent_death_signal
+from dvdgan.guard.run_folder import RunFolder, latest_valid, write_manifest
 from dvdgan.storage.local import atomic_directory, remove_abandoned, write_bytes, write_json
 from dvdgan.training.stopping import StopRequest
 
@@ -36,19 +36,19 @@ def save(run: RunFolder, state: dict[str, int]) -> None:
     with atomic_directory(run.checkpoint(state["step"])) as folder:
         write_json(folder / "state.json", state)
         time.sleep(0.5)
-        seal(folder)
+        write_manifest(folder)
 
 
 def train(run: RunFolder) -> int:
     settings = RunSettings.model_validate_json(run.settings.read_text()).train
-    course, stop = run.course(), StopRequest()
+    course, stop = run.schedule_override(), StopRequest()
     run.checkpoints.mkdir(exist_ok=True)
     remove_abandoned(run.checkpoints)
-    step = newest_whole(run)[0]
+    step = latest_valid(run)[0]
     state = {"step": 0, "number": settings.seed}
     if step is not None:
         state = json.loads((run.checkpoint(step) / "state.json").read_text())
-    state["attempt"] = course.attempt
+    state["restart_index"] = course.restart_index
     lines = run.metrics.read_text().splitlines(True)[: state["step"]] if state["step"] else []
     run.metrics.write_text("".join(lines))
     with run.metrics.open("a") as metrics:
@@ -57,7 +57,7 @@ def train(run: RunFolder) -> int:
             while held(state["step"]) and not stop.requested:
                 time.sleep(0.05)
             state["step"] += 1
-            state["number"] = (state["number"] * 69069 + 1 + course.attempt) % 2**32
+            state["number"] = (state["number"] * 69069 + 1 + course.restart_index) % 2**32
             loss = 1 + state["number"] / 2**32
             metrics.write(
                 json.dumps({"step": state["step"], "generator_gradient_norm": loss}) + "\n"
@@ -95,7 +95,7 @@ def lives(pid: int, since: float) -> bool:
 
 
 if __name__ == "__main__":
-    die_with_parent()
+    set_parent_death_signal()
     folder = RunFolder(Path(sys.argv[2]))
     with run_lock.held(folder.trainer_lock, "another trainer"), alone(folder):
         code = train(folder)

@@ -53,7 +53,7 @@ class Server:
         command = ["server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "dvdgan.guard.lifeline", "prefect", *command],
+                [sys.executable, "-m", "dvdgan.guard.parent_death_signal", "prefect", *command],
                 env=self.environment | own,
                 stdout=log,
                 stderr=log,
@@ -116,7 +116,7 @@ class Server:
         command = ["prefect", "worker", "start", "--pool", pool]
         with log.open("ab") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "dvdgan.guard.lifeline", *command],
+                [sys.executable, "-m", "dvdgan.guard.parent_death_signal", *command],
                 env=self.environment,
                 stdout=file,
                 stderr=file,

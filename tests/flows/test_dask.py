@@ -60,7 +60,13 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             with logs[-1].open("wb") as log:
                 processes.append(
                     subprocess.Popen(
-                        [sys.executable, "-m", "dvdgan.guard.lifeline", tool("dask"), *command],
+                        [
+                            sys.executable,
+                            "-m",
+                            "dvdgan.guard.parent_death_signal",
+                            tool("dask"),
+                            *command,
+                        ],
                         cwd=folder,
                         stdout=log,
                         stderr=log,

@@ -17,15 +17,15 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_server import Server, free_port, wait_until
 
 from dvdgan.guard import evaluations
-from dvdgan.guard.beats import Beat
 from dvdgan.guard.evaluations import EvaluationFailedError
+from dvdgan.guard.heartbeat import Heartbeat
 from dvdgan.guard.run_folder import RunFolder
 from flows import measure
 from flows.measure import WorkerEvaluation, evaluator_file
 
 SILENCE = 5
 STEP = 8
-THERE = {"metrics": {"FVD": 1.0}, "signs": {}}
+THERE = {"metrics": {"FVD": 1.0}, "health": {}}
 HERE_FVD = 10 + 1234 / 100  # what tests/flows/light measures of the number 1234
 
 
@@ -36,7 +36,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunFolder]:
     monkeypatch.setenv("DVDGAN_NODE_TIMEOUT", str(SILENCE))
     folder = RunFolder(tmp_path / "run")
     folder.checkpoint(STEP).mkdir(parents=True)
-    state = {"step": STEP, "attempt": 0, "number": 1234}
+    state = {"step": STEP, "restart_index": 0, "number": 1234}
     (folder.checkpoint(STEP) / "state.json").write_text(json.dumps(state))
     nowhere = f"http://127.0.0.1:{free_port()}/api"
     with temporary_settings({PREFECT_API_URL: nowhere}), disable_run_logger():
@@ -44,14 +44,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunFolder]:
 
 
 @pytest.fixture
-def tickets(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def launch_ids(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Those of the evaluations that were asked for, of a server that takes all of them."""
     asked: list[str] = []
 
     def take(name: str, *, parameters: dict[str, str], **_: object) -> FlowRun:
         assert (name, parameters["step"]) == ("measure/checkpoint", STEP)
         assert Path(parameters["run_folder"]).is_absolute()
-        asked.append(parameters["ticket"])
+        asked.append(parameters["launch_id"])
         return FlowRun(id=uuid4(), flow_id=uuid4())
 
     monkeypatch.setattr(measure, "run_deployment", take)
@@ -77,25 +77,27 @@ def test_without_a_server_it_is_measured_here_at_once(run: RunFolder) -> None:
     assert time.monotonic() - began < SILENCE + 20
 
 
-def test_what_a_worker_measured_is_not_measured_again(run: RunFolder, tickets: list[str]) -> None:
+def test_what_a_worker_measured_is_not_measured_again(
+    run: RunFolder, launch_ids: list[str]
+) -> None:
     evaluation = WorkerEvaluation(run, STEP)
     assert not evaluation.done()
-    with Beat(evaluator_file(run, STEP), ticket=tickets[0], over=False) as beat:
+    with Heartbeat(evaluator_file(run, STEP), launch_id=launch_ids[0], over=False) as heartbeat:
         waited = time.monotonic() + SILENCE + 2  # a slow worker is no silent one
         while time.monotonic() < waited:
             assert not evaluation.done()
             time.sleep(0.2)
         write_result(run)
-        beat.say(over=True)
+        heartbeat.update(over=True)
     assert evaluation.done()
     assert evaluation.result().metrics == THERE["metrics"]
-    assert len(tickets) == 1
+    assert len(launch_ids) == 1
 
 
-def test_a_silent_worker_is_waited_for_no_longer(run: RunFolder, tickets: list[str]) -> None:
+def test_a_silent_worker_is_waited_for_no_longer(run: RunFolder, launch_ids: list[str]) -> None:
     evaluation = WorkerEvaluation(run, STEP)
     assert not evaluation.done()
-    with Beat(evaluator_file(run, STEP), ticket=tickets[0], over=False):
+    with Heartbeat(evaluator_file(run, STEP), launch_id=launch_ids[0], over=False):
         time.sleep(1.5)
     silent = time.monotonic()
     assert not evaluation.done()
@@ -103,29 +105,29 @@ def test_a_silent_worker_is_waited_for_no_longer(run: RunFolder, tickets: list[s
     assert time.monotonic() - silent > SILENCE - 1.5
 
 
-def test_where_a_worker_fails_it_is_measured_here(run: RunFolder, tickets: list[str]) -> None:
+def test_where_a_worker_fails_it_is_measured_here(run: RunFolder, launch_ids: list[str]) -> None:
     evaluation = WorkerEvaluation(run, STEP)
     assert not evaluation.done()
-    with Beat(evaluator_file(run, STEP), ticket="of another time", over=True) as beat:
+    with Heartbeat(evaluator_file(run, STEP), launch_id="of another time", over=True) as heartbeat:
         assert not evaluation.done()
-        beat.say(ticket=tickets[0])
+        heartbeat.update(launch_id=launch_ids[0])
     assert fvd(evaluation) == HERE_FVD
 
 
 def test_what_fails_here_too_is_given_up(
-    run: RunFolder, tickets: list[str], monkeypatch: pytest.MonkeyPatch
+    run: RunFolder, launch_ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evaluations, "RETRY_PAUSES", (0.0,))
     monkeypatch.setenv("LIGHT_FAILURES", f"{STEP}:2:exit")
     evaluation = WorkerEvaluation(run, STEP)
     assert not evaluation.done()
-    with Beat(evaluator_file(run, STEP), ticket=tickets[0], over=True):
+    with Heartbeat(evaluator_file(run, STEP), launch_id=launch_ids[0], over=True):
         wait_until(evaluation.done)
     with pytest.raises(EvaluationFailedError, match="the evaluation of step-00000008 failed"):
         evaluation.result()
 
 
-def test_one_that_is_cancelled_is_done(run: RunFolder, tickets: list[str]) -> None:
+def test_one_that_is_cancelled_is_done(run: RunFolder, launch_ids: list[str]) -> None:
     evaluation = WorkerEvaluation(run, STEP)
     assert not evaluation.done()
     evaluation.cancel()

@@ -8,7 +8,7 @@ import pytest
 
 from dvdgan.errors import UserError
 from dvdgan.guard import ledger
-from dvdgan.guard.run_folder import RunFolder, seal
+from dvdgan.guard.run_folder import RunFolder, write_manifest
 from dvdgan.storage.local import write_json
 from flows import history
 from flows.candidate import find_candidate
@@ -26,7 +26,13 @@ NO_LIMITS: dict[str, Any] = dict.fromkeys(("max_fvd", "max_fid", "min_is", "max_
 
 
 def judged(step: int, fvd: float, verdict: str = "healthy") -> ledger.Event:
-    event = {"event": "evaluated", "step": step, "verdict": verdict, "reasons": [], "attempt": 0}
+    event = {
+        "event": "evaluated",
+        "step": step,
+        "verdict": verdict,
+        "reasons": [],
+        "restart_index": 0,
+    }
     return event | {"metrics": {"FVD": fvd}}
 
 
@@ -34,7 +40,7 @@ def a_run(folder: Path, name: str, *events: ledger.Event) -> RunFolder:
     run = RunFolder(folder / ".runs/train" / name)
     for step in (10, 20, 30):
         run.checkpoint(step).mkdir(parents=True)
-        seal(run.checkpoint(step))
+        write_manifest(run.checkpoint(step))
     for event in events:
         ledger.append(run.ledger, event)
     return run

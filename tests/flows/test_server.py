@@ -128,7 +128,7 @@ def test_a_collapse_is_told_to_whoever_asked_for_it_and_no_longer(
 ) -> None:
     messages: list[dict[str, Any]] = []
 
-    class Listener(BaseHTTPRequestHandler):
+    class HeartbeatReader(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
             messages.append(json.loads(self.rfile.read(length)))
@@ -138,7 +138,7 @@ def test_a_collapse_is_told_to_whoever_asked_for_it_and_no_longer(
         def log_message(self, *_: object) -> None:
             return
 
-    listener = HTTPServer(("127.0.0.1", free_port()), Listener)
+    listener = HTTPServer(("127.0.0.1", free_port()), HeartbeatReader)
     thread = threading.Thread(target=listener.serve_forever)
     thread.start()
     try:

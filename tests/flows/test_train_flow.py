@@ -23,7 +23,7 @@ from flows.train import TaskEvaluation
 pytestmark = pytest.mark.timeout(900)
 
 NewRun = Callable[..., LightRun]
-ASK = {"DVDGAN_ASK_BEFORE_ROLLBACK": "1", "LIGHT_COLLAPSE": "0:32"}
+ASK = {"DVDGAN_APPROVE_ROLLBACKS": "1", "LIGHT_COLLAPSE": "0:32"}
 
 
 class Mortal(Server):

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from dvdgan.config import Config
-from dvdgan.training import round as rounds
-from dvdgan.training.draws import Draws
+from dvdgan.training import train_step as module
+from dvdgan.training.sampling_rng import SamplingRNG
 from dvdgan.training.state import TrainState, initial_state
 
 STEPS = 20
@@ -44,7 +44,7 @@ def float64() -> Iterator[None]:
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rounds, "to_model_range", lambda clips: clips.double() / 127.5 - 1)
+        patch.setattr(module, "to_model_range", lambda clips: clips.double() / 127.5 - 1)
         yield
     torch.set_default_dtype(dtype)
     torch.set_num_threads(threads)
@@ -58,11 +58,11 @@ def first_state(config: Config) -> TrainState:
 def loss_curve(config: Config, state: TrainState, steps: int = STEPS) -> Curve:
     """Name -> its value at every step: the figures of the telemetry, and the norm of the averaged
     weights."""
-    draws = Draws(
+    draws = SamplingRNG(
         config.train.seed, config.train.batch_size, torch.arange(CLASSES), torch.device("cpu")
     )
     clips = made_up_clips(config)
-    one_round = rounds.Round(
+    train_step = module.TrainStep(
         config.clip,
         config.model,
         config.train,
@@ -73,7 +73,7 @@ def loss_curve(config: Config, state: TrainState, steps: int = STEPS) -> Curve:
     )
     found: Curve = {}
     for _ in range(steps):
-        figures, _ = one_round.play(clips)
+        figures, _ = train_step.run(clips)
         averaged = torch.nn.utils.get_total_norm(state.average.parameters())
         for name, value in {**figures, "average_norm": averaged}.items():
             found.setdefault(name, []).append(value.item())

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from dvdgan.config.guard import Guard
-from dvdgan.guard.reading import Baseline, Reading
-from dvdgan.guard.signals import training_signals
-from dvdgan.guard.verdict import COLLAPSED, WARMING_UP, judge
-from dvdgan.guard.verdict import HEALTHY as GOOD
+from dvdgan.guard.evaluation_record import Baseline, EvaluationRecord
+from dvdgan.guard.health import COLLAPSED, WARMING_UP, judge
+from dvdgan.guard.health import HEALTHY as GOOD
+from dvdgan.guard.training_health import training_health
 
 FOLDER = Path(__file__).parent / "histories"
 SPLITS = ("fit", "held_out")
@@ -50,7 +50,7 @@ class History:
     """Last finished step."""
     period: int
     """Steps between readings."""
-    readings: list[Reading]
+    readings: list[EvaluationRecord]
     """Of the trunk up to ``begin``, and its own."""
     baseline: Baseline | None
     """None of the oldest recordings, which were made before it was measured."""
@@ -124,8 +124,8 @@ def _history(own: Line, trunk: Line | None) -> History:
 
 def _readings(
     telemetry: list[Line], spectra: list[Line], measured: list[Line]
-) -> Iterator[Reading]:
-    """As guard.watch reads a run whose every checkpoint was evaluated."""
+) -> Iterator[EvaluationRecord]:
+    """As guard.evaluation_scheduler reads a run whose every checkpoint was evaluated."""
     after = 0
     for each in measured:
         step = each["step"]
@@ -133,9 +133,9 @@ def _readings(
         steps = steps[: bisect_right(steps, step, key=_step)]
         known = spectra[bisect_left(spectra, after, key=_step) :]
         known = known[: bisect_right(known, step, key=_step)]
-        training = training_signals(steps, known)
+        training = training_health(steps, known)
         intervals = each.get("intervals", {})
-        yield Reading(step, each["metrics"], each["signs"], training, intervals)
+        yield EvaluationRecord(step, each["metrics"], each["health"], training, intervals)
         after = step
 
 

@@ -11,9 +11,9 @@ from dvdgan.config import load_config
 from dvdgan.config.guard import Guard, Thresholds
 from dvdgan.config.schema import Train
 from dvdgan.guard import ledger
+from dvdgan.guard.actions import LocalActions
 from dvdgan.guard.evaluations import Measured
-from dvdgan.guard.run_folder import RunFolder, seal
-from dvdgan.guard.steps import PlainSteps
+from dvdgan.guard.run_folder import RunFolder, write_manifest
 
 NAN = None
 PROJECT = Path(__file__).resolve().parents[2]
@@ -40,7 +40,7 @@ def params(**guard: Any) -> Train:
 
 def save(run: RunFolder, step: int) -> None:
     run.checkpoint(step).mkdir(parents=True)
-    seal(run.checkpoint(step))
+    write_manifest(run.checkpoint(step))
 
 
 @dataclass
@@ -90,7 +90,7 @@ class ScriptedEvaluation:
 
 
 @dataclass
-class ScriptedSteps(PlainSteps):
+class ScriptedSteps(LocalActions):
     """Trainers and evaluations by script; rolling back is the real thing."""
 
     trainers: list[tuple[list[int], int]]
@@ -111,7 +111,7 @@ class ScriptedSteps(PlainSteps):
     def evaluate(self, run: RunFolder, step: int) -> ScriptedEvaluation:
         if step == 0:
             return ScriptedEvaluation(self.untrained, reach=self.reach)
-        key = (run.course().attempt, step)
+        key = (run.schedule_override().restart_index, step)
         self.asked.append(key)
         evaluation = ScriptedEvaluation(self.figures[key], self.polls(step), self.reach)
         self.evaluations.append(evaluation)

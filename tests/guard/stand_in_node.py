@@ -6,7 +6,7 @@ The stand-in writes the words it was started with, and works until it is told to
 import sys
 from pathlib import Path
 
-from dvdgan.guard import node
+from dvdgan.guard import agent
 from dvdgan.guard.run_folder import RunFolder
 
 TRAINER = """
@@ -29,13 +29,13 @@ sys.exit(int(ends[0].read_text()))
 
 
 def main() -> None:
-    run, name, ticket = RunFolder(Path(sys.argv[1])), *sys.argv[2:]
+    run, name, launch_id = RunFolder(Path(sys.argv[1])), *sys.argv[2:]
 
     def launcher(nodes: int, processes: int, endpoint: str, run_id: str) -> list[str]:
         return [sys.executable, "-c", TRAINER, name, str(nodes), endpoint]
 
-    node.launcher = launcher
-    node.serve(run, name, ticket, print)
+    agent.launcher = launcher
+    agent.serve(run, name, launch_id, print)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def evaluated(step: int, fvd: float | None = 37.5, **training: float) -> Event:
         "temporal_loss": 1.0,
         "temporal_gap": 1.0,
     }
-    event = {"event": "evaluated", "step": step, "verdict": "warming_up", "signs": {}}
+    event = {"event": "evaluated", "step": step, "verdict": "warming_up", "health": {}}
     return event | distance(fvd) | {"training": usual | training}
 
 

@@ -12,8 +12,8 @@ def test_the_defaults() -> None:
     plain = RunEnvironment(
         launcher=(sys.executable, "-m"),
         loader_workers=0,
-        mirror=None,
-        mirror_bytes_per_second=None,
+        backup=None,
+        backup_bytes_per_second=None,
         keep_last=2,
         keep_every=None,
         trackers=(),
@@ -21,14 +21,14 @@ def test_the_defaults() -> None:
         evaluation_device=None,
         failed_evaluations=3,
         evaluation_worker=False,
-        ask_before_rollback=False,
+        approve_rollbacks=False,
         nodes=(),
         node_processes=1,
         lost_node="wait",
         node_timeout=120.0,
     )
     assert RunEnvironment.from_environment({}) == plain
-    empty = {"DVDGAN_MIRROR": " ", "DVDGAN_KEEP_LAST": "", "DVDGAN_LAUNCHER": ""}
+    empty = {"DVDGAN_BACKUP": " ", "DVDGAN_KEEP_LAST": "", "DVDGAN_LAUNCHER": ""}
     assert RunEnvironment.from_environment(empty) == plain
 
 
@@ -36,8 +36,8 @@ def test_all_of_them_set() -> None:
     variables = {
         "DVDGAN_LAUNCHER": "torchrun --nproc-per-node 8 -m",
         "DVDGAN_LOADER_WORKERS": "4",
-        "DVDGAN_MIRROR": "s3://runs/kinetics",
-        "DVDGAN_MIRROR_MBPS": "2.5",
+        "DVDGAN_BACKUP": "s3://runs/kinetics",
+        "DVDGAN_BACKUP_MBPS": "2.5",
         "DVDGAN_KEEP_LAST": "1",
         "DVDGAN_KEEP_EVERY": "5000",
         "DVDGAN_TRACKERS": "wandb, tensorboard,wandb,",
@@ -45,7 +45,7 @@ def test_all_of_them_set() -> None:
         "DVDGAN_EVALUATION_DEVICE": "cuda:1",
         "DVDGAN_FAILED_EVALUATIONS": "10",
         "DVDGAN_EVALUATION_WORKER": "1",
-        "DVDGAN_ASK_BEFORE_ROLLBACK": "1",
+        "DVDGAN_APPROVE_ROLLBACKS": "1",
         "DVDGAN_NODES": "node0=10.77.0.1, gpu-1.rack=fd00::2",
         "DVDGAN_NODE_PROCESSES": "8",
         "DVDGAN_LOST_NODE": "go_on",
@@ -54,8 +54,8 @@ def test_all_of_them_set() -> None:
     assert RunEnvironment.from_environment(variables) == RunEnvironment(
         launcher=("torchrun", "--nproc-per-node", "8", "-m"),
         loader_workers=4,
-        mirror="s3://runs/kinetics",
-        mirror_bytes_per_second=2_500_000.0,
+        backup="s3://runs/kinetics",
+        backup_bytes_per_second=2_500_000.0,
         keep_last=1,
         keep_every=5000,
         trackers=("wandb", "tensorboard"),
@@ -63,7 +63,7 @@ def test_all_of_them_set() -> None:
         evaluation_device="cuda:1",
         failed_evaluations=10,
         evaluation_worker=True,
-        ask_before_rollback=True,
+        approve_rollbacks=True,
         nodes=(("node0", "10.77.0.1"), ("gpu-1.rack", "fd00::2")),
         node_processes=8,
         lost_node="go_on",
@@ -78,13 +78,13 @@ def test_all_of_them_set() -> None:
         ("DVDGAN_LOADER_WORKERS", "two", "a whole number, 0 or more"),
         ("DVDGAN_KEEP_LAST", "0", "a whole number, 1 or more"),
         ("DVDGAN_KEEP_EVERY", "1.5", "a whole number, 1 or more"),
-        ("DVDGAN_MIRROR_MBPS", "0", "megabytes per second above 0"),
-        ("DVDGAN_MIRROR_MBPS", "fast", "megabytes per second above 0"),
-        ("DVDGAN_MIRROR_MBPS", "nan", "megabytes per second above 0"),
+        ("DVDGAN_BACKUP_MBPS", "0", "megabytes per second above 0"),
+        ("DVDGAN_BACKUP_MBPS", "fast", "megabytes per second above 0"),
+        ("DVDGAN_BACKUP_MBPS", "nan", "megabytes per second above 0"),
         ("DVDGAN_EVALUATION_DEVICE", "gpu1", "cpu, cuda, or cuda:1 for the second GPU"),
         ("DVDGAN_FAILED_EVALUATIONS", "0", "a whole number, 1 or more"),
         ("DVDGAN_EVALUATION_WORKER", "gpu1", "1 or 0"),
-        ("DVDGAN_ASK_BEFORE_ROLLBACK", "yes", "1 or 0"),
+        ("DVDGAN_APPROVE_ROLLBACKS", "yes", "1 or 0"),
         ("DVDGAN_NODES", "node0", "NAME=ADDRESS of every node"),
         ("DVDGAN_NODES", "node0=10.0.0.1,node0=10.0.0.2", "none of them twice"),
         ("DVDGAN_NODES", "node0=10.0.0.1,node1=10.0.0.1", "none of them twice"),
@@ -105,6 +105,4 @@ def test_what_it_may_be_is_told(name: str, value: str, allowed: str) -> None:
 def test_nobody_can_be_asked_without_prefect() -> None:
     RunEnvironment.from_environment({}).refuse_without_prefect()
     with pytest.raises(UserError, match="nobody can be asked"):
-        RunEnvironment.from_environment(
-            {"DVDGAN_ASK_BEFORE_ROLLBACK": "1"}
-        ).refuse_without_prefect()
+        RunEnvironment.from_environment({"DVDGAN_APPROVE_ROLLBACKS": "1"}).refuse_without_prefect()

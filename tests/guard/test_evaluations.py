@@ -14,9 +14,9 @@ from dvdgan.config.guard import Thresholds
 from dvdgan.config.schema import Train
 from dvdgan.errors import UserError
 from dvdgan.guard import evaluations, ledger, supervisor
+from dvdgan.guard.actions import LocalActions
 from dvdgan.guard.evaluations import EvaluationFailedError, EvaluationProcess
-from dvdgan.guard.run_folder import RunFolder, seal
-from dvdgan.guard.steps import PlainSteps
+from dvdgan.guard.run_folder import RunFolder, write_manifest
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAUSES = evaluations.RETRY_PAUSES
@@ -41,9 +41,9 @@ def failures(monkeypatch: pytest.MonkeyPatch) -> Failures:
 
 def save(run: RunFolder, step: int) -> None:
     run.checkpoint(step).mkdir(parents=True)
-    state = {"step": step, "attempt": 0, "number": 100 * step}  # FVD 10 + step
+    state = {"step": step, "restart_index": 0, "number": 100 * step}  # FVD 10 + step
     (run.checkpoint(step) / "state.json").write_text(json.dumps(state))
-    seal(run.checkpoint(step))
+    write_manifest(run.checkpoint(step))
 
 
 def attempts(run: RunFolder, step: int) -> int:
@@ -149,7 +149,7 @@ class SavingTrainer:
         return 0
 
 
-class Steps(PlainSteps):
+class SupervisorActions(LocalActions):
     """Real evaluations of what a SavingTrainer saves."""
 
     def __init__(self, *saved: int) -> None:
@@ -180,7 +180,7 @@ def test_a_run_goes_on_without_the_checkpoint_whose_evaluation_fails(
     run: RunFolder, failures: Failures
 ) -> None:
     failures("8:1:kill 16:99:memory")
-    assert supervisor.supervise(run, params(), Steps(8, 16, 24, 32)) == 8
+    assert supervisor.supervise(run, params(), SupervisorActions(8, 16, 24, 32)) == 8
     expected = [("evaluated", 8), ("not_evaluated", 16), ("evaluated", 24), ("evaluated", 32)]
     assert told(run) == expected
     failed = ledger.read(run.ledger)[2]  # after the baseline and step 8
@@ -193,12 +193,12 @@ def test_where_the_last_evaluation_fails_the_run_ends_with_the_best_before_it(
     run: RunFolder, failures: Failures
 ) -> None:
     failures("32:99:exit")
-    assert supervisor.supervise(run, params(), Steps(8, 16, 24, 32)) == 8
+    assert supervisor.supervise(run, params(), SupervisorActions(8, 16, 24, 32)) == 8
     assert told(run)[-1] == ("not_evaluated", 32)
     assert ledger.not_evaluated(ledger.read(run.ledger)) == [32]
     # The same command tries again.
     failures("")
-    assert supervisor.supervise(run, params(), Steps()) == 8
+    assert supervisor.supervise(run, params(), SupervisorActions()) == 8
     assert told(run)[-1] == ("evaluated", 32)
     assert ledger.not_evaluated(ledger.read(run.ledger)) == []
 
@@ -208,7 +208,7 @@ def test_too_many_failures_in_a_row_end_the_run_until_they_are_mended(
 ) -> None:
     monkeypatch.setenv("DVDGAN_FAILED_EVALUATIONS", "2")
     failures("16:99:exit 24:99:exit")
-    steps = Steps(8, 16, 24, 32)
+    steps = SupervisorActions(8, 16, 24, 32)
     with pytest.raises(UserError) as raised:
         supervisor.supervise(run, params(), steps)
     assert "2 evaluations in a row failed, the last of step 24: exit code 1; error: no space" in (
@@ -219,7 +219,7 @@ def test_too_many_failures_in_a_row_end_the_run_until_they_are_mended(
     assert told(run) == [("evaluated", 8), ("not_evaluated", 16), ("not_evaluated", 24)]
     # The same command evaluates them again, and all that came after.
     failures("")
-    assert supervisor.supervise(run, params(), Steps()) == 8
+    assert supervisor.supervise(run, params(), SupervisorActions()) == 8
     assert told(run)[3:] == [("evaluated", 16), ("evaluated", 24), ("evaluated", 32)]
 
 
@@ -229,4 +229,4 @@ def test_a_run_of_which_nothing_could_be_evaluated_is_not_called_collapsed(
     monkeypatch.setenv("DVDGAN_FAILED_EVALUATIONS", "9")
     failures(" ".join(f"{step}:99:exit" for step in (8, 16, 24, 32)))
     with pytest.raises(UserError, match="no checkpoint of this run could be evaluated"):
-        supervisor.supervise(run, params(), Steps(8, 16, 24, 32))
+        supervisor.supervise(run, params(), SupervisorActions(8, 16, 24, 32))

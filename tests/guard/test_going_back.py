@@ -5,7 +5,7 @@ from scripted_run import NAN, ScriptedSteps, events, first, params
 
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger, supervisor
-from dvdgan.guard.run_folder import RunFolder, damage
+from dvdgan.guard.run_folder import RunFolder, verify_checkpoint
 
 
 def test_spent_rollbacks_end_with_the_best_so_far(run: RunFolder) -> None:
@@ -14,12 +14,12 @@ def test_spent_rollbacks_end_with_the_best_so_far(run: RunFolder) -> None:
     steps = ScriptedSteps([([10, 20], 0), ([20], 0), ([20], 0)], {(0, 10): 90.0} | attempts)
     assert supervisor.supervise(run, params(), steps) == 10
     assert run.best_checkpoint() == run.kept_best / "step-00000010"
-    assert damage(run.kept_best / "step-00000010") is None
+    assert verify_checkpoint(run.kept_best / "step-00000010") is None
     assert [event["learning_rate_scale"] for event in events(run, "rolled_back")] == [0.5, 0.25]
     (early,) = events(run, "ended_early")
     assert (early["step"], early["reached"]) == (10, 20)
     assert early["reasons"] == ["after 2 rollbacks", "FVD not finite at step 20"]
-    # Asked again, it has nothing to do: no trainer is left in the script.
+    # ComparisonSpec again, it has nothing to do: no trainer is left in the script.
     assert supervisor.supervise(run, params(), steps) == 10
 
 
@@ -79,7 +79,7 @@ def test_without_a_healthy_checkpoint_a_rollback_starts_from_the_beginning(run: 
     )
     assert supervisor.supervise(run, params(), steps) == 10
     (back,) = events(run, "rolled_back")
-    assert (back["to_step"], back["from_step"], back["attempt"]) == (0, 20, 1)
+    assert (back["to_step"], back["from_step"], back["restart_index"]) == (0, 20, 1)
     assert sorted(path.name for path in (run.collapsed / "0").iterdir()) == [
         "step-00000010",
         "step-00000020",

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from dvdgan.guard import killing, marks
+from dvdgan.guard import killing, process_tag
 from dvdgan.guard.killing import await_end
-from dvdgan.guard.marks import kill_marked, marked, new_mark
-from dvdgan.guard.processes import TrainerProcess
+from dvdgan.guard.process_tag import kill_tagged, new_process_tag, tagged_processes
 from dvdgan.guard.run_folder import RunFolder
+from dvdgan.guard.trainer_process import TrainerProcess
 
 # A launcher: its one rank has a session of its own.
 LAUNCHER = """
@@ -35,7 +35,7 @@ def deathless(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
     """SIGKILL has no effect on any marked process, as in state D; which ones were sent it."""
     sent: set[int] = set()
     kill = os.kill
-    monkeypatch.setattr(marks.os, "kill", lambda pid, _: sent.add(pid))
+    monkeypatch.setattr(process_tag.os, "kill", lambda pid, _: sent.add(pid))
     yield sent
     for pid in sent:
         with contextlib.suppress(ProcessLookupError):
@@ -45,10 +45,10 @@ def deathless(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
 def test_waiting_for_what_cannot_be_killed_is_neither_busy_nor_endless(
     deathless: set[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mark = new_mark()
+    mark = new_process_tag()
     process = subprocess.Popen(["sleep", "600"], env=os.environ | mark)
     began, busy = time.monotonic(), time.process_time()
-    kill_marked(mark)
+    kill_tagged(mark)
     assert time.monotonic() - began < 20
     assert time.process_time() - busy < 0.4, "it spins"
     assert deathless == {process.pid}
@@ -61,13 +61,13 @@ def test_a_rank_that_cannot_be_killed_holds_no_stop_up(
 ) -> None:
     trainer = TrainerProcess(RunFolder(tmp_path), [sys.executable, "-c", LAUNCHER])
     deadline = time.monotonic() + 30
-    while len(marked(trainer._mark)) < 2:
+    while len(tagged_processes(trainer._tag)) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     began = time.monotonic()
     trainer.stop(grace=0.2)
     assert time.monotonic() - began < 20
-    [left] = marked(trainer._mark)
+    [left] = tagged_processes(trainer._tag)
     assert left in deathless
     assert f"process {left} (sleep, state S" in capsys.readouterr().err
 

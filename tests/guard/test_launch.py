@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from dvdgan.errors import EXIT_INTERRUPTED
+from dvdgan.guard.coordinator import Coordinator
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.launch import BEGUN, ENDED, WAITING
-from dvdgan.guard.leader import NodesTrainer
 from dvdgan.guard.run_folder import RunFolder
 
 NODE = Path(__file__).with_name("stand_in_node.py")
@@ -35,8 +35,8 @@ class LocalRuns:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.given_up: list[str] = []
 
-    def start(self, name: str, ticket: str) -> bool:
-        self.wanted[name] = ticket
+    def start(self, name: str, launch_id: str) -> bool:
+        self.wanted[name] = launch_id
         self.processes.pop(name, None)
         self.arrive()
         return True
@@ -74,14 +74,14 @@ class Scene:
         self.runs = LocalRuns(self.run)
         self.told: list[str] = []
 
-    def train(self, lost_node: str = "wait") -> NodesTrainer:
+    def train(self, lost_node: str = "wait") -> Coordinator:
         variables = {
             "DVDGAN_NODES": "one=10.0.0.1,other=10.0.0.2",
             "DVDGAN_NODE_TIMEOUT": str(SILENCE),
             "DVDGAN_LOST_NODE": lost_node,
         }
         environment = RunEnvironment.from_environment(variables)
-        return NodesTrainer(self.run, environment, self.runs, self.told.append)
+        return Coordinator(self.run, environment, self.runs, self.told.append)
 
     def trained(self) -> list[list[Any]]:
         """[name, nodes, endpoint's host] of every trainer started so far, sorted."""
@@ -250,12 +250,12 @@ time.sleep(600)
 
 def test_a_killed_leader_leaves_no_trainer_behind(scene: Scene) -> None:
     words = [sys.executable, "-c", LEADER, str(scene.run.root), str(Path(__file__).parent)]
-    leader = subprocess.Popen(words)
+    coordinator = subprocess.Popen(words)
     try:
         wait(lambda: scene.trained() == BOTH)
-        os.kill(leader.pid, signal.SIGKILL)
-        leader.wait()
+        os.kill(coordinator.pid, signal.SIGKILL)
+        coordinator.wait()
         wait(lambda: not scene.trainers())
     finally:
-        leader.kill()
-        leader.wait()
+        coordinator.kill()
+        coordinator.wait()

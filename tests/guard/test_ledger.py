@@ -27,7 +27,7 @@ def rolled_back(to_step: int) -> dict[str, Any]:
     return {
         "event": "rolled_back",
         "to_step": to_step,
-        "attempt": 1,
+        "restart_index": 1,
         "learning_rate_scale": 0.5,
         "added_discriminator_steps": 0,
         "reasons": ["FVD too high"],

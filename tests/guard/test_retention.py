@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dvdgan.guard.ledger import best_in_line, last_healthy, reached
-from dvdgan.guard.retention import kept, promoted
+from dvdgan.guard.retention import best_so_far, kept
 
 
 def judged(step: int, fvd: float, verdict: str = "healthy") -> dict[str, Any]:
@@ -42,9 +42,9 @@ def test_without_a_ledger_everything_is_kept() -> None:
 
 def test_a_promotion_that_was_rolled_back_is_none() -> None:
     history = [judged(10, 90), judged(20, 50), judged(30, 500, "collapsed"), back(10)]
-    assert promoted([*history, judged(20, 70), judged(30, 60)]) == {10, 20, 30}
-    assert promoted(history) == {10}
-    assert promoted([judged(10, 90, "suspect")]) == set()
+    assert best_so_far([*history, judged(20, 70), judged(30, 60)]) == {10, 20, 30}
+    assert best_so_far(history) == {10}
+    assert best_so_far([judged(10, 90, "suspect")]) == set()
 
 
 def test_what_a_rollback_the_end_or_a_restart_needs_is_never_deleted() -> None:

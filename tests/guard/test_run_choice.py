@@ -9,12 +9,12 @@ import pytest
 
 from dvdgan.errors import UserError
 from dvdgan.guard import ledger
-from dvdgan.guard.earlier_runs import local_runs, mirrored_runs
+from dvdgan.guard.earlier_runs import backed_up_runs, local_runs
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.origin import Origin
+from dvdgan.guard.remote_backup import RemoteBackup
 from dvdgan.guard.run_choice import Choice, Request, choose
-from dvdgan.guard.run_copy import RunCopy
-from dvdgan.guard.run_folder import RunFolder, seal
+from dvdgan.guard.run_folder import RunFolder, write_manifest
 from dvdgan.storage.folder import FolderStore
 from dvdgan.storage.local import write_json
 
@@ -40,7 +40,7 @@ def a_run(
     run.checkpoint(step or 1).mkdir(parents=True)
     if step:
         write_json(run.checkpoint(step) / "state.json", {})
-        seal(run.checkpoint(step))
+        write_manifest(run.checkpoint(step))
     write_json(run.settings, {**params, "fingerprint": name})
     if origin is not None:
         origin.write(run.provenance)
@@ -204,14 +204,14 @@ def test_on_a_new_machine_the_mirror_names_the_run(
     run = a_run(tmp_path / "runs", "mine", replace(NOW, code=OTHER_CODE))
     store = tmp_path / "store"
     environment = RunEnvironment.from_environment({})
-    RunCopy(run, FolderStore(store / "mine"), environment).update()
+    RemoteBackup(run, FolderStore(store / "mine"), environment).update()
     (store / "broken").mkdir()
     (store / "broken" / "settings.json").write_text("[")
-    [there] = mirrored_runs(str(store))
+    [there] = backed_up_runs(str(store))
     assert (there.name, there.step, there.finished) == ("mine", 4, False)
     assert there.origin == local_runs(tmp_path / "runs")[0].origin
     assert "broken is not looked at" in capsys.readouterr().err
     with pytest.raises(UserError, match="other code began"):
         choose(NOW, [there], Request(), tmp_path, "fresh")
     assert choose(there.origin, [there], Request(), tmp_path, "fresh").name == "mine"
-    assert mirrored_runs(str(tmp_path / "nothing")) == []
+    assert backed_up_runs(str(tmp_path / "nothing")) == []

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from dvdgan.guard import ledger
-from dvdgan.guard.ledger import Course
-from dvdgan.guard.run_folder import RunFolder, damage, newest_whole, seal
+from dvdgan.guard.ledger import ScheduleOverride
+from dvdgan.guard.run_folder import RunFolder, latest_valid, verify_checkpoint, write_manifest
 from dvdgan.storage.local import sha256_of_file
 
 WEIGHTS = "weights.safetensors"
@@ -22,7 +22,7 @@ def run(tmp_path: Path) -> RunFolder:
         run.checkpoint(step).mkdir(parents=True)
         (run.checkpoint(step) / WEIGHTS).write_bytes(bytes([step]) * 1000)
         (run.checkpoint(step) / "state.json").write_text("{}")
-        seal(run.checkpoint(step))
+        write_manifest(run.checkpoint(step))
     return run
 
 
@@ -45,13 +45,13 @@ def delete(file: Path) -> str:
 
 @pytest.mark.parametrize("harm", [flip_a_bit, truncate, delete])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(run, harm) -> None:
-    assert newest_whole(run) == (20, [])
+    assert latest_valid(run) == (20, [])
     problem = harm(run.checkpoint(20) / WEIGHTS)
     line = f"checkpoint step-00000020 is damaged and skipped: {problem}"
-    assert newest_whole(run) == (10, [line])
+    assert latest_valid(run) == (10, [line])
     harm(run.checkpoint(10) / WEIGHTS)
     harm(run.checkpoint(5) / WEIGHTS)
-    step, skipped = newest_whole(run)
+    step, skipped = latest_valid(run)
     assert step is None
     assert len(skipped) == 3
 
@@ -84,8 +84,8 @@ ENTRY = {"sha256": "0" * 64, "bytes": 1}
 def test_a_manifest_that_is_none_is_told_of(run: RunFolder, manifest: Any, told: str) -> None:
     data = manifest if isinstance(manifest, bytes) else json.dumps(manifest).encode()
     (run.checkpoint(20) / "manifest.json").write_bytes(data)
-    assert told in (damage(run.checkpoint(20)) or "")
-    assert newest_whole(run)[0] == 10
+    assert told in (verify_checkpoint(run.checkpoint(20)) or "")
+    assert latest_valid(run)[0] == 10
 
 
 @pytest.mark.parametrize(
@@ -102,32 +102,32 @@ def test_a_file_that_does_not_belong_is_refused_by_name(
     run: RunFolder, name: str, told: str
 ) -> None:
     (run.checkpoint(20) / name).write_bytes(b"{}")
-    assert told in (damage(run.checkpoint(20)) or "")
-    assert newest_whole(run)[0] == 10
+    assert told in (verify_checkpoint(run.checkpoint(20)) or "")
+    assert latest_valid(run)[0] == 10
 
 
 def test_sealing_does_not_make_a_foreign_file_welcome(run: RunFolder) -> None:
     (run.checkpoint(20) / "weights.pt").write_bytes(b"{}")
-    seal(run.checkpoint(20))
-    assert "weights.pt is neither" in (damage(run.checkpoint(20)) or "")
+    write_manifest(run.checkpoint(20))
+    assert "weights.pt is neither" in (verify_checkpoint(run.checkpoint(20)) or "")
 
 
 def test_a_folder_in_place_of_a_file_is_told_of(run: RunFolder) -> None:
     delete(run.checkpoint(20) / WEIGHTS)
     (run.checkpoint(20) / WEIGHTS).mkdir()
-    assert damage(run.checkpoint(20)) == f"{WEIGHTS} is missing"
+    assert verify_checkpoint(run.checkpoint(20)) == f"{WEIGHTS} is missing"
 
 
 def test_a_checkpoint_without_a_manifest_was_never_finished(run: RunFolder) -> None:
     (run.checkpoint(20) / "manifest.json").unlink()
     assert run.saved_steps() == [5, 10]
-    assert newest_whole(run) == (10, [])
-    assert damage(run.checkpoint(20)) is not None
+    assert latest_valid(run) == (10, [])
+    assert verify_checkpoint(run.checkpoint(20)) is not None
 
 
 def test_later_checkpoints_are_moved_aside_and_kept(run: RunFolder) -> None:
     before = sha256_of_file(run.checkpoint(20) / WEIGHTS)
-    run.move_aside(after=5, attempt=0)
+    run.move_aside(after=5, restart_index=0)
     assert run.saved_steps() == [5]
     aside = run.collapsed / "0"
     assert sorted(path.name for path in aside.iterdir()) == ["step-00000010", "step-00000020"]
@@ -135,9 +135,9 @@ def test_later_checkpoints_are_moved_aside_and_kept(run: RunFolder) -> None:
 
 
 def test_the_course_is_remembered(run: RunFolder) -> None:
-    assert run.course() == Course(0, 1.0)
+    assert run.schedule_override() == ScheduleOverride(0, 1.0)
     first = run.evaluation(10)
-    event = {"event": "rolled_back", "to_step": 5, "reasons": [], "attempt": 2}
+    event = {"event": "rolled_back", "to_step": 5, "reasons": [], "restart_index": 2}
     ledger.append(run.ledger, event | {"learning_rate_scale": 0.25, "added_discriminator_steps": 1})
-    assert RunFolder(run.root).course() == Course(2, 0.25, 1)
+    assert RunFolder(run.root).schedule_override() == ScheduleOverride(2, 0.25, 1)
     assert run.evaluation(10) != first

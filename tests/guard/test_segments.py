@@ -29,7 +29,7 @@ class CountingStore(FolderStore):
 
 def lines(first: int, last: int, attempt: int = 0) -> str:
     steps = range(first, last + 1)
-    return "".join(json.dumps({"attempt": attempt, "step": step}) + "\n" for step in steps)
+    return "".join(json.dumps({"restart_index": attempt, "step": step}) + "\n" for step in steps)
 
 
 def send(path: Path, store: FolderStore) -> bytes:

@@ -8,8 +8,8 @@ from scripted_run import NAN, ScriptedSteps, ScriptedTrainer, events, first, par
 
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import supervisor
+from dvdgan.guard.actions import Decision
 from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder
-from dvdgan.guard.steps import Answer
 from dvdgan.storage.local import write_json
 
 
@@ -31,12 +31,12 @@ def test_a_collapse_stops_the_trainer_and_goes_back(run: RunFolder) -> None:
     assert steps.launched[0].stopped
     assert steps.asked[:3] == [(0, 10), (0, 20), (0, 30)]  # 40 was not begun
     (back,) = events(run, "rolled_back")
-    assert (back["to_step"], back["attempt"], back["learning_rate_scale"]) == (20, 1, 0.5)
+    assert (back["to_step"], back["restart_index"], back["learning_rate_scale"]) == (20, 1, 0.5)
     assert back["added_discriminator_steps"] == 1
     assert "500" in back["reasons"][0]
     aside = sorted(path.name for path in (run.collapsed / "0").iterdir())
     assert aside == ["step-00000030", "step-00000040"]
-    assert run.course().attempt == 1
+    assert run.schedule_override().restart_index == 1
     assert steps.asked[3:] == [(1, 30), (1, 40)]
 
 
@@ -81,10 +81,10 @@ def test_training_alone_can_call_for_an_evaluation(run: RunFolder) -> None:
 
 def test_a_person_may_refuse_a_rollback(run: RunFolder) -> None:
     class Asking(ScriptedSteps):
-        def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> Answer:
+        def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> Decision:
             assert to_step == 10
             assert reasons == ["FVD not finite at step 20"]
-            return Answer(roll_back=False, note="enough for the paper")
+            return Decision(roll_back=False, note="enough for the paper")
 
     steps = Asking([([10, 20], 0)], first(90.0, NAN))
     assert supervisor.supervise(run, params(), steps) == 10

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from dvdgan.guard.environment import RunEnvironment
-from dvdgan.guard.processes import STOP_GRACE_SECONDS
+from dvdgan.guard.trainer_process import STOP_GRACE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "infra" / "kubernetes").glob("*.yaml"))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from dvdgan.models.latent import interpolated, mixed_seed, numbered_latents
+from dvdgan.models.latent import derive_seed, interpolated, numbered_latents
 
 
 def test_a_video_keeps_its_latent_in_any_batch() -> None:
@@ -24,10 +24,10 @@ def test_latents_are_standard_normal_and_unrelated() -> None:
 
 def test_seeds_depend_on_every_part_and_their_order() -> None:
     parts = [(0,), (1,), (0, 1), (1, 0), (0, "a"), ("a", 0), (0, 1, 0)]
-    seeds = [mixed_seed(*each) for each in parts]
+    seeds = [derive_seed(*each) for each in parts]
     assert len(set(seeds)) == len(parts)
     assert all(0 <= seed < 2**63 for seed in seeds)
-    assert mixed_seed(0, 1) == mixed_seed(0, 1)
+    assert derive_seed(0, 1) == derive_seed(0, 1)
 
 
 @pytest.mark.parametrize("steps", [2, 3, 8, 9])

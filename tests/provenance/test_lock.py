@@ -39,7 +39,7 @@ def test_comments_and_docstrings_make_nothing_stale(package: Path) -> None:
     ("file", "text", "instead"),
     [
         ("guard/supervisor.py", "no rollback was wanted", "nobody wanted a rollback"),
-        ("guard/processes.py", "STOP_GRACE_SECONDS = 120.0", "STOP_GRACE_SECONDS = 60.0"),
+        ("guard/trainer_process.py", "STOP_GRACE_SECONDS = 120.0", "STOP_GRACE_SECONDS = 60.0"),
         ("training/trackers.py", "import", "import sys\nimport"),
         ("progress.py", "import", "import sys\nimport"),
         ("data/loader.py", "a process that loads clips ended", "a loader process has ended"),

@@ -105,7 +105,7 @@ def run_folder(
     write_json(run.settings, settings.model_dump())
     for place, fid in enumerate(fids, start=1):
         metrics = {"FID": fid, "FVD": 1.0, "IS": None if fid is None else 10 * fid}
-        event = {"event": "evaluated", "step": 100 * place, "metrics": metrics, "attempt": 0}
+        event = {"event": "evaluated", "step": 100 * place, "metrics": metrics, "restart_index": 0}
         ledger.append(run.ledger, event | {"verdict": "healthy", "reasons": []})
     return folder
 

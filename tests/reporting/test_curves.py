@@ -64,7 +64,7 @@ def test_only_evaluated_checkpoints_make_metric_curves():
             "event": "evaluated",
             "step": 2,
             "metrics": {"FVD": 10.0, "FID": None},
-            "signs": {"static": 0.1, "recall": 0.5, "near_duplicates": 0.0},
+            "health": {"static": 0.1, "recall": 0.5, "near_duplicates": 0.0},
         },
     ]
     charts = metric_curves(ledger)

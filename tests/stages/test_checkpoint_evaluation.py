@@ -19,7 +19,7 @@ from dvdgan.evaluation.measurement import metric_values
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import MEAN_CLIP_FILE, RealReference, load_mean_clip
 from dvdgan.export.bundle import Origin, Standing, sampler_of
-from dvdgan.export.generated_clips import Asked
+from dvdgan.export.generated_clips import SampleSpec
 from dvdgan.export.sampler import Sampler
 from dvdgan.guard import ledger
 from dvdgan.guard.run_folder import RunFolder, step_of
@@ -46,15 +46,15 @@ def test_metrics_and_signs_are_numbers_in_their_ranges(trained: Path) -> None:
     _, kept = sorted(trained.glob(".runs/train/*/evaluations/*/step-*.json"))  # the supervisor's
     told = read_json(kept)
     assert told.pop("sha256")  # by which a later evaluation knows the file unchanged
-    assert told.keys() == {"metrics", "names", "signs", "intervals"}
+    assert told.keys() == {"metrics", "names", "health", "intervals"}
     (low, high), fvd = told["intervals"]["FVD"], told["metrics"]["FVD"]
     assert low < fvd < high
     assert told["metrics"].keys() == {"FID", "FVD", "IS"}
-    assert told["signs"].keys() == {"diversity", "class_diversity", *SHARES}
-    numbers = [*told["metrics"].values(), *told["signs"].values()]
+    assert told["health"].keys() == {"diversity", "class_diversity", *SHARES}
+    numbers = [*told["metrics"].values(), *told["health"].values()]
     assert all(math.isfinite(value) for value in numbers)
-    assert all(0 <= told["signs"][name] <= 1 for name in SHARES)
-    assert told["signs"]["diversity"] > 0
+    assert all(0 <= told["health"][name] <= 1 for name in SHARES)
+    assert told["health"]["diversity"] > 0
 
 
 def test_the_baseline_is_of_the_weights_before_step_1_and_of_the_mean_clip(trained: Path) -> None:
@@ -69,7 +69,7 @@ def test_the_baseline_is_of_the_weights_before_step_1_and_of_the_mean_clip(train
             clip, settings.model, settings.train, len(dataset.classes), torch.device("cpu")
         )
         sampler = sampler_of(state.average, Origin.of(dataset, settings.model, clip), Standing())
-        asked = Asked.of(dataset, settings.train.guard.samples, settings.train.seed, 0)
+        asked = SampleSpec.of(dataset, settings.train.guard.samples, settings.train.seed, 0)
         network = FeatureNetwork.load(FEATURES / "small_i3d", "cpu", "none")
         reference = RealReference.load(REFERENCE / settings.protocol, "train")
         features = extract(network, sampler.stream(asked.labels, asked.seed), 32, "untrained")
@@ -102,7 +102,7 @@ def test_a_worker_elsewhere_measures_what_the_supervisor_did(
     kept.unlink()
     run, step = RunFolder(kept.parents[2]), step_of(kept)
     with disable_run_logger():
-        measure.fn(str(folder), str(run.root), step, "a ticket")
+        measure.fn(str(folder), str(run.root), step, "a launch_id")
     assert read_json(kept) == told
     assert read_json(evaluator_file(run, step))["over"]
 
@@ -117,7 +117,7 @@ def test_clips_that_are_not_finite_have_no_numbers(
     nothing = {
         "metrics": {"FID": None, "FVD": None, "IS": None},
         "names": {},
-        "signs": {},
+        "health": {},
         "intervals": {},
     }
     assert measured(trained, tmp_path / "measured.json") == nothing

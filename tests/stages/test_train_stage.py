@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from dvdgan.config import load_config, parse_config
 from dvdgan.errors import EXIT_INTERRUPTED
 from dvdgan.guard import ledger
-from dvdgan.guard.copy_contents import Contents
-from dvdgan.guard.run_folder import MANIFEST, RunFolder, damage, seal
+from dvdgan.guard.backup_index import BackupIndex
+from dvdgan.guard.run_folder import MANIFEST, RunFolder, verify_checkpoint, write_manifest
 from dvdgan.stages import features, index, reference, shard
 from dvdgan.stages.artefacts import TRAIN
 from dvdgan.stages.train import prepare
@@ -145,10 +145,10 @@ def test_terminated_then_lost_with_its_machine_a_run_ends_as_if_nothing_had_been
     assert not (broken / TRAIN).exists()
     assert run.saved_steps() == [3]
 
-    mirror = {"DVDGAN_MIRROR": str(tmp_path / "store")}
+    mirror = {"DVDGAN_BACKUP": str(tmp_path / "store")}
     copied = FolderStore(tmp_path / "store" / run.root.name)
     process = start(broken, "dvdgan", "train", **mirror, **holding(EVERY + 4))
-    stop_when(lambda: EVERY in Contents.read(copied).checkpoints, process, signal.SIGKILL)
+    stop_when(lambda: EVERY in BackupIndex.read(copied).checkpoints, process, signal.SIGKILL)
     while processes_in(broken):  # the trainer was told, and saves once more
         time.sleep(0.05)
     shutil.rmtree(broken / ".runs")
@@ -161,8 +161,8 @@ def test_terminated_then_lost_with_its_machine_a_run_ends_as_if_nothing_had_been
     assert Path("checkpoint/average.safetensors") in names
     assert Path("ledger.jsonl") in names
     assert sha256_of_tree(broken / TRAIN, "*.*") == sha256_of_tree(unbroken / TRAIN, "*.*")
-    assert Contents.read(copied).ledger == run.ledger.read_bytes()
-    assert sorted(Contents.read(copied).checkpoints) == run.saved_steps()
+    assert BackupIndex.read(copied).ledger == run.ledger.read_bytes()
+    assert sorted(BackupIndex.read(copied).checkpoints) == run.saved_steps()
     assert processes_in(unbroken) == processes_in(broken) == []
 
 
@@ -217,7 +217,7 @@ def test_a_collapse_is_rolled_back_and_the_run_still_ends_well(tree: Tree) -> No
     weights["output.bias"][:] = float("nan")
     save_file(weights, average)
     (run.checkpoint(STEPS) / MANIFEST).unlink()
-    seal(run.checkpoint(STEPS))
+    write_manifest(run.checkpoint(STEPS))
 
     assert start(folder, "dvdgan", "train").wait(300) == 0
     events = ledger.read(folder / TRAIN / "ledger.jsonl")
@@ -231,9 +231,9 @@ def test_a_collapse_is_rolled_back_and_the_run_still_ends_well(tree: Tree) -> No
     # So small a D may cease to learn, which makes a run suspect.
     assert told[4:] in ([("evaluated", state, STEPS)] for state in ("healthy", "suspect"))
     back = events[3]
-    assert (back["to_step"], back["attempt"], back["learning_rate_scale"]) == (EVERY, 1, 0.5)
+    assert (back["to_step"], back["restart_index"], back["learning_rate_scale"]) == (EVERY, 1, 0.5)
     assert (run.collapsed / "0" / f"step-{STEPS:08d}").is_dir()
-    assert damage(folder / TRAIN / "checkpoint") is None
+    assert verify_checkpoint(folder / TRAIN / "checkpoint") is None
     assert all(
         tensor.isfinite().all()
         for tensor in load_file(folder / TRAIN / "checkpoint" / "average.safetensors").values()

@@ -8,19 +8,21 @@ import sys
 import time
 
 from dvdgan.training import __main__ as trainer
-from dvdgan.training.keeper import Keeper
+from dvdgan.training.checkpoint_manager import CheckpointManager
 from dvdgan.training.state import TrainState
 from dvdgan.training.telemetry import Telemetry
 
-keep = Keeper.keep
+keep = CheckpointManager.keep
 
 
-def hold_and_keep(keeper: Keeper, state: TrainState, telemetry: Telemetry | None) -> bool:
-    while state.step == int(os.environ["HOLD_AT"]) and not keeper._stop.requested:
+def hold_and_keep(
+    checkpoints: CheckpointManager, state: TrainState, telemetry: Telemetry | None
+) -> bool:
+    while state.step == int(os.environ["HOLD_AT"]) and not checkpoints._stop.requested:
         time.sleep(0.01)
-    return keep(keeper, state, telemetry)
+    return keep(checkpoints, state, telemetry)
 
 
-Keeper.keep = hold_and_keep
+CheckpointManager.keep = hold_and_keep
 del sys.argv[1]
 sys.exit(trainer.main())

@@ -24,7 +24,7 @@ def measure(run: RunFolder) -> None:
     write_json(run.settings, settings)
     for step in range(EVERY, ENDLESS["steps"] + 1, EVERY):
         metrics = {"FID": 9.0, "FVD": 9.0, "IS": 1.0}
-        write_json(run.evaluation(step), {"metrics": metrics, "signs": {}})
+        write_json(run.evaluation(step), {"metrics": metrics, "health": {}})
 
 
 def end_soon(run: RunFolder) -> int:

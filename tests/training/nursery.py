@@ -17,8 +17,8 @@ from tiny_run import CLIP, MODEL, TRAIN
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.storage.local import remove_abandoned
 from dvdgan.training import __main__ as trainer
-from dvdgan.training.checkpoint import Snapshot
-from dvdgan.training.keeper import Keeper
+from dvdgan.training.checkpoint import StagedCheckpoint
+from dvdgan.training.checkpoint_manager import CheckpointManager
 from dvdgan.training.state import TrainState, initial_state
 from dvdgan.training.telemetry import Telemetry
 
@@ -33,15 +33,17 @@ def train(run: RunFolder) -> int:
 
 def train_until_held(run: RunFolder) -> int:
     """A trainer that waits for ever after the step that the file hold_at names."""
-    keep, last = Keeper.keep, int((run.root / "hold_at").read_text())
+    keep, last = CheckpointManager.keep, int((run.root / "hold_at").read_text())
 
-    def keep_or_hold(keeper: Keeper, state: TrainState, telemetry: Telemetry | None) -> bool:
-        stopping = keep(keeper, state, telemetry)
+    def keep_or_hold(
+        checkpoints: CheckpointManager, state: TrainState, telemetry: Telemetry | None
+    ) -> bool:
+        stopping = keep(checkpoints, state, telemetry)
         while state.step >= last:
             time.sleep(60)
         return stopping
 
-    Keeper.keep = keep_or_hold
+    CheckpointManager.keep = keep_or_hold
     return train(run)
 
 
@@ -53,26 +55,26 @@ def train_by_a_jumping_clock(run: RunFolder) -> int:
 
 def train_with_a_slow_disk(run: RunFolder) -> int:
     """A trainer that needs a minute to write a checkpoint."""
-    write = Snapshot.write
+    write = StagedCheckpoint.write
 
-    def slowly(snapshot: Snapshot, folder: Path) -> None:
+    def slowly(staged: StagedCheckpoint, folder: Path) -> None:
         (run.root / "writing").touch()
         time.sleep(60)
-        write(snapshot, folder)
+        write(staged, folder)
 
-    Snapshot.write = slowly
+    StagedCheckpoint.write = slowly
     return train(run)
 
 
 def write_without_end(run: RunFolder) -> int:
     """Write checkpoint after checkpoint."""
     remove_abandoned(run.checkpoints)
-    snapshot, state = Snapshot(), STATE
+    staged, state = StagedCheckpoint(), STATE
     state.step = max(run.saved_steps(), default=0)
     while True:
         state.step += 1
-        snapshot.take(state)
-        snapshot.write(run.checkpoint(state.step))
+        staged.stage(state)
+        staged.write(run.checkpoint(state.step))
 
 
 KINDS = {

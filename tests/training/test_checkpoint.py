@@ -7,12 +7,12 @@ import pytest
 import torch
 from tiny_run import CLIP, MODEL, TRAIN
 
-from dvdgan.guard.run_folder import MANIFEST, RunFolder, damage, newest_whole
+from dvdgan.guard.run_folder import MANIFEST, RunFolder, latest_valid, verify_checkpoint
 from dvdgan.storage.local import sha256_of_tree
 from dvdgan.training.checkpoint import load_checkpoint, save_checkpoint
-from dvdgan.training.draws import Draws
-from dvdgan.training.round import Round
+from dvdgan.training.sampling_rng import SamplingRNG
 from dvdgan.training.state import TrainState, blank_state, initial_state
+from dvdgan.training.train_step import TrainStep
 
 CPU = torch.device("cpu")
 
@@ -23,8 +23,8 @@ def new_state() -> TrainState:
 
 def advance(state: TrainState, seed: int) -> dict[str, float]:
     """One round on made-up clips, a function of the state and the seed."""
-    draws = Draws(seed, 4, torch.arange(3), CPU)
-    one_round = Round(CLIP, MODEL, TRAIN, state, state.generator, state.discriminators, draws)
+    draws = SamplingRNG(seed, 4, torch.arange(3), CPU)
+    train_step = TrainStep(CLIP, MODEL, TRAIN, state, state.generator, state.discriminators, draws)
     noise = torch.Generator().manual_seed(seed)
 
     def clips() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -33,7 +33,7 @@ def advance(state: TrainState, seed: int) -> dict[str, float]:
             pixels = torch.randint(256, shape, generator=noise, dtype=torch.uint8)
             yield pixels, torch.tensor([0, 1, 2, 0])
 
-    figures, _ = one_round.play(clips())
+    figures, _ = train_step.run(clips())
     return {name: value.item() for name, value in figures.items()}
 
 
@@ -106,10 +106,10 @@ def test_damage_to_any_file_is_found(advanced: TrainState, tmp_path: Path, name:
     run = RunFolder(tmp_path)
     save_checkpoint(advanced, run.checkpoint(1))
     save_checkpoint(advanced, run.checkpoint(2))
-    assert damage(run.checkpoint(2)) is None
+    assert verify_checkpoint(run.checkpoint(2)) is None
     path = run.checkpoint(2) / name
     path.write_bytes(path.read_bytes()[:-3])
-    step, (line,) = newest_whole(run)
+    step, (line,) = latest_valid(run)
     assert step == 1
     assert "step-00000002 is damaged" in line
     assert name in line
@@ -125,7 +125,7 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(
     def full(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("dvdgan.training.checkpoint.seal", full)
+    monkeypatch.setattr("dvdgan.training.checkpoint.write_manifest", full)
     with pytest.raises(OSError, match="no space"):
         save_checkpoint(advanced, folder)
     assert sha256_of_tree(folder, "*") == before

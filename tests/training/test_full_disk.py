@@ -10,7 +10,7 @@ import pytest
 from trainer_processes import Nursery, await_steps, finished
 
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR
-from dvdgan.guard.run_folder import RunFolder, damage, newest_whole
+from dvdgan.guard.run_folder import RunFolder, latest_valid, verify_checkpoint
 
 NewRun = Callable[..., RunFolder]
 SIZES = {"steps": 12, "checkpoint_every": 2, "preview_every": 6}
@@ -84,7 +84,7 @@ def test_a_full_disk_pauses_the_run_and_room_lets_it_go_on(
     assert finished(run) == before < SIZES["steps"]
     assert list(run.checkpoints.glob(".*.tmp")) == []
     assert run.saved_steps()[: len(whole)] == whole
-    assert newest_whole(run)[1] == []
+    assert latest_valid(run)[1] == []
     filling.unlink()
     assert nursery.ended() == 0, log.read_text()
     assert "is written, going on" in log.read_text()
@@ -105,7 +105,7 @@ def test_a_stop_while_the_disk_is_full_leaves_the_last_checkpoint(
     os.kill(pid, 15)
     assert nursery.ended() == EXIT_INTERRUPTED
     assert "stopped while the disk is full; the last checkpoint is whole" in log.read_text()
-    assert damage(run.checkpoint(run.saved_steps()[-1])) is None
+    assert verify_checkpoint(run.checkpoint(run.saved_steps()[-1])) is None
 
 
 def test_a_disk_that_turns_read_only_ends_the_run_with_what_to_do(
@@ -122,4 +122,4 @@ def test_a_disk_that_turns_read_only_ends_the_run_with_what_to_do(
     told = log.read_text()
     assert "cannot be written: Read-only file system" in told and "to do: " in told
     assert "Traceback" not in told
-    assert damage(run.checkpoint(run.saved_steps()[-1])) is None
+    assert verify_checkpoint(run.checkpoint(run.saved_steps()[-1])) is None

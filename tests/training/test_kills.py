@@ -11,7 +11,7 @@ import pytest
 from trainer_processes import Nursery, await_steps, finished
 
 from dvdgan.errors import EXIT_INTERRUPTED
-from dvdgan.guard.run_folder import RunFolder, damage, newest_whole
+from dvdgan.guard.run_folder import RunFolder, latest_valid, verify_checkpoint
 
 NewRun = Callable[..., RunFolder]
 STEPS = 40
@@ -99,7 +99,7 @@ def test_a_signal_ends_the_step_saves_and_leaves_with_75(
     os.kill(pid, number)
     assert nursery.ended() == EXIT_INTERRUPTED
     assert run.saved_steps() == [finished(run)]
-    assert damage(run.checkpoint(finished(run))) is None
+    assert verify_checkpoint(run.checkpoint(finished(run))) is None
 
 
 def test_a_second_signal_saves_nothing_and_leaves_the_checkpoint_before(
@@ -141,8 +141,10 @@ def test_a_killed_writer_leaves_only_whole_checkpoints(
         kill(pid)
         nursery.ended()
         partial += len(list(run.checkpoints.glob(".*.tmp")))
-        newest, skipped = newest_whole(run)
+        newest, skipped = latest_valid(run)
         assert newest is not None and skipped == []
-        assert all(damage(run.checkpoint(step)) is None for step in run.saved_steps()[before:])
+        assert all(
+            verify_checkpoint(run.checkpoint(step)) is None for step in run.saved_steps()[before:]
+        )
         assert newest == max(run.saved_steps())
     assert partial > kills // 10  # it was met in the middle of writing

@@ -15,14 +15,14 @@ from tiny_run import CLIP, MODEL, TRAIN
 from torch import Tensor
 
 from dvdgan.errors import EXIT_USER_ERROR
-from dvdgan.guard.processes import TrainerProcess
-from dvdgan.guard.run_folder import RunFolder, damage
+from dvdgan.guard.run_folder import RunFolder, verify_checkpoint
+from dvdgan.guard.trainer_process import TrainerProcess
 from dvdgan.storage.local import read_json, write_json
 from dvdgan.training.state import initial_state
 
 NewRun = Callable[..., RunFolder]
 SIZES = {"steps": 4, "batch_size": 6, "checkpoint_every": 1}
-KEEPING_RANK = Path(__file__).with_name("keeping_rank.py")
+KEEPING_RANK = Path(__file__).with_name("checkpointing_rank.py")
 TORCHRUN = f"{sys.executable} -m torch.distributed.run --standalone --nproc-per-node"
 ACCELERATE = f"{sys.executable} -m accelerate.commands.launch --multi_gpu --num_processes"
 
@@ -85,7 +85,7 @@ def test_several_processes_end_where_one_does(
     run = new_run(f"of-{processes}", **SIZES)
     assert run_with(run, f"{launcher} {KEEPING_RANK}") == 0
     assert run.saved_steps()[-1] == SIZES["steps"]
-    assert damage(run.checkpoint(SIZES["steps"])) is None
+    assert verify_checkpoint(run.checkpoint(SIZES["steps"])) is None
     for rank in range(processes):
         assert_same_weights(kept(run, rank), one, rank)
 

@@ -61,7 +61,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return replace
 
 
-def play(names: list[str], folder: Path, steps: range, sheet_at: int | None = None) -> None:
+def run(names: list[str], folder: Path, steps: range, sheet_at: int | None = None) -> None:
     """A run that tells its steps; `training/loss` of step n is n / 10."""
     shown = Trackers.open(names, folder, "0123abcd", steps.start - 1)
     for step in steps:
@@ -73,7 +73,7 @@ def play(names: list[str], folder: Path, steps: range, sheet_at: int | None = No
 
 def test_none_are_asked_for_by_default(tmp_path: Path) -> None:
     before = threading.active_count()
-    play([], tmp_path, range(1, 3), sheet_at=2)
+    run([], tmp_path, range(1, 3), sheet_at=2)
     assert list(tmp_path.iterdir()) == []
     assert threading.active_count() == before
 
@@ -98,7 +98,7 @@ def test_one_that_is_not_installed_says_what_to_type(
 def test_all_are_told_everything_in_order(tmp_path: Path, known: Callable[..., None]) -> None:
     one, other = Recorder(), Recorder()
     known(one=lambda *_: one, other=lambda *_: other)
-    play(["one", "other", "one"], tmp_path, range(1, 200), sheet_at=50)
+    run(["one", "other", "one"], tmp_path, range(1, 200), sheet_at=50)
     assert one.told == other.told
     steps = [each[0] for each in one.told[:-1]]
     assert steps == sorted([*range(1, 200), 50]) and one.told[-1] == "closed"
@@ -113,7 +113,7 @@ def test_one_that_fails_is_said_once_and_the_others_go_on(
 
     failing, well = Recorder(fails_at=3), Recorder()
     known(failing=lambda *_: failing, never=never_begins, well=lambda *_: well)
-    play(["failing", "never", "well"], tmp_path, range(1, 9))
+    run(["failing", "never", "well"], tmp_path, range(1, 9))
     assert [each[0] for each in failing.told] == [1, 2]
     assert len(well.told) == 9
     assert sorted(capsys.readouterr().err.splitlines()) == [
@@ -137,17 +137,17 @@ def test_one_that_hangs_stalls_nothing(
         return Recorder()
 
     known(hangs=hangs)
-    play(["hangs"], tmp_path, range(1, 4))
+    run(["hangs"], tmp_path, range(1, 4))
     assert "hangs is left out from here on: it did not end in" in capsys.readouterr().err
-    play(["hangs"], tmp_path, range(1, 40))
+    run(["hangs"], tmp_path, range(1, 40))
     released.set()
     assert "it is 10 steps behind" in capsys.readouterr().err
 
 
 def test_tensorboard_shows_redone_steps_once(tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    play(["tensorboard"], tmp_path, range(1, 9), sheet_at=8)
-    play(["tensorboard"], tmp_path, range(6, 11), sheet_at=8)
+    run(["tensorboard"], tmp_path, range(1, 9), sheet_at=8)
+    run(["tensorboard"], tmp_path, range(6, 11), sheet_at=8)
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     shown = events.Scalars("training/loss")
@@ -164,11 +164,11 @@ def test_dvclive_shows_redone_steps_once_and_leaves_the_project_alone(
     pytest.importorskip("dvclive")
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "trackers"
-    play(["dvclive"], folder, range(1, 9), sheet_at=8)
+    run(["dvclive"], folder, range(1, 9), sheet_at=8)
     table = folder / "dvclive" / "plots" / "metrics" / "training" / "loss.tsv"
     with table.open("a") as cut_by_a_crash:
         cut_by_a_crash.write("9\t0.")
-    play(["dvclive"], folder, range(6, 11), sheet_at=8)
+    run(["dvclive"], folder, range(6, 11), sheet_at=8)
     rows = [row.split("\t") for row in table.read_text().splitlines()]
     assert rows == [["step", "loss"], *([str(step), str(step / 10)] for step in range(1, 11))]
     assert '"step": 10' in (folder / "dvclive" / "metrics.json").read_text()
@@ -183,7 +183,7 @@ def test_wandb_goes_on_with_the_run_of_this_name(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delenv("WANDB_PROJECT", raising=False)
     monkeypatch.delitem(sys.modules, "wandb", raising=False)
-    play(["wandb"], tmp_path, range(1, 3), sheet_at=2)
+    run(["wandb"], tmp_path, range(1, 3), sheet_at=2)
     began, first, _, sheet, finished = sys.modules["wandb"].told
     monkeypatch.delitem(sys.modules, "wandb")
     assert (began["project"], began["id"], began["resume"]) == ("dvdgan", "0123abcd", "allow")

@@ -20,7 +20,7 @@ from dvdgan.guard.run_folder import RunFolder
 from dvdgan.guard.torchrun import launcher
 
 NewRun = Callable[..., RunFolder]
-KEEPING_RANK = Path(__file__).with_name("keeping_rank.py")
+KEEPING_RANK = Path(__file__).with_name("checkpointing_rank.py")
 STEPS, CUT_AFTER, CUT_SECONDS = 12, 3, 4.0
 
 
@@ -34,7 +34,7 @@ def command(host: Host, first: Host, run: RunFolder) -> list[str]:
     """The trainer's command line on ``host``: the same words on each."""
     words = launcher(2, 1, f"{first.address}:29400", "two-hosts")
     # torchrun's -m, at the end of its own words, takes a module: here, one that keeps its weights.
-    return host.inside(*words, "keeping_rank", "dvdgan.training", str(run.root))
+    return host.inside(*words, "checkpointing_rank", "dvdgan.training", str(run.root))
 
 
 def finished(run: RunFolder) -> int:

@@ -35,7 +35,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """How clips of both sides are taken; the defaults assert more than they assume."""
 
     frames: int | None = None
@@ -46,7 +46,7 @@ class Reading:
     split: str = "train"
 
 
-def open_sources(places: Sequence[Place], reading: Reading) -> list[ClipSource]:
+def open_sources(places: Sequence[Place], reading: ReadOptions) -> list[ClipSource]:
     """The clips at each of ``places``.
 
     Array files are taken as they are, shard sets and folders of videos by the reading. Raises
@@ -97,7 +97,7 @@ def _refuse_unheeded(place: Place) -> None:
         )
 
 
-def _folder(path: Path, frames: int | None, stride: int | None, reading: Reading) -> ClipSource:
+def _folder(path: Path, frames: int | None, stride: int | None, reading: ReadOptions) -> ClipSource:
     if not path.is_dir():
         raise UserError(
             f"{path} is no folder, and no {', '.join(ENDINGS)} file",

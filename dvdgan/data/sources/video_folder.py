@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dvdgan.data.pictures import refuse_pictures
 from dvdgan.data.refusal import Refusal, Refused
-from dvdgan.data.scan import Candidate, Scan, scan
+from dvdgan.data.scan import FoundVideo, Scan, scan
 from dvdgan.data.sources.clip_source import NO_CLASS, Clips, Windowing
 from dvdgan.errors import UserError
 from dvdgan.video.decode import VideoError, frame_count, window
@@ -101,7 +101,7 @@ class VideoFolder:
             return clip
         return clip, self._label.get(entry.label_name, NO_CLASS)
 
-    def _clip(self, entry: Candidate, place: int) -> Clip | Refused:
+    def _clip(self, entry: FoundVideo, place: int) -> Clip | Refused:
         file, asked = self.root / entry.path, self.windowing
         length = asked.span if asked.window == "first" else frame_count(file)
         begin = asked.start(max(length, asked.span), place)
@@ -158,7 +158,7 @@ def _sizes_differ(root: Path, path: str, shape: tuple[int, ...], size: int | Non
     )
 
 
-def _is_empty_class(entry: Candidate | Refused) -> bool:
+def _is_empty_class(entry: FoundVideo | Refused) -> bool:
     return isinstance(entry, Refused) and entry.reason is Refusal.EMPTY_CLASS
 
 

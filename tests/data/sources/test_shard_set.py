@@ -6,7 +6,7 @@ import pytest
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import reference_clips
 from dvdgan.data.sources.clip_source import Windowing
-from dvdgan.data.sources.opening import Place, Reading, open_sources
+from dvdgan.data.sources.opening import Place, ReadOptions, open_sources
 from dvdgan.data.sources.shard_set import ShardSet
 from dvdgan.errors import UserError
 
@@ -34,7 +34,7 @@ def test_paths_are_opened_as_what_they_are(shards, synthetic_videos, tmp_path):
     paths = [tmp_path / "clips.npy", shards, synthetic_videos]
     strides = (None, 2, 3)
     places = [Place(path, "real", stride) for path, stride in zip(paths, strides, strict=True)]
-    kinds = open_sources(places, Reading(resolution=32))
+    kinds = open_sources(places, ReadOptions(resolution=32))
     assert [type(each).__name__ for each in kinds] == ["ArrayFile", "ShardSet", "VideoFolder"]
     assert [each.shape for each in kinds] == [(4, 32)] * 3  # frames are the array's
     assert [each.preprocessing.stride for each in kinds] == [1, 2, 3]
@@ -43,10 +43,10 @@ def test_paths_are_opened_as_what_they_are(shards, synthetic_videos, tmp_path):
 @pytest.mark.parametrize(
     ("name", "reading", "what"),
     [
-        ("nothing", Reading(frames=4), "is no folder"),
-        ("clips.npy", Reading(frames=5), "4 frames of 32 pixels, not 5 of 32"),
-        ("clips.npy", Reading(resolution=64), "4 frames of 32 pixels, not 4 of 64"),
-        ("", Reading(), "may be longer than a clip"),
+        ("nothing", ReadOptions(frames=4), "is no folder"),
+        ("clips.npy", ReadOptions(frames=5), "4 frames of 32 pixels, not 5 of 32"),
+        ("clips.npy", ReadOptions(resolution=64), "4 frames of 32 pixels, not 4 of 64"),
+        ("", ReadOptions(), "may be longer than a clip"),
     ],
 )
 def test_what_does_not_open_says_why(tmp_path, name, reading, what):

@@ -40,7 +40,7 @@ def measure(checkpoint: Path, result: Path) -> None:
     untrained = checkpoint.name == "step-00000000"
     state = {} if untrained else json.loads((checkpoint / "state.json").read_text())
     time.sleep(0.3)
-    numbers = {"metrics": {"FID": 1.0, "FVD": fvd_of(state), "IS": 1.0}, "signs": {}}
+    numbers = {"metrics": {"FID": 1.0, "FVD": fvd_of(state), "IS": 1.0}, "health": {}}
     if untrained:
         numbers["mean_clip"] = {"metrics": {"FVD": 2000.0}, "intervals": {}}
     result.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def fvd_of(state: dict[str, int]) -> float | None:
     if not state:
         return 1000.0
     attempt, _, step = os.environ.get("LIGHT_COLLAPSE", "").partition(":")
-    if attempt and state["attempt"] == int(attempt) and state["step"] >= int(step):
+    if attempt and state["restart_index"] == int(attempt) and state["step"] >= int(step):
         return None
     return 10 + state["number"] % 10_000 / 100
 

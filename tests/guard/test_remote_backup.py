@@ -1,0 +1,193 @@
+"""A run's copy: cut short anywhere, it is of one piece, and a run goes on from it."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from backed_up_run import (
+    ENVIRONMENT,
+    STORY,
+    Life,
+    RecordingStore,
+    assert_listing_is_whole,
+    assert_of_one_piece,
+    listing,
+)
+
+from dvdgan.errors import UserError
+from dvdgan.guard import segments
+from dvdgan.guard.remote_backup import OtherHistoryError, RemoteBackup
+from dvdgan.guard.restore import restore
+from dvdgan.guard.run_folder import RunFolder, latest_valid
+from dvdgan.storage.folder import FolderStore
+
+
+@pytest.fixture(autouse=True)
+def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 700)  # two or three a file
+
+
+@pytest.mark.parametrize("every", [1, 7], ids="a copy every {} chapters".format)
+def test_killed_between_any_two_changes_a_copy_is_of_one_piece(tmp_path: Path, every: int) -> None:
+    life, store = Life(tmp_path / "run"), RecordingStore(tmp_path / "store")
+    copy = RemoteBackup(life.run, store, ENVIRONMENT)
+    for chapter, happens in enumerate(STORY, 1):
+        happens(life)
+        if chapter % every == 0:
+            copy.update()
+    newest = []
+    for left in [*store.states, FolderStore(store.root)]:
+        machine = RunFolder(tmp_path / "machines" / left.root.name)
+        restore(machine, left)
+        assert_of_one_piece(machine)
+        newest.append(latest_valid(machine)[0] or 0)
+        assert newest[-1] == assert_listing_is_whole(left)
+        # The machine that was killed goes on, and so does its copy.
+        RemoteBackup(life.run, left, ENVIRONMENT).update()
+        assert assert_listing_is_whole(left) == 50
+        assert listing(left) == listing(store)
+        assert left.keys() == store.keys()
+    assert newest[0] == 0
+    assert newest[-1] == 50
+    assert len(newest) > 10
+
+
+def in_store(store: FolderStore, file: str) -> list[Path]:
+    """The segments of a telemetry file, and nothing else is there."""
+    return list((store.root / "telemetry" / file).iterdir())
+
+
+def test_a_copy_equals_what_is_kept_and_is_not_sent_twice(tmp_path: Path) -> None:
+    life, store = Life(tmp_path / "run"), RecordingStore(tmp_path / "store")
+    copy = RemoteBackup(life.run, store, ENVIRONMENT)
+    for happens in STORY:
+        happens(life)
+        copy.update()
+        kept_here = [f"step-{step:08d}" for step in life.run.saved_steps()]
+        assert sorted(path.name for path in (store.root / "checkpoints").iterdir()) == kept_here
+        assert sorted(listing(store)["checkpoints"]) == kept_here
+    for path in life.run.telemetry:
+        joined = b"".join(part.read_bytes() for part in sorted(in_store(store, path.name)))
+        assert joined == path.read_bytes()
+    assert (store.root / "ledger.jsonl").read_bytes() == life.run.ledger.read_bytes()
+    sheets = sorted((store.root / "samples").rglob("*.png"))
+    assert [f"{path.parent.name}/{path.name}" for path in sheets] == [
+        *("0/step-00000010.png", "0/step-00000020.png"),
+        *(f"1/step-{step:08d}.png" for step in (30, 40, 50)),
+    ]
+    store.changes.clear()
+    copy.update()
+    assert store.changes == []
+
+
+def test_a_new_machine_goes_on_and_the_copy_keeps_what_it_did_not_fetch(tmp_path: Path) -> None:
+    life, store = Life(tmp_path / "run"), FolderStore(tmp_path / "store")
+    for happens in STORY[:3]:
+        happens(life)
+    life.train_to(30)
+    life.judge(30, 60)
+    RemoteBackup(life.run, store, ENVIRONMENT).update()
+    machine = Life(tmp_path / "machine")
+    restore(machine.run, store)
+    assert machine.run.saved_steps() == [20, 30]  # best, and newest: the promoted 10 stays there
+    machine.train_to(40)
+    machine.judge(40, 40)
+    RemoteBackup(machine.run, store, ENVIRONMENT).update()
+    names = sorted(path.name for path in (store.root / "checkpoints").iterdir())
+    assert names == [f"step-{step:08d}" for step in (10, 20, 40)]
+
+
+def test_nothing_is_fetched_where_nothing_is_missing(tmp_path: Path, capsys) -> None:
+    life, store = Life(tmp_path / "run"), FolderStore(tmp_path / "store")
+    restore(life.run, store)
+    for happens in STORY[:3]:
+        happens(life)
+        RemoteBackup(life.run, store, ENVIRONMENT).update()
+        before = {path: path.stat().st_ino for path in life.run.root.rglob("*")}
+        restore(life.run, store)
+        assert {path: path.stat().st_ino for path in life.run.root.rglob("*")} == before
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda folder: (folder / "a.safetensors").write_text("attempt 0 step 2_"),
+        lambda folder: (folder / "a.safetensors").write_text(""),
+        lambda folder: (folder / "a.safetensors").unlink(),
+        lambda folder: (folder / "manifest.json").write_text("{}"),
+        lambda folder: (folder / "manifest.json").unlink(),
+    ],
+)
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_fetched(
+    tmp_path: Path, capsys: pytest.CaptureFixture, harm
+) -> None:
+    life, store = Life(tmp_path / "run"), FolderStore(tmp_path / "store")
+    for happens in STORY[:3]:
+        happens(life)
+    RemoteBackup(life.run, store, ENVIRONMENT).update()
+    (place,) = (store.root / "checkpoints" / "step-00000020").iterdir()
+    harm(place)
+    machine = RunFolder(tmp_path / "machine")
+    restore(machine, store)
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith(f"mirror: checkpoint step-00000020 in {store} is damaged and skipped")
+    assert told[1:] == [f"mirror: restored step 10 from {store}"]
+    assert machine.saved_steps() == [10]
+    assert_of_one_piece(machine)
+
+
+def test_a_checkpoint_damaged_here_is_fetched_again_and_not_copied(tmp_path: Path, capsys) -> None:
+    life, store = Life(tmp_path / "run"), FolderStore(tmp_path / "store")
+    life.train_to(10)
+    RemoteBackup(life.run, store, ENVIRONMENT).update()
+    (life.run.checkpoint(10) / "a.safetensors").write_text("attempt 0 step 1_")
+    restore(life.run, store)
+    assert latest_valid(life.run) == (10, [])
+    life.train_to(20)
+    (life.run.checkpoint(20) / "a.safetensors").write_text("")
+    copy = RemoteBackup(life.run, store, ENVIRONMENT)
+    copy.update()
+    copy.update()
+    assert capsys.readouterr().err.count("damaged and not copied: a.safetensors has 0 bytes") == 1
+    assert not (store.root / "checkpoints" / "step-00000020").exists()
+
+
+def test_two_histories_are_not_mixed(tmp_path: Path) -> None:
+    one, other = Life(tmp_path / "one"), Life(tmp_path / "other")
+    store = FolderStore(tmp_path / "store")
+    for life, fvd in ((one, 90.0), (other, 91.0)):
+        life.train_to(10)
+        life.judge(10, fvd)
+    RemoteBackup(one.run, store, ENVIRONMENT).update()
+    before = (store.root / "copy.json").read_bytes()
+    with pytest.raises(OtherHistoryError):
+        RemoteBackup(other.run, store, ENVIRONMENT).update()
+    with pytest.raises(UserError, match="different ways"):
+        restore(other.run, store)
+    assert (store.root / "copy.json").read_bytes() == before
+
+
+def test_a_machine_that_missed_a_rollback_moves_its_later_checkpoints_aside(tmp_path: Path) -> None:
+    life, store = Life(tmp_path / "run"), FolderStore(tmp_path / "store")
+    for happens in STORY[:4]:
+        happens(life)
+    late = RunFolder(shutil.copytree(life.run.root, tmp_path / "late"))
+    assert late.saved_steps()[-2:] == [30, 40]
+    for happens in STORY[4:6]:
+        happens(life)
+    RemoteBackup(life.run, store, ENVIRONMENT).update()
+    restore(late, store)
+    assert late.saved_steps()[-1] == 30
+    assert_of_one_piece(late)
+    assert (late.collapsed / "0" / "step-00000040").is_dir()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", '{"ledger": ""}', '{"ledger'])
+def test_a_copy_that_cannot_be_read_is_told_of(tmp_path: Path, content: str) -> None:
+    store = FolderStore(tmp_path / "store")
+    store.write_bytes("copy.json", content.encode())
+    with pytest.raises(UserError, match="cannot be read"):
+        restore(RunFolder(tmp_path / "run"), store)
