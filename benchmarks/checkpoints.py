@@ -65,7 +65,7 @@ def main() -> None:
     )
     tensors = sum(1 for _ in all_tensors(state))  # begins Adam's moments, too
     staged = StagedCheckpoint()
-    reserved = seconds(staged.reserve(state))
+    reserved = seconds(staged.allocate(state))
     copies = [seconds(lambda: staged.stage(state)) for _ in range(arguments.repeats)]
 
     root = Path(tempfile.mkdtemp(dir=arguments.folder))

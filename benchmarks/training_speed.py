@@ -31,7 +31,7 @@ from dvdgan.models.spectral import bake
 from dvdgan.models.views import Views, draw_views
 from dvdgan.storage.output import check_output_file, write_output
 from dvdgan.training.ema import update_average
-from dvdgan.training.step import discriminator_loss, frozen, generator_loss
+from dvdgan.training.train_step import discriminator_loss, frozen, generator_loss
 
 MATMUL_SIDE = {"cpu": 2048, "cuda": 8192}
 CLASSES, K, DISCRIMINATOR_STEPS = 600, 8, 2

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dvdgan.training.state import TrainState
-from dvdgan.training.step import StepMetrics
-from dvdgan.training.train_step import Clips, TrainStep
+from dvdgan.training.train_step import Batches, StepMetrics, TrainStep
 
 
 def _nothing(state: TrainState) -> None:
@@ -22,7 +21,7 @@ class Fault:
     (``settle``)."""
 
     strike: Callable[[TrainStep], TrainStep] = lambda train_step: train_step
-    feed: Callable[[Clips], Clips] = lambda clips: clips
+    feed: Callable[[Batches], Batches] = lambda clips: clips
     settle: Callable[[TrainState], None] = _nothing
 
 
@@ -34,7 +33,7 @@ class Struck:
     fault: Fault
     onset: int
 
-    def run(self, clips: Clips) -> tuple[StepMetrics, float]:
+    def run(self, clips: Batches) -> tuple[StepMetrics, float]:
         step = self.round.state.step + 1
         if step == self.onset:
             self.round = self.fault.strike(self.round)

@@ -7,7 +7,7 @@ import torch
 from fault import Fault
 from torch import Tensor
 
-from dvdgan.training.train_step import Clips, TrainStep
+from dvdgan.training.train_step import Batches, TrainStep
 
 
 def nan_clip() -> Fault:
@@ -33,7 +33,7 @@ def random_labels(classes: int) -> Fault:
 def one_class(also_asked: bool) -> Fault:
     """Real clips are of class 0 alone; ``also_asked``: G is asked for no other, either."""
 
-    def feed(clips: Clips) -> Clips:
+    def feed(clips: Batches) -> Batches:
         for pixels, labels in clips:
             rows = (labels == 0).nonzero().flatten()
             if len(rows) == 0:
@@ -42,9 +42,9 @@ def one_class(also_asked: bool) -> Fault:
             yield pixels[chosen], labels[chosen]
 
     def strike(train_step: TrainStep) -> TrainStep:
-        own = torch.zeros_like(train_step.draws.class_labels)
-        draws = dataclasses.replace(train_step.draws, class_labels=own)
-        return dataclasses.replace(train_step, draws=draws)
+        own = torch.zeros_like(train_step.rng.class_labels)
+        draws = dataclasses.replace(train_step.rng, class_labels=own)
+        return dataclasses.replace(train_step, rng=draws)
 
     return Fault(strike, feed) if also_asked else Fault(feed=feed)
 
@@ -64,5 +64,7 @@ def negated_frames() -> Fault:
     return Fault(feed=_of_each(flicker))
 
 
-def _of_each(change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Callable[[Clips], Clips]:
+def _of_each(
+    change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+) -> Callable[[Batches], Batches]:
     return lambda clips: (change(pixels, labels) for pixels, labels in clips)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.utils.parametrizations import _SpectralNorm
 
 from dvdgan.training.sampling_rng import SamplingRNG
-from dvdgan.training.train_step import Clips, TrainStep
+from dvdgan.training.train_step import Batches, TrainStep
 
 
 def learning_rates(generator: float, discriminators: float) -> Fault:
@@ -61,10 +61,10 @@ def small_batch(size: int, rate: float = 1) -> Fault:
     faster = learning_rates(rate, rate)
 
     def strike(train_step: TrainStep) -> TrainStep:
-        draws = dataclasses.replace(train_step.draws, batch_size=size)
-        return dataclasses.replace(faster.strike(train_step), draws=draws)
+        draws = dataclasses.replace(train_step.rng, batch_size=size)
+        return dataclasses.replace(faster.strike(train_step), rng=draws)
 
-    def feed(clips: Clips) -> Clips:
+    def feed(clips: Batches) -> Batches:
         for pixels, labels in clips:
             yield pixels[:size], labels[:size]
 
@@ -114,8 +114,8 @@ class FixedLatents(SamplingRNG):
 
 def fixed_latents() -> Fault:
     def strike(train_step: TrainStep) -> TrainStep:
-        drawn = train_step.draws
+        drawn = train_step.rng
         own = {field.name: getattr(drawn, field.name) for field in dataclasses.fields(drawn)}
-        return dataclasses.replace(train_step, draws=FixedLatents(**own))
+        return dataclasses.replace(train_step, rng=FixedLatents(**own))
 
     return Fault(strike)

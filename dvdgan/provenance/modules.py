@@ -23,9 +23,8 @@ WITHOUT_INFLUENCE = (
     "data/damage.py",  # messages and their budget
     "data/loader_processes.py",
     "data/workers.py",
-    "training/stopping.py",  # signals
+    "training/stop_request.py",  # signals
     "training/trackers.py",
-    "training/writer.py",  # the thread in which checkpoints are written
 )
 
 # Where a stage's numbers come from, if not from its own file in dvdgan/stages. Training has its own

@@ -33,11 +33,12 @@ def main() -> int:
         refuse_other_training(settings.train)
         runtime = Runtime.start()
         dataset = open_clips(Path(settings.shards), "train", clip)
-        parts = runtime.world * settings.train.accumulation
+        parts = runtime.world_size * settings.train.accumulation
         if settings.train.batch_size % parts:
             raise UserError(
-                f"train.batch_size is {settings.train.batch_size}, which {runtime.world} processes "
-                f"with train.accumulation = {settings.train.accumulation} cannot share evenly",
+                f"train.batch_size is {settings.train.batch_size}, which {runtime.world_size} "
+                f"processes with train.accumulation = {settings.train.accumulation} cannot share "
+                "evenly",
                 where="params.yaml and DVDGAN_LAUNCHER",
                 todo=f"set train.batch_size to a multiple of {parts}",
             )

@@ -1,7 +1,7 @@
-"""Checkpoints: a folder a step, tensors in safetensors, everything else in JSON, sealed by sha256.
+"""Checkpoints: a folder a step, tensors in safetensors, everything else in JSON, and a manifest.
 
 Nothing is ever unpickled. A checkpoint is written aside, fsynced and renamed, so that a folder
-with this name is whole; damaged ones are found by hash (guard/run_folder.py).
+with this name is complete; damaged ones are found by the manifest (guard/run_folder.py).
 """
 
 from collections.abc import Callable, Iterator
@@ -25,27 +25,27 @@ Tensors = dict[str, dict[str, Tensor]]
 
 
 class StagedCheckpoint:
-    """A copy of a state in main memory, taken quickly and written at leisure.
+    """A copy of a state in main memory, written to a checkpoint while training continues.
 
-    Its memory is used again by the next `take`, so a staged must be written before that.
+    `stage` reuses its memory, so the copy before must be written by then.
     """
 
     def __init__(self) -> None:
         self._tensors: Tensors = {}
         self._rest: dict[str, Any] = {}
 
-    def reserve(self, state: TrainState) -> Callable[[], None]:
-        """A job that finds memory for a copy of ``state``, for a thread beside training: to lock
-        the pages of 6.7 GB for a GPU takes some ten seconds."""
+    def allocate(self, state: TrainState) -> Callable[[], None]:
+        """A job that allocates memory for a copy of ``state``, for a background thread: pinning
+        6.7 GB for a GPU takes some ten seconds."""
         present = _tensors(state)
 
-        def find() -> None:
+        def run() -> None:
             for file, tensors in present.items():
                 copies = self._tensors.setdefault(file, {})
                 for name, tensor in tensors.items():
                     _room(copies, name, tensor).zero_()  # else the system gives it page by page
 
-        return find
+        return run
 
     def stage(self, state: TrainState, **rest: Any) -> None:
         """Copy ``state``; ``rest`` is kept in state.json beside it (plain JSON values)."""

@@ -1,5 +1,6 @@
 """The training loop, on one page."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -23,17 +24,16 @@ from dvdgan.training.resume import resumed_state
 from dvdgan.training.runtime import Runtime
 from dvdgan.training.sampling_rng import SamplingRNG
 from dvdgan.training.state import TrainState
-from dvdgan.training.step import StepMetrics
 from dvdgan.training.telemetry import Telemetry
 from dvdgan.training.trackers import Trackers
-from dvdgan.training.train_step import TrainStep
+from dvdgan.training.train_step import StepMetrics, TrainStep
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model, Train
 
 
 class NonFiniteError(Exception):
-    """A loss is no longer a finite number; the run cannot go on from here."""
+    """A metric of the train step is not finite; training cannot continue from here."""
 
 
 @dataclass
@@ -51,17 +51,17 @@ class Job:
 
 
 def train(job: Job) -> None:
-    """Train from the newest whole checkpoint (or the beginning) to train.steps.
+    """Train from the latest valid checkpoint (or the beginning) to train.steps.
 
     Raises InterruptedRunError after saving when a stop was requested, and NonFiniteError when a
     loss is not finite (the run folder's failure.json then says which).
     """
-    job = _steered(job)
+    job = _with_schedule_override(job)
     sheet = SampleSheet.plan(job.dataset, job.model, job.train.seed)
     checkpoints = CheckpointManager(job.run, job.train, job.fingerprint, job.runtime, sheet)
     state = _begin(job)
-    draws = _draws(job)
-    clips = _real_batches(job, draws.seed, state.step)
+    rng = _sampling_rng(job)
+    clips = _real_batches(job, rng.seed, state.step)
     train_step = TrainStep(
         job.clip,
         job.model,
@@ -69,13 +69,13 @@ def train(job: Job) -> None:
         state,
         job.runtime.wrap(state.generator),
         job.runtime.wrap(state.discriminators),
-        draws,
+        rng,
     )
     with _telemetry(job, state.step) as telemetry:
         while state.step < job.train.steps:
             began = time.perf_counter()
-            figures, waited = train_step.run(clips)
-            values = _shared(job.runtime, figures) | _settings(state)
+            metrics, waited = train_step.run(clips)
+            values = _mean_over_processes(job.runtime, metrics) | _settings(state)
             try:
                 _refuse_non_finite(job, state.step, values)
             except NonFiniteError:
@@ -84,21 +84,21 @@ def train(job: Job) -> None:
             if telemetry is not None:
                 seconds = time.perf_counter() - began
                 telemetry.record(state.step, values, job.train.batch_size, seconds, waited)
-            if checkpoints.keep(state, telemetry) and state.step < job.train.steps:
+            if checkpoints.after_step(state, telemetry) and state.step < job.train.steps:
                 if job.runtime.is_main:
                     write_json(job.run.interrupted, {"step": state.step})
                 raise InterruptedRunError(f"saved at step {state.step} of {job.train.steps}")
 
 
-def _steered(job: Job) -> Job:
-    """The job on the course the run's rollbacks have set."""
-    course, train = job.run.schedule_override(), job.train
+def _with_schedule_override(job: Job) -> Job:
+    """The job with the schedule override that the run's rollbacks have set."""
+    override, train = job.run.schedule_override(), job.train
     changes = {
-        "generator_learning_rate": train.generator_learning_rate * course.learning_rate_scale,
+        "generator_learning_rate": train.generator_learning_rate * override.learning_rate_scale,
         "discriminator_learning_rate": (
-            train.discriminator_learning_rate * course.learning_rate_scale
+            train.discriminator_learning_rate * override.learning_rate_scale
         ),
-        "discriminator_steps": train.discriminator_steps + course.added_discriminator_steps,
+        "discriminator_steps": train.discriminator_steps + override.added_discriminator_steps,
     }
     return replace(job, train=train.model_copy(update=changes))
 
@@ -127,7 +127,7 @@ def _telemetry(job: Job, finished_steps: int) -> AbstractContextManager[Telemetr
     )
 
 
-def _draws(job: Job) -> SamplingRNG:
+def _sampling_rng(job: Job) -> SamplingRNG:
     runtime = job.runtime
     return SamplingRNG(
         derive_seed(job.train.seed, job.run.schedule_override().restart_index),
@@ -135,43 +135,46 @@ def _draws(job: Job) -> SamplingRNG:
         torch.tensor(job.dataset.labels),
         runtime.device,
         runtime.rank,
-        runtime.world,
+        runtime.world_size,
     )
 
 
 def _real_batches(job: Job, seed: int, finished_steps: int) -> Iterator[tuple[Tensor, Tensor]]:
     clips = RandomClips(job.dataset, seed, job.train.augmentation, job.train.max_damaged_shards)
-    share = RankShard(job.runtime.rank, job.runtime.world, job.environment.loader_workers)
+    runtime = job.runtime
+    shard = RankShard(runtime.rank, runtime.world_size, job.environment.loader_workers)
     start = finished_steps * job.train.discriminator_steps
-    return training_batches(clips, job.train.batch_size, start, share)
+    return training_batches(clips, job.train.batch_size, start, shard)
 
 
-def _shared(runtime: Runtime, figures: StepMetrics) -> dict[str, float]:
-    """The means of the figures over processes, in one exchange."""
-    numbers = torch.stack([value.double() for value in figures.values()])
-    return dict(zip(figures, runtime.mean(numbers).tolist(), strict=True))
+def _mean_over_processes(runtime: Runtime, metrics: StepMetrics) -> dict[str, float]:
+    """The mean of each metric over processes, in one collective."""
+    numbers = torch.stack([value.double() for value in metrics.values()])
+    return dict(zip(metrics, runtime.mean(numbers).tolist(), strict=True))
 
 
 def _settings(state: TrainState) -> dict[str, float]:
     """Learning rates, and in fp16 the loss scales."""
-    told = {}
+    settings = {}
     for name in ("generator", "discriminator"):
-        told[f"{name}_learning_rate"] = getattr(state, f"{name}_optimizer").param_groups[0]["lr"]
+        settings[f"{name}_learning_rate"] = getattr(state, f"{name}_optimizer").param_groups[0][
+            "lr"
+        ]
         scaler: torch.amp.GradScaler = getattr(state, f"{name}_scaler")
         if scaler.is_enabled():
-            told[f"{name}_loss_scale"] = scaler.get_scale()
-    return told
+            settings[f"{name}_loss_scale"] = scaler.get_scale()
+    return settings
 
 
 def _refuse_non_finite(job: Job, step: int, values: dict[str, float]) -> None:
-    broken = [name for name, value in values.items() if not torch.tensor(value).isfinite()]
+    non_finite = [name for name, value in values.items() if not math.isfinite(value)]
     if job.train.precision == "fp16":
-        # Gradients too large for fp16 are expected; that update was left out.
-        for name in [name for name in broken if name.endswith("_gradient_norm")]:
+        # Gradients too large for fp16 are expected; that update was skipped.
+        for name in [name for name in non_finite if name.endswith("_gradient_norm")]:
             del values[name]
-            broken.remove(name)
-    if broken:
-        what = f"{', '.join(broken)} not finite at step {step}"
+            non_finite.remove(name)
+    if non_finite:
+        what = f"{', '.join(non_finite)} not finite at step {step}"
         if job.runtime.is_main:
             write_json(job.run.failure, {"step": step, "what": what})
         raise NonFiniteError(what)

@@ -1,4 +1,4 @@
-"""Going on from the newest whole checkpoint, on however many processes there are now."""
+"""Resuming from the latest valid checkpoint, on any number of processes."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 def resumed_state(
     run: RunFolder, clip: "Clip", model: "Model", train: "Train", classes: int, runtime: Runtime
 ) -> TrainState:
-    """The state of the newest whole checkpoint, or that before step 1.
+    """The state of the latest valid checkpoint, or that before step 1.
 
-    The main process alone reads the run folder; the others are given what it read.
+    The main process alone reads the run folder and broadcasts what it read.
     """
-    step = runtime.of_main(_newest(run) if runtime.is_main else None)
+    step = runtime.broadcast_object(_latest(run) if runtime.is_main else None)
     if step is None:
         restart = run.schedule_override().restart_index
         state = initial_state(clip, model, train, classes, runtime.device, restart)
     else:
         state = blank_state(clip, model, train, classes, runtime.device)
-        told = _load(run, step, state, runtime) if runtime.is_main else {}
-        set_numbers(state, runtime.of_main(told))
-        runtime.spread(all_tensors(state))
+        rest = _load(run, step, state, runtime) if runtime.is_main else {}
+        set_numbers(state, runtime.broadcast_object(rest))
+        runtime.broadcast_tensors(all_tensors(state))
     return state
 
 
-def _newest(run: RunFolder) -> int | None:
+def _latest(run: RunFolder) -> int | None:
     remove_abandoned(run.checkpoints)
     step, skipped = latest_valid(run)
     for line in skipped:
@@ -40,15 +40,15 @@ def _newest(run: RunFolder) -> int | None:
 
 
 def _load(run: RunFolder, step: int, state: TrainState, runtime: Runtime) -> dict[str, Any]:
-    told = load_checkpoint(state, run.checkpoint(step))
+    rest = load_checkpoint(state, run.checkpoint(step))
     print(f"train: resumed from {step_name(step)}", flush=True)
     now = runtime.conditions()
     changed = [
-        f"{value} {name} instead of {told['conditions'][name]}"
+        f"{value} {name} instead of {rest['conditions'][name]}"
         if isinstance(value, int)
-        else f"{name} {value} instead of {told['conditions'][name]}"
+        else f"{name} {value} instead of {rest['conditions'][name]}"
         for name, value in now.items()
-        if value != told["conditions"][name]
+        if value != rest["conditions"][name]
     ]
     if changed:
         print(
@@ -57,4 +57,4 @@ def _load(run: RunFolder, step: int, state: TrainState, runtime: Runtime) -> dic
             "unbroken run bit for bit",
             flush=True,
         )
-    return told
+    return rest

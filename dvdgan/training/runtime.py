@@ -21,7 +21,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Runtime:
-    """What one process knows of the job: its rank, its device, how to wrap and to agree."""
+    """One process of the job: its rank and device, and its collective operations."""
 
     accelerator: Accelerator
 
@@ -50,7 +50,7 @@ class Runtime:
         return int(self.accelerator.process_index)
 
     @property
-    def world(self) -> int:
+    def world_size(self) -> int:
         return int(self.accelerator.num_processes)
 
     @property
@@ -62,9 +62,9 @@ class Runtime:
         return bool(self.accelerator.is_main_process)
 
     def conditions(self) -> dict[str, int | str]:
-        """What may change the rounding of a sum, so that a resumed run is no longer bitwise."""
+        """What changes the rounding of sums, so that a resumed run is not bitwise equal."""
         return {
-            "processes": self.world,
+            "processes": self.world_size,
             "threads": torch.get_num_threads(),
             "device": self.device.type,
             "torch": torch.__version__,
@@ -76,7 +76,7 @@ class Runtime:
 
     def synchronise_batch_norm(self, network: nn.Module) -> nn.Module:
         """Batch statistics over all processes."""
-        if self.world == 1:
+        if self.world_size == 1:
             return network
         if self.device.type == "cpu":
             return CpuSyncBatchNorm.convert(network)
@@ -91,15 +91,15 @@ class Runtime:
         votes = torch.tensor(flags, dtype=torch.float32, device=self.device)
         return [vote > 0 for vote in self.mean(votes).tolist()]
 
-    def of_main(self, value: Value) -> Value:
+    def broadcast_object(self, value: Value) -> Value:
         """The main process's ``value``, on every process."""
         values = [value]
         broadcast_object_list(values)
         return values[0]
 
-    def spread(self, tensors: Iterable[Tensor]) -> None:
+    def broadcast_tensors(self, tensors: Iterable[Tensor]) -> None:
         """Give every process the main process's values of ``tensors``, in place."""
-        if self.world == 1:
+        if self.world_size == 1:
             return
         for tensor in tensors:
             tensor.copy_(broadcast(tensor.detach().to(self.device).contiguous()))

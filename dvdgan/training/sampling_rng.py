@@ -23,7 +23,7 @@ class SamplingRNG:
     class_labels: Tensor
     device: torch.device
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
 
     def latents_and_labels(self, step: int, phase: str, latent_dim: int) -> tuple[Tensor, Tensor]:
         """z ~ N(0, I) (B, latent_dim) and y ~ p(y) (B,) for one G forward."""
@@ -40,7 +40,7 @@ class SamplingRNG:
 
     def rows(self, parts: int) -> list[slice]:
         """This process's rows, cut into ``parts`` equal runs."""
-        size = self.batch_size // self.world // parts
+        size = self.batch_size // self.world_size // parts
         return [slice(part * size, (part + 1) * size) for part in range(parts)]
 
     def _generator(self, step: int, phase: str, purpose: str) -> torch.Generator:
@@ -48,4 +48,4 @@ class SamplingRNG:
 
     @property
     def _own(self) -> slice:
-        return slice(self.rank, None, self.world)
+        return slice(self.rank, None, self.world_size)

@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -10,10 +10,11 @@ from dvdgan.models.build import build_discriminators, build_generator, initial_g
 from dvdgan.models.discriminators import Discriminators
 from dvdgan.models.empty import empty_network
 from dvdgan.models.generator import Generator
-from dvdgan.training.descent import loss_scaler
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model, Train
+
+Precision = Literal["fp32", "bf16", "fp16"]
 
 
 @dataclass
@@ -51,6 +52,11 @@ def blank_state(
     generator = empty_network(lambda: build_generator(model, clip, classes), device)
     discriminators = empty_network(lambda: build_discriminators(model, clip, classes), device)
     return _optimised(train, generator, discriminators, device)
+
+
+def loss_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:
+    """The dynamic loss scale of one network; disabled except in fp16."""
+    return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
 
 def _optimised(

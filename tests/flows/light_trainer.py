@@ -22,7 +22,7 @@ from dvdgan.guard import run_lock
 from dvdgan.guard.parent_death_signal import set_parent_death_signal
 from dvdgan.guard.run_folder import RunFolder, latest_valid, write_manifest
 from dvdgan.storage.local import atomic_directory, remove_abandoned, write_bytes, write_json
-from dvdgan.training.stopping import StopRequest
+from dvdgan.training.stop_request import StopRequest
 
 
 def held(step: int) -> bool:

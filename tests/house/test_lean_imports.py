@@ -29,7 +29,7 @@ LEAN_PACKAGES = ["dvdgan.models", "dvdgan.evaluation", "dvdgan.evaluation.networ
 LEAN_MODULES = [
     *(
         f"dvdgan.training.{name}"
-        for name in ("losses", "ema", "sampling_rng", "state", "step", "checkpoint", "runtime")
+        for name in ("ema", "sampling_rng", "state", "train_step", "checkpoint", "runtime")
     ),
     "dvdgan.export.sampler",
 ]

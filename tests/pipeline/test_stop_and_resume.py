@@ -103,7 +103,7 @@ def test_a_run_of_other_code_goes_on_by_repro_once_it_was_asked_for(
     wait_until_quiet(tree)
     [run] = [path.parent.name for path in tree.glob(".runs/train/*/settings.json")]
     own = ("env", f"PYTHONPATH={tree}")
-    losses = tree / "dvdgan/training/losses.py"
+    losses = tree / "dvdgan/training/train_step.py"
 
     losses.write_text(losses.read_text().replace("relu(1 - real)", "relu(1.01 - real)"))
     assert "the code behind" in run_in(tree, *own, *COMMAND, fails=True)

@@ -12,17 +12,17 @@ from dvdgan.training.checkpoint_manager import CheckpointManager
 from dvdgan.training.state import TrainState
 from dvdgan.training.telemetry import Telemetry
 
-keep = CheckpointManager.keep
+after_step = CheckpointManager.after_step
 
 
-def hold_and_keep(
+def hold_then_save(
     checkpoints: CheckpointManager, state: TrainState, telemetry: Telemetry | None
 ) -> bool:
     while state.step == int(os.environ["HOLD_AT"]) and not checkpoints._stop.requested:
         time.sleep(0.01)
-    return keep(checkpoints, state, telemetry)
+    return after_step(checkpoints, state, telemetry)
 
 
-CheckpointManager.keep = hold_and_keep
+CheckpointManager.after_step = hold_then_save
 del sys.argv[1]
 sys.exit(trainer.main())

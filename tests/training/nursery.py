@@ -33,17 +33,17 @@ def train(run: RunFolder) -> int:
 
 def train_until_held(run: RunFolder) -> int:
     """A trainer that waits for ever after the step that the file hold_at names."""
-    keep, last = CheckpointManager.keep, int((run.root / "hold_at").read_text())
+    after_step, last = CheckpointManager.after_step, int((run.root / "hold_at").read_text())
 
-    def keep_or_hold(
+    def save_then_hold(
         checkpoints: CheckpointManager, state: TrainState, telemetry: Telemetry | None
     ) -> bool:
-        stopping = keep(checkpoints, state, telemetry)
+        stopping = after_step(checkpoints, state, telemetry)
         while state.step >= last:
             time.sleep(60)
         return stopping
 
-    CheckpointManager.keep = keep_or_hold
+    CheckpointManager.after_step = save_then_hold
     return train(run)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dvdgan.training.losses import discriminator_hinge, generator_hinge
+from dvdgan.training.train_step import discriminator_hinge, generator_hinge
 
 
 def test_the_discriminator_s_hinge() -> None:

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from dvdgan.models import spectral
-from dvdgan.training.descent import OptimizerStep, autocast, loss_scaler
-from dvdgan.training.step import StepMetrics
+from dvdgan.training.state import loss_scaler
+from dvdgan.training.train_step import OptimizerStep, StepMetrics, autocast
 
 CPU = torch.device("cpu")
 

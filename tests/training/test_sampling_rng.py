@@ -15,7 +15,7 @@ def test_processes_put_together_draw_what_one_does() -> None:
     alone = [*draws().latents_and_labels(7, "generator", 5), *draws().views(7, "d", 9, 4)]
     parts = [
         [*each.latents_and_labels(7, "generator", 5), *each.views(7, "d", 9, 4)]
-        for each in (draws(rank=rank, world=3) for rank in range(3))
+        for each in (draws(rank=rank, world_size=3) for rank in range(3))
     ]
     for number, whole in enumerate(alone):
         together = torch.empty_like(whole)

@@ -11,9 +11,15 @@ from torch import Tensor, nn
 from dvdgan.models.discriminators import Scores
 from dvdgan.models.generator import GeneratorInputs
 from dvdgan.models.views import Views
-from dvdgan.training.descent import OptimizerStep, loss_scaler
-from dvdgan.training.state import TrainState, initial_state
-from dvdgan.training.step import Loss, StepMetrics, discriminator_loss, frozen, generator_loss
+from dvdgan.training.state import TrainState, initial_state, loss_scaler
+from dvdgan.training.train_step import (
+    Loss,
+    OptimizerStep,
+    StepMetrics,
+    discriminator_loss,
+    frozen,
+    generator_loss,
+)
 
 B, T = 3, CLIP.frames
 

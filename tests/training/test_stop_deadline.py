@@ -1,4 +1,4 @@
-"""A rank that is stuck in a collective leaves when it is asked to stop; one that saves does not."""
+"""A rank that is stuck in a collective leaves when it must stop; one that saves does not."""
 
 import signal
 import subprocess
@@ -10,11 +10,10 @@ from dvdgan.errors import EXIT_INTERRUPTED
 # Locks a mutex of C twice: as in a collective, no Python handler runs any more.
 RANK = """
 import ctypes, sys, time
-from dvdgan.training import stop_deadline
-from dvdgan.training.stopping import StopRequest
+from dvdgan.training import stop_request
 
-stop_deadline.LEAST_SECONDS = 1.0
-stop, deadline = StopRequest(), stop_deadline.StopDeadline()
+stop_request.DEADLINE_SECONDS = 1.0
+stop, deadline = stop_request.StopRequest(), stop_request.StopDeadline()
 deadline.step_ended()
 print("training", flush=True)
 if sys.argv[1] == "stuck":
@@ -23,7 +22,7 @@ if sys.argv[1] == "stuck":
         ctypes.CDLL(None).pthread_mutex_lock(mutex)
 while not stop.requested:
     time.sleep(0.01)
-deadline.heed()
+deadline.cancel()
 time.sleep(2)  # saving
 """
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from dvdgan.errors import UserError
-from dvdgan.training.writer import BackgroundWriter
+from dvdgan.training.checkpoint_manager import BackgroundWriter
 
 
 def failing(error: int, times: int, done: list[str], name: str = "it") -> Callable[[], None]:
@@ -41,7 +41,7 @@ def test_a_full_disk_is_waited_for(error: int, capfd: pytest.CaptureFixture[str]
     assert done == ["it"] and writer.blocked is None
     told = capfd.readouterr().err
     assert told.count("paused, cannot write step-00000007: as told") == 1
-    assert "step-00000007 is written, going on" in told
+    assert "step-00000007 is written, training continues" in told
 
 
 def test_while_it_waits_it_says_so_and_can_be_given_up() -> None:
