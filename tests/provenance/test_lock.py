@@ -88,9 +88,9 @@ def test_a_constant_makes_the_stages_stale_that_use_it(
 def test_only_type_checkers_import_for_types(package: Path) -> None:
     edit(
         package,
-        "training/losses.py",
-        "from torch import Tensor\n",
-        "from typing import TYPE_CHECKING\n\nfrom torch import Tensor\n\n"
+        "training/ema.py",
+        "from torch import nn\n",
+        "from typing import TYPE_CHECKING\n\nfrom torch import nn\n\n"
         "if TYPE_CHECKING:\n    from dvdgan.video.decode import probe\n",
     )
     assert "video/decode.py" not in code_of_stage("train", package)
