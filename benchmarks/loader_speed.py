@@ -41,8 +41,9 @@ from dvdgan.progress import Progress
 from dvdgan.stages import index, shard
 from dvdgan.stages.artefacts import SHARDS
 from dvdgan.storage.local import read_json
+from dvdgan.storage.open_store import open_store
 from dvdgan.storage.output import check_output_file, write_output
-from dvdgan.storage.store import Store, open_store
+from dvdgan.storage.store import Store
 from dvdgan.video.encode import encode_mp4
 
 PRESETS = Path(__file__).resolve().parents[1] / "presets"

@@ -9,7 +9,8 @@ from prefect.client.schemas.objects import State
 
 from dvdgan.config.section import Fraction
 from dvdgan.errors import UserError
-from dvdgan.storage.store import StoreUnavailableError, open_store
+from dvdgan.storage.open_store import open_store
+from dvdgan.storage.store import StoreUnavailableError
 from flows import history
 from flows.artifacts import show_link, show_metrics, show_results
 from flows.candidate import Candidate, find_candidate

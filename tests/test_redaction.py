@@ -14,8 +14,9 @@ from s3_server import ENVIRONMENT
 from dvdgan.errors import UserError, redacted
 from dvdgan.guard.remote_backup import say
 from dvdgan.stages import train
-from dvdgan.storage.s3 import Patience, S3Store
-from dvdgan.storage.store import StoreUnavailableError, open_store
+from dvdgan.storage.open_store import open_store
+from dvdgan.storage.s3 import RetryPolicy, S3Store
+from dvdgan.storage.store import StoreUnavailableError
 from dvdgan.training.trackers import Trackers, _Beside
 from flows import artifacts
 from flows.best_effort import best_effort
@@ -58,7 +59,7 @@ def test_errors_show_none() -> None:
 def test_an_endpoint_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": endpoint}.items():
         monkeypatch.setenv(name, value)
-    store = S3Store("runs", patience=Patience(attempts=1, connect_seconds=2))
+    store = S3Store("runs", policy=RetryPolicy(attempts=1, connect_seconds=2))
     with pytest.raises(StoreUnavailableError) as raised:
         store.keys()
     printed = "".join(traceback.format_exception(raised.value))

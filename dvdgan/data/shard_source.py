@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from dvdgan.data.frame_pack import Read
 from dvdgan.errors import UserError
 from dvdgan.guard.environment import RunEnvironment
-from dvdgan.storage.store import open_store
+from dvdgan.storage.open_store import open_store
 
 if TYPE_CHECKING:
     from dvdgan.storage.store import Store

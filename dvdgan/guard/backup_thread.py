@@ -11,7 +11,8 @@ from dvdgan.guard.remote_backup import OtherHistoryError, RemoteBackup, say
 from dvdgan.guard.restore import restore
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.guard.segments import RunChangedError
-from dvdgan.storage.store import Store, StoreUnavailableError, open_store
+from dvdgan.storage.open_store import open_store
+from dvdgan.storage.store import Store, StoreUnavailableError
 
 POLL_SECONDS = 2.0
 # Between two attempts while the store is away.

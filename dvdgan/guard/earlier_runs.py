@@ -10,7 +10,8 @@ from dvdgan.guard.backup_index import BackupIndex
 from dvdgan.guard.origin import Origin
 from dvdgan.guard.remote_backup import say
 from dvdgan.guard.run_folder import RunFolder
-from dvdgan.storage.store import StoreUnavailableError, open_store
+from dvdgan.storage.open_store import open_store
+from dvdgan.storage.store import StoreUnavailableError
 
 SETTINGS, PROVENANCE = "settings.json", "provenance.json"
 

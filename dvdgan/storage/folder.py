@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from dvdgan.errors import UserError
 from dvdgan.storage.local import CHUNK_BYTES, atomic_file, sha256_of_file
-from dvdgan.storage.pace import Pace
+from dvdgan.storage.rate_limiter import RateLimiter
 from dvdgan.storage.store import StoreUnavailableError, checked
 
 # What does not go away by waiting.
@@ -20,9 +20,9 @@ REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR,
 class FolderStore:
     """The files below ``root``; a key is a path in it. See Store for what each call does."""
 
-    def __init__(self, root: Path, pace: Pace | None = None) -> None:
+    def __init__(self, root: Path, limiter: RateLimiter | None = None) -> None:
         self.root = root
-        self._pace = pace or Pace()
+        self._limiter = limiter or RateLimiter()
 
     def __str__(self) -> str:
         return str(self.root)
@@ -45,7 +45,7 @@ class FolderStore:
 
     def read(self, key: str, start: int, length: int) -> bytes:
         with self._translated(), self._path(key).open("rb") as file:
-            self._pace.take(length)
+            self._limiter.take(length)
             file.seek(start)
             data = file.read(length)
         if len(data) != length:
@@ -55,11 +55,11 @@ class FolderStore:
     def read_bytes(self, key: str) -> bytes:
         with self._translated():
             data = self._path(key).read_bytes()
-        self._pace.take(len(data))
+        self._limiter.take(len(data))
         return data
 
     def write_bytes(self, key: str, data: bytes) -> None:
-        self._pace.take(len(data))
+        self._limiter.take(len(data))
         with self._translated(), atomic_file(self._path(key)) as aside:
             aside.write_bytes(data)
 
@@ -97,7 +97,7 @@ class FolderStore:
         digest = hashlib.sha256()
         with target.open("wb") as copy:
             while chunk := file.read(CHUNK_BYTES):
-                self._pace.take(len(chunk))
+                self._limiter.take(len(chunk))
                 digest.update(chunk)
                 copy.write(chunk)
         return digest.hexdigest()

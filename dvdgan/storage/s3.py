@@ -1,22 +1,23 @@
 """S3, and whatever speaks it: the only door to boto3.
 
-Retries, their backoff and its jitter are botocore's ("adaptive"); every wait has an end, so that a
-server that hangs is a server that fails. What boto3 does not do is done here: an upload that was
-killed goes on, and a download cut off in mid-body is taken up at the byte where it ended.
+boto3's transfer manager moves files, in concurrent parts; botocore retries requests ("adaptive",
+with jitter). Every wait ends, so that a server that hangs is a server that fails. Ours are the
+digests: an upload is compared with its file, a download with the sha256 it was uploaded with.
 """
 
+import base64
 import hashlib
 import os
 import random
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
+from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import (
@@ -26,16 +27,17 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
 )
+from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError
 
 from dvdgan.errors import UserError, redacted
-from dvdgan.storage.local import CHUNK_BYTES, atomic_file
-from dvdgan.storage.multipart import Digests, digests_of, listed, sends, unfinished
-from dvdgan.storage.pace import Pace
+from dvdgan.storage.local import atomic_file, sha256_of_file
+from dvdgan.storage.rate_limiter import RateLimiter
 from dvdgan.storage.store import StoreUnavailableError, checked
 
-ABSENT = ("NoSuchKey", "NotFound", "404")
-# Answers of 400 and the like that are no fault of the request.
-PASSING = (
+MOST_PARTS = 10_000
+MISSING = ("NoSuchKey", "NotFound", "404")
+# Errors of status 400 that are no fault of the request.
+TRANSIENT = (
     "BadDigest",
     "InternalError",
     "OperationAborted",
@@ -46,37 +48,53 @@ PASSING = (
     "XAmzContentChecksumMismatch",
     "XAmzContentSHA256Mismatch",
 )
-# For the request that removes a failed upload: the command may be about to end.
-LAST_SECONDS = 10.0
+TRANSFER_FAILED = (
+    *(BotoCoreError, RetriesExceededError, S3DownloadFailedError),
+    *(ConnectionError, TimeoutError),
+)
 # A process makes its client once, whichever of its threads comes first.
-_MAKING = threading.Lock()
+_CLIENT_LOCK = threading.Lock()
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long to wait, seconds, and how often to try; the size of a part, bytes (S3: 5 MiB on)."""
+class RetryPolicy:
+    """Timeouts in seconds, attempts a request, bytes a part (S3: at least 5 MiB), connections."""
 
     connect_seconds: float = 10.0
     read_seconds: float = 60.0
     attempts: int = 6
     part_bytes: int = 16 << 20
+    concurrency: int = 8
     connections: int = 32
 
 
+class Digests(NamedTuple):
+    """Of a file as an upload in parts shows it: what HEAD must answer."""
+
+    size: int
+    sha256: str
+    checksum: str
+    """ChecksumSHA256: base64; of several parts the sha256 of their sha256s."""
+    etag: str
+    """md5 in hex; of several parts the md5 of their md5s."""
+
+
 class S3Store:
-    """The objects of ``bucket`` below ``prefix``. See Store for what each call does."""
+    """The objects of ``bucket`` below ``prefix``. See Store for what each method does."""
 
     def __init__(
         self,
         bucket: str,
         prefix: str = "",
-        pace: Pace | None = None,
-        patience: Patience | None = None,
+        limiter: RateLimiter | None = None,
+        policy: RetryPolicy | None = None,
     ) -> None:
         self.bucket = bucket
         self.prefix = f"{prefix}/" if prefix else ""
-        self._pace = pace or Pace()
-        self._patience = patience or Patience()
+        self._limiter = limiter or RateLimiter()
+        self._policy = policy or RetryPolicy()
         self._clients: dict[int, Any] = {}
 
     def __str__(self) -> str:
@@ -87,46 +105,53 @@ class S3Store:
         return self.__dict__ | {"_clients": {}}
 
     def put(self, source: Path, key: str) -> None:
-        digests = digests_of(source, self._patience.part_bytes)
+        part_bytes = max(self._policy.part_bytes, -(-source.stat().st_size // MOST_PARTS))
+        digests = digests_of(source, part_bytes)
         if self._holds(key, digests):
             return
-        if digests.size <= self._patience.part_bytes:
-            self._put(key, source.read_bytes())
-        else:
-            self._put_parts(source, key, digests)
+        extra = {"Metadata": {"sha256": digests.sha256}, "ChecksumAlgorithm": "SHA256"}
+        with self._translated(f"write {key}"):
+            self._abort_unfinished(key)
+            with self._transfers(part_bytes) as manager:
+                manager.upload(str(source), **_lower(self._object(key)), extra_args=extra).result()
         if not self._holds(key, digests):
             self.delete(key)
             raise StoreUnavailableError(f"{self}/{key} arrived damaged and was removed")
 
     def fetch(self, key: str, target: Path) -> None:
-        head = self._head(key)
-        told = head.get("Metadata", {}).get("sha256")
-        digest = hashlib.sha256()
-        with atomic_file(target) as aside, aside.open("wb") as file:
-            for chunk in self._chunks(key, 0, head["ContentLength"], head["ETag"]):
-                digest.update(chunk)
-                file.write(chunk)
-            file.flush()
-            if told is not None and digest.hexdigest() != told:
-                raise ValueError(f"{self}/{key} does not have the sha256 it was sent with")
+        expected = self.sha256(key)
+        with atomic_file(target) as aside:
+            with self._translated(f"read {key}"), self._transfers(self._policy.part_bytes) as some:
+                some.download(**_lower(self._object(key)), fileobj=str(aside)).result()
+            if expected is not None and sha256_of_file(aside) != expected:
+                raise ValueError(f"{self}/{key} does not have the sha256 it was uploaded with")
 
     def read(self, key: str, start: int, length: int) -> bytes:
-        return b"".join(self._chunks(key, start, length)) if length else b""
+        if not length:
+            return b""
+        data = self._get(key, Range=f"bytes={start}-{start + length - 1}")
+        if len(data) < length:
+            raise ValueError(f"{key} in {self} ends at byte {start + len(data)}")
+        return data
 
     def read_bytes(self, key: str) -> bytes:
-        head = self._head(key)
-        return b"".join(self._chunks(key, 0, head["ContentLength"], head["ETag"]))
+        return self._get(key)
 
     def write_bytes(self, key: str, data: bytes) -> None:
-        self._put(key, data)
+        self._limiter.take(len(data))
+        metadata = {"sha256": hashlib.sha256(data).hexdigest()}
+        with self._translated(f"write {key}"):
+            self._client().put_object(
+                **self._object(key), Body=data, ChecksumAlgorithm="SHA256", Metadata=metadata
+            )
 
     def size(self, key: str) -> int:
         length: int = self._head(key)["ContentLength"]
         return length
 
     def sha256(self, key: str) -> str | None:
-        told: str | None = self._head(key).get("Metadata", {}).get("sha256")
-        return told
+        sha256: str | None = self._head(key).get("Metadata", {}).get("sha256")
+        return sha256
 
     def keys(self, prefix: str = "") -> list[str]:
         found: list[str] = []
@@ -140,28 +165,40 @@ class S3Store:
         with self._translated(f"delete {key}"):
             self._client().delete_object(**self._object(key))
 
+    def _object(self, key: str) -> dict[str, str]:
+        return {"Bucket": self.bucket, "Key": self.prefix + checked(key)}
+
     def _client(self) -> Any:
         """This process's client: connections do not survive a fork."""
         process = os.getpid()
-        with _MAKING:
+        with _CLIENT_LOCK:
             if process not in self._clients:
-                self._clients[process] = self._make_client(self._patience)
+                self._clients[process] = self._make_client()
         return self._clients[process]
 
-    def _make_client(self, patience: Patience) -> Any:
+    def _make_client(self) -> Any:
         config = Config(
-            connect_timeout=patience.connect_seconds,
-            read_timeout=patience.read_seconds,
-            retries={"mode": "adaptive", "total_max_attempts": patience.attempts},
-            max_pool_connections=patience.connections,
+            connect_timeout=self._policy.connect_seconds,
+            read_timeout=self._policy.read_seconds,
+            retries={"mode": "adaptive", "total_max_attempts": self._policy.attempts},
+            max_pool_connections=self._policy.connections,
         )
         try:
             return Session().client("s3", config=config)
         except ValueError as error:
             raise UserError(str(error), where="AWS_ENDPOINT_URL") from None
 
-    def _object(self, key: str) -> dict[str, str]:
-        return {"Bucket": self.bucket, "Key": self.prefix + checked(key)}
+    def _transfers(self, part_bytes: int) -> Any:
+        """A transfer manager, to be used in a `with` block: leaving it ends its threads."""
+        config = TransferConfig(
+            multipart_threshold=part_bytes + 1,
+            multipart_chunksize=part_bytes,
+            max_concurrency=self._policy.concurrency,
+            num_download_attempts=self._policy.attempts,
+            max_bandwidth=self._limiter.bytes_per_second,
+            preferred_transfer_client="classic",
+        )
+        return create_transfer_manager(self._client(), config)
 
     def _head(self, key: str) -> dict[str, Any]:
         with self._translated(f"look at {key}"):
@@ -171,96 +208,46 @@ class S3Store:
         return head
 
     def _holds(self, key: str, digests: Digests) -> bool:
+        """Whether the object at ``key`` is this very file."""
         try:
-            return digests.match(self._head(key))
+            head = self._head(key)
         except FileNotFoundError:
             return False
+        uploaded = head["ContentLength"], head.get("Metadata", {}).get("sha256")
+        if uploaded != (digests.size, digests.sha256):
+            return False
+        checksum: str | None = head.get("ChecksumSHA256")
+        if checksum is not None and checksum.partition("-")[0] != digests.checksum:
+            return False
+        if head.get("ServerSideEncryption", "AES256") != "AES256":
+            return True  # the ETag is no md5; the server compared each part with its checksum
+        return bool(head["ETag"].strip('"').partition("-")[0] == digests.etag)
 
-    def _put(self, key: str, data: bytes) -> None:
-        self._pace.take(len(data))
-        sums = Digests.of(data)
-        with self._translated(f"write {key}"):
-            self._client().put_object(
-                **self._object(key),
-                Body=data,
-                ChecksumSHA256=sums.parts[0].sha256,
-                Metadata={"sha256": sums.sha256},
-            )
+    def _abort_unfinished(self, key: str) -> None:
+        """Remove the parts that a killed upload of ``key`` left, which are paid for."""
+        client, this = self._client(), self._object(key)
+        pages = client.get_paginator("list_multipart_uploads")
+        for page in pages.paginate(Bucket=this["Bucket"], Prefix=this["Key"]):
+            for upload in page.get("Uploads", []):
+                if upload["Key"] == this["Key"]:
+                    client.abort_multipart_upload(**this, UploadId=upload["UploadId"])
 
-    def _put_parts(self, source: Path, key: str, digests: Digests) -> None:
-        """Go on with the upload that a killed process left, or begin one; abort it on failure."""
-        place, client = self._object(key), self._client()
-        with self._translated(f"write {key}"):
-            upload, there = unfinished(client, place, digests)
-            if upload is None:
-                upload = client.create_multipart_upload(
-                    **place, ChecksumAlgorithm="SHA256", Metadata={"sha256": digests.sha256}
-                )["UploadId"]
-        this = {**place, "UploadId": upload}
-        try:
-            for number, data in sends(source, digests, there):
-                self._pace.take(len(data))
-                with self._translated(f"write {key}"):
-                    there[number] = client.upload_part(
-                        **this,
-                        PartNumber=number,
-                        Body=data,
-                        ChecksumSHA256=digests.parts[number - 1].sha256,
-                    )["ETag"]
-            with self._translated(f"write {key}"):
-                client.complete_multipart_upload(**this, MultipartUpload=listed(digests, there))
-        except BaseException:
-            self._abort(this)
-            raise
+    def _get(self, key: str, **arguments: str) -> bytes:
+        """The body of one answer, requested again where it is cut off."""
 
-    def _abort(self, upload: dict[str, str]) -> None:
-        """Have the parts of ``upload`` removed, which are paid for; one try, without delay.
+        def get() -> bytes:
+            with self._translated(f"read {key}"):
+                answer = self._client().get_object(**self._object(key), **arguments)
+                body: bytes = answer["Body"].read()
+            return body
 
-        Where the store is away they stay: the next upload of the same file goes on with them, and
-        a lifecycle rule removes the rest.
-        """
-        hasty = replace(self._patience, attempts=1, read_seconds=LAST_SECONDS)
-        try:
-            self._make_client(hasty).abort_multipart_upload(**upload)
-        except (BotoCoreError, ClientError, OSError) as error:
-            left = redacted(f"{self}: parts of {upload['Key']} are left: {error}")
-            print(left, file=sys.stderr)
-
-    def _chunks(self, key: str, start: int, length: int, etag: str = "") -> Iterator[bytes]:
-        """``length`` bytes from ``start``, asked for again from where an answer broke off."""
-        position, end, cuts = start, start + length, 0
-        while position < end:
-            answer = self._answer(key, position, end, etag)
-            begun, etag = position, answer["ETag"]  # the rest has to be of the same object
-            try:
-                with self._translated(f"read {key}"), answer["Body"] as body:
-                    while chunk := body.read(CHUNK_BYTES):
-                        position += len(chunk)
-                        self._pace.take(len(chunk))
-                        yield chunk
-                if position < end:
-                    raise StoreUnavailableError(f"{self}/{key}: cut off at byte {position}")
-            except StoreUnavailableError:
-                cuts = 1 if position > begun else cuts + 1
-                if cuts >= self._patience.attempts:
-                    raise
-                time.sleep(random.uniform(0, min(0.05 * 2**cuts, 20.0)))
-
-    def _answer(self, key: str, start: int, end: int, etag: str) -> dict[str, Any]:
-        same = {"IfMatch": etag} if etag else {}
-        wanted = f"bytes={start}-{end - 1}"
-        with self._translated(f"read {key}"):
-            answer: dict[str, Any] = self._client().get_object(
-                **self._object(key), Range=wanted, **same
-            )
-        whole = int(answer.get("ContentRange", f"/{end}").rpartition("/")[2])
-        if whole < end:
-            raise ValueError(f"{key} in {self} ends at byte {whole}, before {end}")
-        return answer
+        data = retried(get, self._policy.attempts)
+        self._limiter.take(len(data))
+        return data
 
     @contextmanager
     def _translated(self, doing: str) -> Iterator[None]:
-        """Turn boto3's errors into those of a Store.
+        """Raise boto3's errors as those of a Store.
 
         Those of boto3 are left out of tracebacks: they quote the endpoint with its password.
         """
@@ -268,7 +255,7 @@ class S3Store:
         try:
             yield
         except ClientError as error:
-            raise self._told_by(error, doing, where) from None
+            raise self._store_error(error, doing, where) from None
         except (NoCredentialsError, PartialCredentialsError) as error:
             raise UserError(
                 f"no credentials for S3: {error}",
@@ -277,17 +264,17 @@ class S3Store:
             ) from None
         except ParamValidationError:
             raise
-        except (BotoCoreError, OSError) as error:
+        except TRANSFER_FAILED as error:
             raise StoreUnavailableError(f"cannot {doing}: {error} ({where})") from None
 
-    def _told_by(self, error: ClientError, doing: str, where: str) -> Exception:
+    def _store_error(self, error: ClientError, doing: str, where: str) -> Exception:
         code = error.response["Error"].get("Code", "")
         status = error.response["ResponseMetadata"].get("HTTPStatusCode", 500)
-        if code in ABSENT:
+        if code in MISSING:
             return FileNotFoundError(f"cannot {doing}: it is not in {where}")
         if code == "InvalidRange":
             return ValueError(f"cannot {doing}: it is shorter ({where})")
-        if status >= 500 or status == 429 or status == 412 or code in PASSING:
+        if status >= 500 or status == 429 or status == 412 or code in TRANSIENT:
             return StoreUnavailableError(f"cannot {doing}: {error} ({where})")
         if code == "NoSuchBucket":
             what, todo = "there is no such bucket", "make it, or mend the URL"
@@ -297,3 +284,37 @@ class S3Store:
         else:
             what, todo = "S3 refuses", "check the URL, AWS_ENDPOINT_URL and AWS_DEFAULT_REGION"
         return UserError(f"cannot {doing}: {what} ({error})", where=where, todo=todo)
+
+
+def digests_of(source: Path, part_bytes: int) -> Digests:
+    """Read ``source`` once, as it is uploaded: in parts of ``part_bytes``, the last one shorter."""
+    whole, size = hashlib.sha256(), 0
+    sha256s: list[bytes] = []
+    md5s: list[bytes] = []
+    with source.open("rb") as file:
+        while (data := file.read(part_bytes)) or not md5s:
+            size += len(data)
+            whole.update(data)
+            sha256s.append(hashlib.sha256(data).digest())
+            md5s.append(hashlib.md5(data, usedforsecurity=False).digest())
+    if len(md5s) > 1:
+        sha256s = [hashlib.sha256(b"".join(sha256s)).digest()]
+        md5s = [hashlib.md5(b"".join(md5s), usedforsecurity=False).digest()]
+    return Digests(size, whole.hexdigest(), base64.b64encode(sha256s[0]).decode(), md5s[0].hex())
+
+
+def retried(attempt: Callable[[], ResultT], attempts: int) -> ResultT:
+    """The result of ``attempt``; after StoreUnavailableError again, up to ``attempts`` in all.
+
+    botocore retries requests, not bodies that are cut off.
+    """
+    for number in range(1, attempts):
+        try:
+            return attempt()
+        except StoreUnavailableError:
+            time.sleep(random.uniform(0, min(0.05 * 2**number, 20.0)))
+    return attempt()
+
+
+def _lower(place: dict[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in place.items()}

@@ -1,17 +1,13 @@
-"""A store: files under keys, somewhere that outlives this machine. A folder or an S3 bucket."""
+"""What a store does: files under keys, in a folder or an S3 bucket (storage/open_store.py)."""
 
 from pathlib import Path, PurePosixPath
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
-from dvdgan.errors import UserError, redacted
-from dvdgan.storage.pace import Pace
-
-FORMS = "s3://BUCKET/PREFIX, file:///FOLDER or the path of a folder"
+from dvdgan.errors import redacted
 
 
 class StoreUnavailableError(Exception):
-    """The store does not answer as it should, and may later: every retry is spent."""
+    """The store does not answer as it should, and may later: all retries failed."""
 
     def __init__(self, message: str) -> None:
         super().__init__(redacted(message))
@@ -54,38 +50,6 @@ class Store(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove ``key``; nothing happens where it is not there."""
-
-
-def open_store(url: str, bytes_per_second: float | None = None) -> Store:
-    """The store at `s3://BUCKET/PREFIX`, `file:///FOLDER` or a folder's path; nothing is asked yet.
-
-    ``bytes_per_second``: at most so many are sent and fetched, on average; None: no limit. S3's
-    endpoint and credentials come from boto3's ordinary places (AWS_ENDPOINT_URL, ...).
-    Raises UserError for a URL that is none of these.
-    """
-    pace = Pace(bytes_per_second)
-    scheme, there, _ = url.partition("://")
-    if not there:
-        if not url:
-            raise UserError("the URL of a store is empty", todo=f"write {FORMS}")
-        from dvdgan.storage.folder import FolderStore
-
-        return FolderStore(Path(url), pace)
-    parts = urlsplit(url)
-    if scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
-        from dvdgan.storage.folder import FolderStore
-
-        return FolderStore(Path(unquote(parts.path)), pace)
-    if "@" in parts.netloc or parts.query:
-        raise UserError(
-            f"{url}: the URL of a store holds no credentials and no query",
-            todo="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
-        )
-    if scheme == "s3" and parts.netloc:
-        from dvdgan.storage.s3 import S3Store  # loading boto3 takes a second
-
-        return S3Store(parts.netloc, parts.path.strip("/"), pace)
-    raise UserError(f"{url} is not the URL of a store", todo=f"write {FORMS}")
 
 
 def checked(key: str) -> str:

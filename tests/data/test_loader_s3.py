@@ -15,8 +15,9 @@ from dvdgan.data.loader import RankShard, training_batches
 from dvdgan.data.random_clips import RandomClips
 from dvdgan.data.shard_source import StoredShards
 from dvdgan.errors import UserError
-from dvdgan.storage.s3 import Patience, S3Store
-from dvdgan.storage.store import Store, StoreUnavailableError, open_store
+from dvdgan.storage.open_store import open_store
+from dvdgan.storage.s3 import RetryPolicy, S3Store
+from dvdgan.storage.store import Store, StoreUnavailableError
 
 URL = "s3://videos/small/shards"
 
@@ -78,5 +79,5 @@ def test_a_store_that_stays_away_is_no_damage(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(StoreUnavailableError):
-        impatient = S3Store("videos", "small/shards", patience=Patience(attempts=2))
+        impatient = S3Store("videos", "small/shards", policy=RetryPolicy(attempts=2))
         take(shards, impatient, allowed=99, workers=1)

@@ -31,6 +31,7 @@ DOORS = {
     "pydantic": "dvdgan/config/",
     "pydantic_core": "dvdgan/config/",
     "ruamel": "dvdgan/config/",
+    "s3transfer": "dvdgan/storage/s3.py",
     "simplejpeg": "dvdgan/video/",
     "tensorboard": "dvdgan/training/trackers.py",
     "tqdm": "dvdgan/progress.py",

@@ -1,6 +1,7 @@
 """Who may import whom: a tower in which nothing points up."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,15 @@ def test_flows_see_prefect_dvc_and_four_parts_of_the_package() -> None:
 def test_the_package_never_imports_the_flows() -> None:
     for file in PACKAGE:
         assert all(each.package != "flows" for each in imports(file)), file
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports inside functions count; those for type checkers alone do not."""
+    graph = {
+        ".".join(file.with_suffix("").parts): {
+            each.module for each in imports(file) if not each.for_types
+        }
+        for file in python_files("dvdgan", "flows")
+    }
+    graph = {module: imported & graph.keys() - {module} for module, imported in graph.items()}
+    tuple(TopologicalSorter(graph).static_order())  # raises CycleError, which names the cycle

@@ -32,4 +32,4 @@ def line(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Behaviour]:
 
 @pytest.fixture
 def store(line: Behaviour) -> S3Store:
-    return S3Store("runs", "some/where", patience=QUICK)
+    return S3Store("runs", "some/where", policy=QUICK)

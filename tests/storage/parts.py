@@ -3,11 +3,11 @@
 import hashlib
 from pathlib import Path
 
-from dvdgan.storage.s3 import Patience
+from dvdgan.storage.s3 import RetryPolicy
 
 MIB = 1 << 20
 # Part sizes below 5 MiB are refused by S3 itself.
-QUICK = Patience(connect_seconds=1, read_seconds=1, attempts=3, part_bytes=5 * MIB)
+QUICK = RetryPolicy(connect_seconds=1, read_seconds=1, attempts=3, part_bytes=5 * MIB)
 
 
 def file_of(path: Path, size: int) -> Path:

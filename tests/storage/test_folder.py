@@ -10,8 +10,9 @@ import pytest
 from dvdgan.errors import UserError
 from dvdgan.storage import folder
 from dvdgan.storage.folder import FolderStore
-from dvdgan.storage.pace import Pace
-from dvdgan.storage.store import StoreUnavailableError, open_store
+from dvdgan.storage.open_store import open_store
+from dvdgan.storage.rate_limiter import RateLimiter
+from dvdgan.storage.store import StoreUnavailableError
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_a_folder_that_may_not_be_read_is_not_an_empty_one(store: FolderStore) -
 
 def test_every_byte_is_paced(tmp_path: Path) -> None:
     slept: list[float] = []
-    pace = Pace(1 << 20, clock=lambda: 0.0, sleep=slept.append)
+    pace = RateLimiter(1 << 20, clock=lambda: 0.0, sleep=slept.append)
     store = FolderStore(tmp_path / "store", pace)
     (tmp_path / "source").write_bytes(bytes(3 << 20))
     store.put(tmp_path / "source", "file")
@@ -127,7 +128,7 @@ def test_every_byte_is_paced(tmp_path: Path) -> None:
 
 def test_a_pause_is_not_made_up_for() -> None:
     now, slept = [0.0], []
-    pace = Pace(10, clock=lambda: now[0], sleep=slept.append)
+    pace = RateLimiter(10, clock=lambda: now[0], sleep=slept.append)
     pace.take(10)
     now[0] = 100.0
     pace.take(10)
@@ -139,7 +140,7 @@ def test_urls(tmp_path: Path) -> None:
     for url in (str(tmp_path), tmp_path.as_uri()):
         store = open_store(url, 5.0)
         assert isinstance(store, FolderStore)
-        assert (store.root, store._pace.bytes_per_second) == (tmp_path, 5.0)
+        assert (store.root, store._limiter.bytes_per_second) == (tmp_path, 5.0)
     assert open_store((tmp_path / "a b").as_uri()).root == tmp_path / "a b"
     assert str(open_store("s3://bucket/deep/prefix/")) == "s3://bucket/deep/prefix"
     assert str(open_store("s3://bucket")) == "s3://bucket"

@@ -12,9 +12,10 @@ from flaky_server import Behaviour, worst
 from parts import MIB, QUICK, file_of
 
 from dvdgan.errors import UserError
-from dvdgan.storage.pace import Pace
+from dvdgan.storage.open_store import open_store
+from dvdgan.storage.rate_limiter import RateLimiter
 from dvdgan.storage.s3 import S3Store
-from dvdgan.storage.store import StoreUnavailableError, open_store
+from dvdgan.storage.store import StoreUnavailableError
 
 
 @pytest.mark.parametrize("size", [0, 1000, 12 * MIB])
@@ -85,37 +86,38 @@ def test_nobody_at_the_address(store: S3Store, monkeypatch: pytest.MonkeyPatch) 
         taken.bind(("127.0.0.1", 0))  # bound, not listening
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(StoreUnavailableError, match=r"127\.0\.0\.1"):
-            S3Store("runs", patience=replace(QUICK, attempts=2)).keys()
+            S3Store("runs", policy=replace(QUICK, attempts=2)).keys()
 
 
-def test_a_download_cut_in_mid_body_goes_on_where_it_ended(
+def test_a_download_cut_in_mid_body_is_requested_again(
     store: S3Store, line: Behaviour, tmp_path: Path
 ) -> None:
     source = file_of(tmp_path / "source", 6 * MIB)
     store.put(source, "file")
-    line.harm = worst("cut download", "GET", 5)
+    line.harm = worst("cut download", "GET", 2)
     store.fetch("file", tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == source.read_bytes()
     line.harm = worst("cut download", "GET", 2)
     assert store.read("file", 5, 100) == source.read_bytes()[5:105]
 
 
-def test_an_object_that_changes_between_two_answers_is_not_mixed(
-    store: S3Store, line: Behaviour
+def test_an_object_that_changes_between_two_parts_is_not_mixed(
+    store: S3Store, line: Behaviour, tmp_path: Path
 ) -> None:
-    store.write_bytes("file", b"a" * 1000)
+    store.put(file_of(tmp_path / "source", 12 * MIB), "file")
+    other = file_of(tmp_path / "other", 12 * MIB + 1)
 
     def change(method: str, path: str) -> str | None:
         if method != "GET":
             return None
         line.harm = lambda method, path: None
-        S3Store("runs", "some/where").write_bytes("file", b"b" * 1000)
+        S3Store("runs", "some/where", policy=QUICK).put(other, "file")
         return "cut download"
 
-    chunks = store._chunks("file", 0, 1000, store._head("file")["ETag"])
     line.harm = change
     with pytest.raises(StoreUnavailableError):
-        b"".join(chunks)
+        store.fetch("file", tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
 
 
 def test_an_object_changed_in_the_store_is_found(store: S3Store, tmp_path: Path) -> None:
@@ -144,13 +146,13 @@ def test_no_credentials_and_no_bucket_are_named(
     line: Behaviour, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match="there is no such bucket") as raised:
-        S3Store("nowhere", patience=QUICK).keys()
+        S3Store("nowhere", policy=QUICK).keys()
     assert "s3://nowhere" in raised.value.where
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(UserError, match="no credentials"):
-        S3Store("runs", patience=QUICK).keys()
+        S3Store("runs", policy=QUICK).keys()
 
 
 def test_an_endpoint_that_is_none_is_named(line: Behaviour, monkeypatch) -> None:
@@ -167,12 +169,15 @@ def test_a_store_travels_to_other_processes(store: S3Store) -> None:
     assert str(travelled) == "s3://runs/some/where"
 
 
-def test_every_byte_is_paced(line: Behaviour, tmp_path: Path) -> None:
+def test_files_and_small_objects_keep_to_the_bandwidth(line: Behaviour, tmp_path: Path) -> None:
     slept: list[float] = []
-    pace = Pace(MIB, clock=lambda: 0.0, sleep=slept.append)
-    store = S3Store("runs", "", pace, QUICK)
-    store.put(file_of(tmp_path / "source", 12 * MIB), "file")
-    assert slept == [5.0, 10.0]  # the first part goes at once
-    store.fetch("file", tmp_path / "copy")
-    assert pace._free_at == 24.0
-    assert open_store("s3://runs", 7.0)._pace.bytes_per_second == 7.0
+    store = S3Store("runs", "", RateLimiter(4 * MIB, lambda: 0.0, slept.append), QUICK)
+    source = file_of(tmp_path / "source", 12 * MIB)
+    for transfer in (store.put, lambda path, key: store.fetch(key, path)):
+        began = time.monotonic()
+        transfer(source, "file")
+        assert time.monotonic() - began > 2  # 3 s by arithmetic; a burst begins it
+    store.write_bytes("small", b"x" * MIB)
+    assert store.read_bytes("small") == b"x" * MIB
+    assert slept == [0.25]  # the first one goes at once
+    assert open_store("s3://runs", 7.0)._limiter.bytes_per_second == 7.0

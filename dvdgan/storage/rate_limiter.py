@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 
 
-class Pace:
-    """Makes whoever moves bytes wait, so that on average no more than a limit pass a second.
+class RateLimiter:
+    """Delays transfers, so that on average no more than a limit of bytes pass a second.
 
-    Time not used is not saved up: after a pause there is no burst.
+    Unused time is not saved up: after a pause there is no burst.
     """
 
     def __init__(
@@ -21,8 +21,8 @@ class Pace:
         self._free_at = 0.0
 
     def take(self, count: int) -> None:
-        """Account for ``count`` bytes about to move; sleeps until those before them have had their
-        time."""
+        """Account for ``count`` bytes about to be transferred; sleeps until those before them have
+        used their time."""
         if self.bytes_per_second is None:
             return
         now = self._clock()
