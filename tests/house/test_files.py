@@ -5,7 +5,7 @@ import ast
 from source_tree import ROOT, python_files
 
 SAY_NOTHING = {"base", "common", "core", "helper", "helpers", "manager", "misc", "util", "utils"}
-MOST_LINES = 300
+MOST_LINES = 350
 
 
 def test_no_file_has_a_name_that_says_nothing() -> None:
