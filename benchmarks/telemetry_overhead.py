@@ -1,13 +1,13 @@
-"""What telemetry costs: what is told every step, as a share of the step, and what is told at times.
+"""What telemetry costs: of every step, as a share of the step, and of sheets and singular values.
 
     python benchmarks/telemetry_overhead.py
     python benchmarks/telemetry_overhead.py --preset presets/table1_12x64.yaml --device cuda \
         --precision bf16 --batch 16
 
 The step is a preset's, the demo's if none is named, on made-up clips; the numbers of every step are
-its gradient norms and counts, one exchange of them, and the lines written. A tracker works beside
-training, so that of it the processor's time is told, of all threads together. One thread, medians,
-all in one run.
+its gradient norms and counts, one exchange of them, and the lines written. A tracker works in a
+thread beside training, so it is measured as the processor's time of all threads together. One
+thread, medians, all in one run.
 """
 
 import argparse
@@ -79,11 +79,12 @@ def sheet_of(config: Config) -> SampleSheet:
 
 def tracker_ms(name: str, values: dict[str, float], folder: Path, steps: int) -> float:
     """Milliseconds of the processor's time that a step costs in a tracker, its start apart."""
-    tracker = KNOWN[name][0](folder, "benchmark", 0)
+    tracker = KNOWN[name](folder, "benchmark", 0)
+    tracker.start()
     began = time.process_time()
     for step in range(1, steps + 1):
-        tracker.scalars(step, values)
-    tracker.close()
+        tracker.log(values, step)
+    tracker.finish()
     return 1e3 * (time.process_time() - began) / steps
 
 
@@ -131,19 +132,19 @@ def main() -> None:
 
     with Telemetry(folder / "metrics.jsonl", folder / "timing.jsonl", 0, 10**6) as telemetry:
 
-        def tell() -> None:
+        def log() -> None:
             values = torch.stack([value.double() for value in figures.values()]).tolist()
-            told = dict(zip(figures, values, strict=True))
-            telemetry.record(1, told, config.train.batch_size, 1.0, 0.1)
+            logged = dict(zip(figures, values, strict=True))
+            telemetry.record(1, logged, config.train.batch_size, 1.0, 0.1)
 
         every_step = {
             "gradient norms and counts": median_ms(norms, arguments.repeats),
-            "numbers and lines": median_ms(tell, 10 * arguments.repeats),
+            "numbers and lines": median_ms(log, 10 * arguments.repeats),
         }
 
-    told = {f"training/{name}": value.item() for name, value in figures.items()}
+    metrics = {f"training/{name}": value.item() for name, value in figures.items()}
     trackers = {
-        name: tracker_ms(name, told, folder / name, 20 * arguments.repeats)
+        name: tracker_ms(name, metrics, folder / name, 20 * arguments.repeats)
         for name in ("dvclive", "tensorboard")
         if find_spec(name) is not None
     }

@@ -17,7 +17,7 @@ from dvdgan.stages import train
 from dvdgan.storage.open_store import open_store
 from dvdgan.storage.s3 import RetryPolicy, S3Store
 from dvdgan.storage.store import StoreUnavailableError
-from dvdgan.training.trackers import Trackers, _Beside
+from dvdgan.training.trackers import KNOWN, Trackers
 from flows import artifacts
 from flows.best_effort import best_effort
 from flows.stage import logged
@@ -110,16 +110,21 @@ def test_what_commands_print_goes_to_the_log_without_it(caplog) -> None:
         assert logged(["echo", URL], ".") == [SHOWN]
 
 
-def test_what_is_only_warned_of(caplog: pytest.LogCaptureFixture, capsys) -> None:
+def test_what_is_only_warned_of(
+    caplog: pytest.LogCaptureFixture,
+    capsys,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
     with caplog.at_level(logging.WARNING), best_effort("anything"):
         raise OSError(f"no answer from {URL}")
     say(f"no answer from {URL}")
 
-    def begin() -> None:
+    def no_tracker(*_: object) -> None:
         raise OSError(f"no answer from {URL}")
 
-    trackers = Trackers([_Beside("wandb", begin)])  # type: ignore[arg-type]
-    trackers.close()
+    monkeypatch.setitem(KNOWN, "torch", no_tracker)
+    Trackers.open(["torch"], tmp_path, "run", 0).close()
     told = caplog.text + capsys.readouterr().err
     assert told.count(f"no answer from {SHOWN}") >= 2
     assert PASSWORD not in told

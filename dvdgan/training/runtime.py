@@ -1,4 +1,4 @@
-"""Processes and devices: the one door to accelerate."""
+"""Processes and devices, by accelerate."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

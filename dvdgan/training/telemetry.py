@@ -1,4 +1,4 @@
-"""What a run tells of itself: JSON lines, one a step, and a live line for whoever watches."""
+"""Telemetry of a run: a line of JSON a step, experiment trackers, and a live line to watch."""
 
 import json
 import math
@@ -35,7 +35,7 @@ class LineLog:
         self._waiting: list[bytes] = []
 
     def write(self, step: int, values: dict[str, Any]) -> None:
-        """Append one line; it reaches the operating system at once. Not finite is null.
+        """Append one line; it reaches the operating system at once. A value not finite is null.
 
         Raises OSError where the disk refuses it for another reason than that it is full.
         """
@@ -44,15 +44,15 @@ class LineLog:
         self._waiting.append(line.encode() + b"\n")
         full = self._append()
         if full is not None and not was_full:
-            _say(f"{self._path.name} cannot be written: {full}. Lines are kept until it can")
+            _report(f"{self._path.name} cannot be written: {full}. Lines are kept until it can")
         if full is None and was_full:
-            _say(f"{self._path.name} is written again, no line is lost")
+            _report(f"{self._path.name} is written again, no line is lost")
 
     def close(self) -> None:
-        """Write what waits for room, or say that it is lost."""
+        """Write what waits for room, or report that it is lost."""
         full = self._append()
         if full is not None:
-            _say(f"{len(self._waiting)} lines of {self._path.name} are lost: {full}")
+            _report(f"{len(self._waiting)} lines of {self._path.name} are lost: {full}")
         self._file.close()
 
     def _append(self) -> str | None:
@@ -73,7 +73,7 @@ class LineLog:
 
 
 class Telemetry:
-    """Everything a run tells: to files, to trackers where some were asked for, to the live line.
+    """Logs a run to files, to trackers where there are any, and to the live line.
 
     Speed has a file of its own, since it differs from run to run.
     """
@@ -111,7 +111,7 @@ class Telemetry:
             speed["gpu_memory_gib"] = torch.cuda.max_memory_allocated() / 2**30
         self._metrics.write(step, values)
         self._timing.write(step, speed)
-        self._trackers.scalars(step, _under("training", values) | _under("speed", speed))
+        self._trackers.log_metrics(_under("training", values) | _under("speed", speed), step)
         self._steps = SMOOTHING * self._steps + 1
         self._seconds = SMOOTHING * self._seconds + seconds
         self._waited = SMOOTHING * self._waited + waited
@@ -126,11 +126,11 @@ class Telemetry:
             for network, layers in networks.items()
             for layer, values in layers.items()
         }
-        self._trackers.scalars(step, largest)
+        self._trackers.log_metrics(largest, step)
 
     def show(self, step: int, sheet: dict[str, bytes]) -> None:
         """Hand a sample sheet (suffix -> content) to the trackers."""
-        self._trackers.sheet(step, sheet)
+        self._trackers.log_samples(sheet, step)
 
     def __enter__(self) -> "Telemetry":
         return self
@@ -182,5 +182,5 @@ def _under(group: str, values: dict[str, float]) -> dict[str, float]:
     return {f"{group}/{name}": value for name, value in values.items()}
 
 
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     print(f"train: {line}", file=sys.stderr, flush=True)

@@ -12,3 +12,8 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(image)).save(buffer, format="PNG", optimize=False)
     return buffer.getvalue()
+
+
+def decode_png(content: bytes) -> NDArray[np.uint8]:
+    """The (H, W, 3) or (H, W) uint8 image of what `encode_png` gave."""
+    return np.array(Image.open(io.BytesIO(content)))

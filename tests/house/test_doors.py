@@ -8,14 +8,13 @@ from source_tree import ROOT, imports, outside, python_files
 
 DOORS = {
     "PIL": "dvdgan/video/",
-    "accelerate": "dvdgan/training/runtime.py",
+    "accelerate": "dvdgan/training/",
     "annotated_types": "dvdgan/config/",
     "av": "dvdgan/video/",
     "boto3": "dvdgan/storage/s3.py",
     "botocore": "dvdgan/storage/s3.py",
     "cycler": "dvdgan/reporting/",
     "dvc": "flows/graph.py",
-    "dvclive": "dvdgan/training/trackers.py",
     "evidently": "dvdgan/monitoring/",
     "filelock": "dvdgan/guard/run_lock.py",
     "google_crc32c": "dvdgan/evaluation/networks/tensorflow_checkpoint.py",
@@ -33,7 +32,6 @@ DOORS = {
     "ruamel": "dvdgan/config/",
     "s3transfer": "dvdgan/storage/s3.py",
     "simplejpeg": "dvdgan/video/",
-    "tensorboard": "dvdgan/training/trackers.py",
     "tqdm": "dvdgan/progress.py",
     "typer": "dvdgan/cli/",
     "wandb": "dvdgan/training/trackers.py",

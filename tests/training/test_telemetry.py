@@ -143,16 +143,17 @@ def test_a_real_full_device_is_a_full_disk(
 
 
 class Watcher:
-    """Trackers that write down what they are handed."""
+    """Trackers that keep what is logged."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[int, dict[str, Any]]] = []
+        self.logged: list[dict[str, Any]] = []
         self.closed = False
 
-    def scalars(self, step: int, values: dict[str, float]) -> None:
-        self.told.append((step, values))
+    def log_metrics(self, values: dict[str, Any], step: int) -> None:
+        assert step == 1
+        self.logged.append(values)
 
-    sheet = scalars
+    log_samples = log_metrics
 
     def close(self) -> None:
         self.closed = True
@@ -172,15 +173,15 @@ def test_values_speed_and_spectra_have_a_file_each(
 ) -> None:
     watcher = Watcher()
     spectra = {"generator": {"linear": [3.0, 2.0, 1.0]}, "discriminators": {"a.b": [4.0]}}
-    with begin(spectra=tmp_path / "spectra.jsonl", trackers=watcher) as told:
-        told.record(1, VALUES, clips=8, seconds=2.0, waited=0.5)
-        told.record_spectra(1, **spectra)
-        told.show(1, {".png": b"..."})
+    with begin(spectra=tmp_path / "spectra.jsonl", trackers=watcher) as run:
+        run.record(1, VALUES, clips=8, seconds=2.0, waited=0.5)
+        run.record_spectra(1, **spectra)
+        run.show(1, {".png": b"..."})
     speed = {"clips_per_second": 4.0, "data_wait_share": 0.25, "step_seconds": 2.0}
     assert records(tmp_path / "metrics.jsonl") == [{"step": 1, **VALUES}]
     assert records(tmp_path / "timing.jsonl") == [{"step": 1, **speed}]
     assert records(tmp_path / "spectra.jsonl") == [{"step": 1, **spectra}]
-    (_, scalars), (_, largest), (_, sheet) = watcher.told
+    scalars, largest, sheet = watcher.logged
     assert scalars == {f"training/{name}": value for name, value in VALUES.items()} | {
         f"speed/{name}": value for name, value in speed.items()
     }
@@ -188,19 +189,19 @@ def test_values_speed_and_spectra_have_a_file_each(
     assert sheet == {".png": b"..."} and watcher.closed
 
 
-def test_the_peak_of_gpu_memory_is_told_where_there_is_a_gpu(
+def test_the_peak_of_gpu_memory_is_logged_where_there_is_a_gpu(
     begin: Callable[..., Telemetry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(telemetry.torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(telemetry.torch.cuda, "max_memory_allocated", lambda: 3 * 2**29)
-    with begin() as told:
-        told.record(1, VALUES, clips=8, seconds=2.0, waited=0.5)
+    with begin() as run:
+        run.record(1, VALUES, clips=8, seconds=2.0, waited=0.5)
     assert records(tmp_path / "timing.jsonl")[0]["gpu_memory_gib"] == 1.5
 
 
 def test_the_live_line(begin: Callable[..., Telemetry], capsys: pytest.CaptureFixture[str]) -> None:
-    with begin(finished_steps=1199, total=300_000) as told:
-        told.record(1200, VALUES, clips=512, seconds=10.0, waited=0.2)
+    with begin(finished_steps=1199, total=300_000) as run:
+        run.record(1200, VALUES, clips=512, seconds=10.0, waited=0.2)
     line = capsys.readouterr().err
     assert line.startswith("train: 1,200/300,000 steps, ")
     assert line.endswith(
@@ -212,9 +213,9 @@ def test_one_discriminator_alone_and_a_slow_step_among_quick_ones(
     begin: Callable[..., Telemetry], capsys: pytest.CaptureFixture[str]
 ) -> None:
     values = {name: value for name, value in VALUES.items() if name != "temporal_loss"}
-    with begin() as told:
+    with begin() as run:
         for step in range(1, 60):
-            told.record(step, values, clips=10, seconds=5.0 if step == 1 else 0.1, waited=0.01)
+            run.record(step, values, clips=10, seconds=5.0 if step == 1 else 0.1, waited=0.01)
     line = capsys.readouterr().err.splitlines()[-1]
     # The first step is nearly forgotten: 5 s times 0.9 ** 58 is 0.01 s.
     assert line.endswith("590 clips seen, 98.9 clips/s, D_S 1.000 G 0.250, data wait 10%")
@@ -225,7 +226,7 @@ def test_a_clock_that_jumps_changes_nothing(
 ) -> None:
     jumps = iter(range(10_000_000, 0, -3600))
     monkeypatch.setattr(time, "time", lambda: next(jumps))
-    with begin() as told:
+    with begin() as run:
         for step in range(1, 4):
-            told.record(step, VALUES, clips=8, seconds=2.0, waited=0.5)
+            run.record(step, VALUES, clips=8, seconds=2.0, waited=0.5)
     assert {each["clips_per_second"] for each in records(tmp_path / "timing.jsonl")} == {4.0}
