@@ -4,10 +4,14 @@ Layout, little-endian: magic `DVDF`, uint32 frame count n, n + 1 uint64 offsets 
 the member, then the n JPEGs one behind the other. Frame i is bytes offset[i] to offset[i + 1].
 """
 
+import json
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+
+from dvdgan.video.jpeg import decode_frame
 
 MAGIC = b"DVDF"
 HEADER = struct.Struct("<4sI")
@@ -44,3 +48,19 @@ def read_window(read: Read, at: int, size: int, window: range) -> list[bytes]:
     data = read(at + start, ends[-1] - start)
     begins = [0, *(end - start for end in ends)]
     return [data[begins[i - low] : begins[i - low + 1]] for i in window]
+
+
+def decode_sample(
+    sample: Mapping[str, bytes], window: range | None = None
+) -> tuple[NDArray[np.uint8], int]:
+    """Frames (T, H, W, 3) uint8 and label of a sample as `webdataset.WebDataset` yields it.
+
+    ``window``: which frames, all by default. Raises ValueError where they are damaged or missing.
+    """
+    member, facts = sample["frames"], json.loads(sample["json"])
+
+    def read(start: int, length: int) -> bytes:
+        return member[start : start + length]
+
+    jpegs = read_window(read, 0, len(member), window or range(facts["frames"]))
+    return np.stack([decode_frame(jpeg) for jpeg in jpegs]), facts["label"]
