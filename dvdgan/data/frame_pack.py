@@ -40,7 +40,7 @@ def read_window(read: Read, at: int, size: int, window: range) -> list[bytes]:
     if magic != MAGIC or not 0 <= low < high <= count:
         raise ValueError(f"no frames {low} to {high - 1} at byte {at}")
     offsets = np.frombuffer(head, OFFSET, high - low + 1, HEADER.size + OFFSET.itemsize * low)
-    # A damaged table must not make us ask for exabytes.
+    # A damaged table must not make us read exabytes.
     table_end = HEADER.size + OFFSET.itemsize * (count + 1)
     if offsets[0] < table_end or offsets[-1] > size or (offsets[1:] < offsets[:-1]).any():
         raise ValueError(f"the offsets of frames {low} to {high - 1} at byte {at} are damaged")

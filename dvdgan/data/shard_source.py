@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 INDEX, SAMPLES = "index.json", "samples.parquet"
 
-# Clips that a process asks a store for at a time: a request takes long, and costs it little.
+# Clips that a process reads from a store at a time: a request takes long, and costs it little.
 AT_ONCE = 16
 
 Item = TypeVar("Item")
@@ -89,7 +89,7 @@ class StoredShards:
         def read(start: int, length: int) -> bytes:
             return _whole(self.store.read(name, start, length), start, length)
 
-        # Threads that begin with the same tar may each ask; a lock would make all of them wait.
+        # Threads that begin with the same tar may each request it; a lock would make all wait.
         if name not in self._sizes:
             self._sizes[name] = self.store.size(name)
         _check_size(self._sizes[name], size)

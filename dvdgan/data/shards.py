@@ -100,7 +100,7 @@ def write_shards(
 def _encoded(
     rows: Sequence[Row], root: Path, section: "Shard", workers: int
 ) -> Iterator[Iterator[Sample]]:
-    """Give the sample of each row, in their order; workers begin before the first is asked for."""
+    """Give the sample of each row, in their order; workers begin before the first is taken."""
     # Plain numbers, because unpickling the section would import pydantic in every worker.
     task = partial(encode_sample, root=root, short_side=section.short_side, quality=section.quality)
     if workers == 1:

@@ -95,7 +95,7 @@ def test_a_full_disk_costs_no_line(
         log.write(step, {"loss": step / 10})
         # Never half a line, however long the disk is full.
         assert [each["step"] for each in records(log._path)] == list(range(1, min(step, 3) + 1))
-    assert capsys.readouterr().err.count("\n") == 1  # said once
+    assert capsys.readouterr().err.count("\n") == 1  # once
     disk.room = 10_000
     for step in range(7, 10):
         log.write(step, {"loss": step / 10})
