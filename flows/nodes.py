@@ -1,6 +1,6 @@
-"""Many nodes: the flow `train-node` on a Prefect worker of each host, and who starts all of them.
+"""Many nodes: the flow `train-node`, the agent of a host on its Prefect worker, and its launcher.
 
-infra/prefect/add_node.sh makes a host's deployment and worker; docs/clusters.md tells it whole.
+infra/prefect/add_node.sh makes a host's deployment and worker (docs/clusters.md).
 """
 
 from pathlib import Path
@@ -16,9 +16,8 @@ from prefect.states import Cancelled, Crashed
 
 from dvdgan.errors import EXIT_INTERRUPTED, UserError
 from dvdgan.guard.agent import serve
-from dvdgan.guard.coordinator import Coordinator
+from dvdgan.guard.coordinator import BEGUN, ENDED, WAITING, Coordinator
 from dvdgan.guard.environment import RunEnvironment
-from dvdgan.guard.launch import BEGUN, ENDED, WAITING
 from dvdgan.guard.run_folder import RunFolder
 from flows.best_effort import best_effort, impatient_client
 
@@ -27,13 +26,13 @@ ORDERLY = (StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED)
 
 @flow(name="train-node", flow_run_name="train on {name}", persist_result=False)
 def train_node(run_folder: str, name: str, launch_id: str) -> State[Any] | None:
-    """Be one node of a run, on whose behalf the flow `train` starts this: not by hand.
+    """Be one node of a run. The flow `train` starts this, nobody by hand.
 
     ``run_folder`` and the working folder lie on a file system that all nodes see.
     """
     code = serve(RunFolder(Path(run_folder)), name, launch_id, get_run_logger().info)
     if code == EXIT_INTERRUPTED:
-        return Cancelled(message="stopped; what it had is saved")
+        return Cancelled(message="stopped; the run is saved")
     if code != 0:
         raise RuntimeError(f"the trainers of {name} ended with exit code {code}; see their lines")
     return None
@@ -61,9 +60,9 @@ def launch_on_nodes(run: RunFolder, environment: RunEnvironment) -> Coordinator:
 
 
 class DeploymentLauncher:
-    """The nodes' flow runs, as guard/launch.py asks for them.
+    """The nodes' flow runs: a NodeLauncher (guard/coordinator.py).
 
-    A server that is away costs a launch time and nothing else: it is asked again.
+    A server that is away delays a launch and does nothing else: every request is made again.
     """
 
     def __init__(self, run: RunFolder) -> None:
@@ -72,7 +71,7 @@ class DeploymentLauncher:
         self._to_close: set[UUID] = set()
 
     def start(self, name: str, launch_id: str) -> bool:
-        """See NodeLauncher. The run is a subflow of the flow run around."""
+        """See NodeLauncher. The run is a subflow of the flow run it is called in."""
         self._close()
         with (
             best_effort(f"the start of node {name}"),
@@ -96,7 +95,7 @@ class DeploymentLauncher:
         return False
 
     def state(self, name: str) -> str | None:
-        with best_effort(f"asking for node {name}"), impatient_client() as client:
+        with best_effort(f"the state of node {name}"), impatient_client() as client:
             state = client.read_flow_run(self._ids[name]).state
             if state is None or state.is_scheduled():
                 return WAITING
@@ -109,13 +108,13 @@ class DeploymentLauncher:
         self._close()
 
     def _close(self) -> None:
-        """Cancelled is what never began; Crashed, what began and does not answer."""
+        """Runs that never began become Cancelled, runs that began and do not answer Crashed."""
         for id_ in list(self._to_close):
             with best_effort("the end of a node's run"), impatient_client() as client:
                 state = client.read_flow_run(id_).state
                 if state is None or state.is_scheduled():
                     client.set_flow_run_state(id_, Cancelled(message="not needed any more"), True)
                 elif not state.is_final():
-                    lost: State[Any] = Crashed(message="node lost: it does not answer")
+                    lost: State[Any] = Crashed(message="node lost: no heartbeat")
                     client.set_flow_run_state(id_, lost, force=True)
                 self._to_close.discard(id_)

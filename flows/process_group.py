@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dvdgan.guard.killing import await_end
-from dvdgan.guard.parent_death_signal import parent_variable
+from dvdgan.guard.parent_death_signal import WITH_PARENT_DEATH_SIGNAL, parent_variable
 
 # A trainer finishes its step and saves before it goes.
 STOP_GRACE_SECONDS = 180.0
@@ -25,7 +25,7 @@ def run_in_group(command: Sequence[str], folder: str, on_line: Callable[[str], N
     # The tools of the environment this Python belongs to, whether it is activated or not.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     process = subprocess.Popen(
-        [sys.executable, "-m", "dvdgan.guard.parent_death_signal", *command],
+        [*WITH_PARENT_DEATH_SIGNAL, *command],
         cwd=folder,
         env={**os.environ, **parent_variable(), "PATH": path, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,

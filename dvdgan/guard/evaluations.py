@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 from dvdgan.guard.evaluation_record import Intervals, Numbers
 from dvdgan.guard.killing import await_end
 from dvdgan.guard.ledger import with_current_keys
-from dvdgan.guard.parent_death_signal import parent_variable
+from dvdgan.guard.parent_death_signal import WITH_PARENT_DEATH_SIGNAL, parent_variable
 from dvdgan.guard.run_folder import RunFolder
-from dvdgan.guard.trainer_process import WITH_PARENT_DEATH_SIGNAL
 from dvdgan.storage.local import read_json
 
 # Seconds before the second attempt, the third, ...; one attempt more than pauses.

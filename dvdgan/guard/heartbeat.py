@@ -1,4 +1,4 @@
-"""Beats: files on a common file system by which processes on many hosts know of each other's life.
+"""Heartbeats: files on a common file system that show processes on many hosts who is alive.
 
 Each file has one writer, which rewrites it every HEARTBEAT_SECONDS, and any number of readers.
 Clocks of two hosts are never compared: a reader counts for how long it has seen nothing new.
@@ -18,19 +18,19 @@ HEARTBEAT_SECONDS = 1.0
 
 
 class Heartbeat:
-    """Writes ``contents`` with a running number to ``path``, from entering to leaving the block.
+    """Writes ``contents`` and a running number to ``path``, from entering to leaving the block.
 
-    A file system that is away for a while is no reason to stop: the next beat tries again.
+    A file system that is away for a while is no reason to stop: the next heartbeat tries again.
     """
 
     def __init__(self, path: Path, **contents: Any) -> None:
         self._path, self._contents = path, contents
         self._number = 0
         self._lock, self._leaving = threading.Lock(), threading.Event()
-        self._thread = threading.Thread(target=self._work, name=f"beat {path.name}", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=path.name, daemon=True)
 
     def update(self, **contents: Any) -> None:
-        """Change some of the contents, to be read at once."""
+        """Change some of the contents and write all of them now."""
         with self._lock:
             self._contents |= contents
             self._write()
@@ -61,7 +61,7 @@ class Heartbeat:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         aside = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
         # Renamed, so that nobody reads half of it; not flushed to disk: it outlives no power cut.
-        aside.write_text(json.dumps(self._contents | {"beat": self._number}), encoding="utf-8")
+        aside.write_text(json.dumps(self._contents | {"number": self._number}), encoding="utf-8")
         aside.replace(self._path)
 
 
@@ -74,15 +74,15 @@ class HeartbeatReader:
         self._last_seen = time.monotonic()
 
     def read(self) -> dict[str, Any]:
-        """What is said now, or was last; {} before anything was."""
+        """The contents, as last read; {} before there were any."""
         try:
-            said = read_json(self._path)
+            contents = read_json(self._path)
         except (OSError, ValueError):  # not there yet, or the file system is away
             return self._newest
-        if said != self._newest:
-            self._newest, self._last_seen = said, time.monotonic()
+        if contents != self._newest:
+            self._newest, self._last_seen = contents, time.monotonic()
         return self._newest
 
     def seconds_since_last_seen(self) -> float:
-        """For how long nothing new was heard; counts from the beginning where nothing ever was."""
+        """Seconds since something new was read, or since the beginning where nothing was."""
         return time.monotonic() - self._last_seen

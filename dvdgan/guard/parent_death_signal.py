@@ -1,4 +1,9 @@
-"""Children that end when their parent does, however it ends (Linux)."""
+"""The parent death signal: a child ends when its parent does, however it ends (Linux).
+
+    python -m dvdgan.guard.parent_death_signal COMMAND ...
+
+runs COMMAND until the process that started it dies.
+"""
 
 import ctypes
 import os
@@ -7,22 +12,24 @@ import sys
 
 PR_SET_PDEATHSIG = 1
 
+# Put before a command that `parent_variable` goes with.
+WITH_PARENT_DEATH_SIGNAL = (sys.executable, "-m", "dvdgan.guard.parent_death_signal")
 PARENT = "DVDGAN_PARENT"
 
 
 def parent_variable() -> dict[str, str]:
-    """What to add to the environment of a child that calls `set_parent_death_signal`.
+    """The variable that a child which calls `set_parent_death_signal` needs in its environment.
 
-    A parent that is killed while its child's Python is still starting is missed without it: the
-    child only sees whoever has adopted it.
+    Without it the death of a parent while the child's Python still starts is not noticed: the child
+    only sees the process that has adopted it.
     """
     return {PARENT: str(os.getpid())}
 
 
 def set_parent_death_signal(number: signal.Signals = signal.SIGTERM) -> None:
-    """Ask the kernel to send this process ``number`` when its parent dies, even by SIGKILL.
+    """Have the kernel send this process ``number`` when its parent dies, even by SIGKILL.
 
-    On other systems than Linux there is no such request and nothing is done.
+    Does nothing on systems other than Linux.
     """
     # Not for the children of this process, which have another parent.
     parent = int(os.environ.pop(PARENT, os.getppid()))
@@ -34,10 +41,10 @@ def set_parent_death_signal(number: signal.Signals = signal.SIGTERM) -> None:
 
 
 def main() -> None:
-    """`python -m dvdgan.guard.parent_death_signal COMMAND ...`: run COMMAND until the parent dies.
+    """Run the command of the command line until the parent dies.
 
-    A shell makes its background jobs deaf to SIGINT, and their children inherit that: undone here,
-    since SIGINT is how stages and workers are asked to stop.
+    SIGINT, which stops stages and workers, gets its default action back: a shell has its background
+    jobs and their children ignore it.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     set_parent_death_signal()

@@ -1,22 +1,30 @@
-"""The one torchrun command line, which every node of a run starts, whoever starts it there.
+"""The torchrun command line and the environment of a launch, equal on every node.
 
     python -m dvdgan.guard.torchrun --nodes N --processes P --endpoint HOST:PORT --run-id ID MODULE
 
-is the same on every node: a Prefect worker, srun or a pod runs it, and it becomes torchrun with
-what only this node knows filled in. No name has to resolve but the endpoint's.
+is what a Prefect worker, srun or a pod runs on every node. It becomes torchrun with the options
+that only this node knows. No name has to resolve but the endpoint's.
+
+The environment of a run on Prefect workers travels in a file of the run folder. There are
+credentials in it: only its owner may read it, it exists as long as the nodes train, and neither
+logs nor the parameters of a flow run have it.
 """
 
 import argparse
-import fcntl
+import ipaddress
+import json
 import os
 import socket
-import struct
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
 
 from dvdgan.errors import EXIT_USER_ERROR, UserError
+from dvdgan.storage.local import read_json
 
 # A rank that dies takes all down and up again; one death was seen to cost two restarts.
 MAX_RESTARTS = 3
@@ -25,58 +33,31 @@ JOIN_SECONDS = 300
 # torchrun kills ranks after 30 s by default, which a large checkpoint may exceed. Survivors of a
 # dead rank have nothing to save and leave long before (training/stop_deadline.py).
 STOP_SECONDS = 110
-SIOCGIFADDR = 0x8915  # Linux: the IPv4 address of an interface
 
-
-@dataclass(frozen=True)
-class Node:
-    """One node's place in a run: all of them meet at ``endpoint`` (HOST:PORT, on the first one)."""
-
-    nodes: int
-    processes: int
-    """On each node."""
-    endpoint: str
-    run_id: str
-    """Of this launch alone: a straggler of an earlier one must not join."""
-    is_host: bool
-    """Whether the endpoint is this node. torchrun finds out by itself only where names resolve."""
-    address: str | None
-    """Under which the others reach this node; None: its host name, which has to resolve."""
-
-    def torchrun(self) -> list[str]:
-        """torchrun's command line, up to the module's name."""
-        meeting = f"is_host={str(self.is_host).lower()},join_timeout={JOIN_SECONDS}"
-        return [
-            *(sys.executable, "-m", "torch.distributed.run"),
-            *("--nnodes", str(self.nodes), "--nproc-per-node", str(self.processes)),
-            *("--rdzv-backend", "c10d", "--rdzv-endpoint", self.endpoint),
-            *("--rdzv-id", self.run_id, "--rdzv-conf", meeting),
-            *(("--local-addr", self.address) if self.address else ()),
-            *("--max-restarts", str(MAX_RESTARTS), "--monitor-interval", "1"),
-            *("--shutdown-timeout", str(STOP_SECONDS)),
-            *("--signals-to-handle", "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1", "-m"),
-        ]
+PREFIXES = (
+    *("DVDGAN_", "ACCELERATE_", "TORCH_", "PYTORCH_", "OMP_", "CUDA_", "CUBLAS_"),
+    *("NCCL_", "GLOO_", "AWS_", "WANDB_", "MLFLOW_"),
+)
+# Variables of one host or one process.
+NOT_SHARED = (
+    *("CUDA_VISIBLE_DEVICES", "DVDGAN_LAUNCHER", "DVDGAN_NODES", "DVDGAN_FOLDER"),
+    *("DVDGAN_PROCESS_TAG", "DVDGAN_PARENT"),
+)
 
 
 def launcher(nodes: int, processes: int, endpoint: str, run_id: str) -> list[str]:
-    """The command, equal on every node, that finds the node's place and becomes its torchrun."""
+    """The command, equal on every node, that becomes this node's torchrun.
+
+    ``processes`` are those of one node. All nodes meet at ``endpoint`` (HOST:PORT, on the first
+    one). ``run_id`` belongs to one launch: a process that is left of an earlier one cannot join.
+    """
     return [
         *(sys.executable, "-m", "dvdgan.guard.torchrun", "--nodes", str(nodes)),
         *("--processes", str(processes), "--endpoint", endpoint, "--run-id", run_id),
     ]
 
 
-def environment(address: str | None) -> dict[str, str]:
-    """What torchrun and its ranks need in their environment; what is set already stays."""
-    # A store shared by all of torchrun's restarts lets a process find addresses of dead ones.
-    needed = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
-    interface = None if address is None else _interface_of(address)
-    if interface is not None:
-        needed["GLOO_SOCKET_IFNAME"] = interface  # else it asks for the host name's address
-    return needed | os.environ
-
-
-def main(words: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Become this node's torchrun. Waits for the endpoint's name for up to JOIN_SECONDS."""
     parser = argparse.ArgumentParser(prog="python -m dvdgan.guard.torchrun", description=__doc__)
     parser.add_argument("--nodes", type=int, required=True)
@@ -84,77 +65,103 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--endpoint", required=True)
     parser.add_argument("--run-id", required=True)
     parser.add_argument("module", nargs=argparse.REMAINDER)
-    given = parser.parse_args(words)
+    given = parser.parse_args()
     try:
-        node = place(given.nodes, given.processes, given.endpoint, given.run_id)
+        own, meeting = _addresses(given.endpoint)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
-    command = [*node.torchrun(), *given.module]
-    os.execvpe(command[0], command, environment(node.address))
+    interfaces = {
+        each.address.partition("%")[0]: name
+        for name, addresses in psutil.net_if_addrs().items()
+        for each in addresses
+    }
+    # Some distributions give a machine's own name a loopback address, which no other can reach.
+    reachable = given.nodes == 1 or own not in ("127.0.0.1", "::1")
+    # torchrun finds out by itself only where names resolve.
+    is_host = meeting in interfaces or ipaddress.ip_address(meeting).is_loopback
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run"),
+        *("--nnodes", str(given.nodes), "--nproc-per-node", str(given.processes)),
+        *("--rdzv-backend", "c10d", "--rdzv-endpoint", given.endpoint, "--rdzv-id", given.run_id),
+        *("--rdzv-conf", f"is_host={str(is_host).lower()},join_timeout={JOIN_SECONDS}"),
+        *(("--local-addr", own) if reachable else ()),
+        *("--max-restarts", str(MAX_RESTARTS), "--monitor-interval", "1"),
+        *("--shutdown-timeout", str(STOP_SECONDS)),
+        *("--signals-to-handle", "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1", "-m", *given.module),
+    ]
+    # Without it gloo uses the address of the host name.
+    gloo = {"GLOO_SOCKET_IFNAME": interfaces[own]} if reachable and own in interfaces else {}
+    os.execvpe(command[0], command, gloo | os.environ)
 
 
-def place(
-    nodes: int, processes: int, endpoint: str, run_id: str, wait: float = JOIN_SECONDS
-) -> Node:
-    """This machine's place in the run whose nodes meet at ``endpoint``.
+def _addresses(endpoint: str) -> tuple[str, str]:
+    """This machine's address towards ``endpoint``, and the endpoint's.
 
-    Raises UserError where the endpoint is not HOST:PORT or its name stays unknown for ``wait``
-    seconds.
+    Raises UserError where it is not HOST:PORT or its name stays unknown for JOIN_SECONDS.
     """
     name, colon, port = endpoint.rpartition(":")
     if not (colon and name and port.isdecimal()):
         raise UserError(
-            f"the endpoint is {endpoint!r}, not HOST:PORT", todo="say for instance node0:29400"
+            f"the endpoint is {endpoint!r}, not HOST:PORT", todo="write for instance node0:29400"
         )
-    family, meeting = _resolved(name.strip("[]"), int(port), wait)
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.connect(meeting)  # sends nothing; asks the kernel which address it would come from
-        own = str(probe.getsockname()[0])
-    # Some distributions give a machine's own name a loopback address, which no other can reach.
-    loopback = own in ("127.0.0.1", "::1")
-    address = None if loopback and nodes > 1 else own
-    return Node(nodes, processes, endpoint, run_id, _is_here(family, meeting[0]), address)
-
-
-def _resolved(name: str, port: int, wait: float) -> tuple[int, tuple[str, int]]:
-    deadline = time.monotonic() + wait
+    deadline = time.monotonic() + JOIN_SECONDS
     while True:
         try:
-            found = socket.getaddrinfo(name, port, type=socket.SOCK_DGRAM)
-            return found[0][0], found[0][4]  # type: ignore[return-value]
+            family, _, _, _, meeting = socket.getaddrinfo(
+                name.strip("[]"), int(port), type=socket.SOCK_DGRAM
+            )[0]
+            break
         except socket.gaierror as error:
             if time.monotonic() > deadline:  # the name of a pod comes with the pod
                 raise UserError(
                     f"the name {name!r} is not known on {socket.gethostname()}: {error}",
                     where="the endpoint of the run",
-                    todo="give the first node's address instead, or mend its DNS",
+                    todo="give the first node's address instead, or correct its DNS",
                 ) from error
         time.sleep(1.0)
-
-
-def _is_here(family: int, address: str) -> bool:
-    """Whether ``address`` is one of this machine's own: no other can be bound."""
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
+        probe.connect(meeting)  # sends nothing; the kernel chooses the address it would come from
+        return str(probe.getsockname()[0]), str(meeting[0])
 
 
-def _interface_of(address: str) -> str | None:
-    """The network interface with this IPv4 address; None: there is none."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for _, name in socket.if_nameindex():
-            request = struct.pack("256s", name.encode())
-            try:
-                answer = fcntl.ioctl(probe, SIOCGIFADDR, request)
-            except OSError:  # it has no address
-                continue
-            if socket.inet_ntoa(answer[20:24]) == address:
-                return name
-    return None
+def shared_variables(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Those of ``variables`` that the trainers of all nodes get."""
+    return {
+        name: value
+        for name, value in variables.items()
+        if name.startswith(PREFIXES) and name not in NOT_SHARED
+    }
+
+
+@contextmanager
+def environment_file(path: Path) -> Iterator[None]:
+    """Keep `shared_variables` in ``path``, mode 0600, inside the block.
+
+    Its name is environment-ID.json; those of earlier launches, which were killed, are removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob("environment-*.json"):
+        left.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(shared_variables(), file)
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def read_environment(path: Path) -> dict[str, str]:
+    """The variables that `environment_file` wrote. Raises UserError where it cannot be read."""
+    try:
+        variables: dict[str, str] = read_json(path)
+    except OSError as error:
+        raise UserError(
+            f"the run's environment cannot be read: {error.strerror}",
+            where=str(path),
+            todo="run the worker of every node as the user that runs `dvdgan train`",
+        ) from error
+    return variables
 
 
 if __name__ == "__main__":

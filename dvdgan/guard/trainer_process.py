@@ -4,20 +4,16 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from dvdgan.guard.environment import RunEnvironment
-from dvdgan.guard.killing import await_end
-from dvdgan.guard.parent_death_signal import parent_variable
-from dvdgan.guard.process_tag import kill_tagged, new_process_tag, tagged_processes
+from dvdgan.guard.killing import await_end, kill_tagged, new_process_tag, tagged_processes
+from dvdgan.guard.parent_death_signal import WITH_PARENT_DEATH_SIGNAL, parent_variable
 from dvdgan.guard.run_folder import RunFolder
 
 STOP_GRACE_SECONDS = 120.0
 STOP_POLL_SECONDS = 0.1
-
-WITH_PARENT_DEATH_SIGNAL = (sys.executable, "-m", "dvdgan.guard.parent_death_signal")
 
 
 class TrainerProcess:
@@ -33,9 +29,10 @@ class TrainerProcess:
         variables: Mapping[str, str] | None = None,
         output: int | None = None,
     ) -> None:
-        """Start it by the words ``launcher`` (None: DVDGAN_LAUNCHER's) with more ``variables``.
+        """Start it by the command ``launcher`` (None: DVDGAN_LAUNCHER's).
 
-        ``output``: where both its streams go, as Popen's stdout.
+        ``variables`` are added to its environment; ``output`` is where both of its streams go, as
+        Popen's stdout.
         """
         if launcher is None:
             launcher = RunEnvironment.from_environment().launcher
@@ -43,8 +40,7 @@ class TrainerProcess:
         self._process = subprocess.Popen(
             [*WITH_PARENT_DEATH_SIGNAL, *launcher, "dvdgan.training", str(run.root)],
             start_new_session=True,
-            # A store shared by all of torchrun's restarts lets a process find addresses of dead
-            # ones.
+            # In a store that all of torchrun's restarts share, a rank finds addresses of dead ones.
             env={"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
             | os.environ
             | parent_variable()
@@ -56,11 +52,12 @@ class TrainerProcess:
 
     @property
     def pid(self) -> int:
-        """Of the trainer, or of the launcher of several."""
+        """The process id of the trainer, or of the launcher of several."""
         return self._process.pid
 
     def lines(self) -> Iterator[str]:
-        """What a trainer with output PIPE prints, until it and all it started have ended."""
+        """The lines that a trainer with output PIPE prints, until it and all that it started have
+        ended."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             yield line.decode("utf-8", "replace").rstrip("\n")
@@ -70,10 +67,11 @@ class TrainerProcess:
         return self._process.poll()
 
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> int:
-        """Ask for a checkpoint and an end (SIGTERM); after ``grace`` seconds insist (SIGKILL).
+        """Stop it by SIGTERM, on which it saves a checkpoint, and by SIGKILL after ``grace``
+        seconds. Returns the exit code.
 
-        Nothing it started is left: not ranks whose launcher died before them either. A process
-        that even SIGKILL does not end within KILL_SECONDS is named (guard/killing.py).
+        Nothing that it started is left, not even ranks whose launcher died before them. A process
+        that SIGKILL does not end within KILL_SECONDS is named and left.
         """
         deadline = time.monotonic() + grace
         try:

@@ -18,7 +18,7 @@ from prefect.automations import Automation, EventTrigger, Posture, SendNotificat
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 
-# What is told: the events, about which resource, and in which words.
+# Each message: its events, the resource they are about, and its text.
 MESSAGES = {
     "dvdgan: collapse": (
         {"dvdgan.checkpoint.collapsed"},
@@ -55,13 +55,13 @@ def main() -> int:
     wish = parser.add_mutually_exclusive_group(required=True)
     wish.add_argument("--block", metavar="TYPE/NAME", help="such as slack-webhook/NAME")
     wish.add_argument("--off", action="store_true", help="send no messages any more")
-    asked = parser.parse_args()
-    block = None if asked.off else _block(asked.block)
+    options = parser.parse_args()
+    block = None if options.off else _block(options.block)
     for name in MESSAGES:
         _forget(name)
         if block is not None:
             _automation(name, block).create()
-    print("no messages are sent" if block is None else f"messages go to {asked.block}")
+    print("no messages are sent" if block is None else f"messages go to {options.block}")
     return 0
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Run a command once on every node of this Slurm job, and ask all of them to stop when asked to.
-# srun ends its tasks at once on SIGTERM; SIGUSR1 it passes on, and torchrun stops in good order.
+# Run a command once on every node of this Slurm job; SIGTERM or SIGINT stops it on all of them.
+# srun ends its tasks at once on SIGTERM; it passes SIGUSR1 on, and torchrun stops in good order.
 # The one task of a node starts all its ranks: it takes every core and all the memory of the job there,
 # or SLURM_CPUS_PER_TASK cores, which srun does not take over from sbatch by itself.
 set -uo pipefail

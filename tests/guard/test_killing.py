@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from dvdgan.guard import killing, process_tag
-from dvdgan.guard.killing import await_end
-from dvdgan.guard.process_tag import kill_tagged, new_process_tag, tagged_processes
+from dvdgan.guard import killing
+from dvdgan.guard.killing import await_end, kill_tagged, new_process_tag, tagged_processes
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.guard.trainer_process import TrainerProcess
 
@@ -32,28 +32,27 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def deathless(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
-    """SIGKILL has no effect on any marked process, as in state D; which ones were sent it."""
+    """SIGKILL has no effect on any tagged process, as in state D. Yields those it was sent to."""
     sent: set[int] = set()
-    kill = os.kill
-    monkeypatch.setattr(process_tag.os, "kill", lambda pid, _: sent.add(pid))
+    monkeypatch.setattr(psutil.Process, "kill", lambda process: sent.add(process.pid))
     yield sent
     for pid in sent:
         with contextlib.suppress(ProcessLookupError):
-            kill(pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_waiting_for_what_cannot_be_killed_is_neither_busy_nor_endless(
     deathless: set[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mark = new_process_tag()
-    process = subprocess.Popen(["sleep", "600"], env=os.environ | mark)
+    tag = new_process_tag()
+    process = subprocess.Popen(["sleep", "600"], env=os.environ | tag)
     began, busy = time.monotonic(), time.process_time()
-    kill_tagged(mark)
+    kill_tagged(tag)
     assert time.monotonic() - began < 20
     assert time.process_time() - busy < 0.4, "it spins"
     assert deathless == {process.pid}
-    told = capsys.readouterr().err
-    assert f"process {process.pid} (sleep, state S (sleeping)) does not end after SIGKILL" in told
+    line = f"process {process.pid} (sleep, state sleeping) does not end after SIGKILL"
+    assert line in capsys.readouterr().err
 
 
 def test_a_rank_that_cannot_be_killed_holds_no_stop_up(
@@ -68,15 +67,15 @@ def test_a_rank_that_cannot_be_killed_holds_no_stop_up(
     trainer.stop(grace=0.2)
     assert time.monotonic() - began < 20
     [left] = tagged_processes(trainer._tag)
-    assert left in deathless
-    assert f"process {left} (sleep, state S" in capsys.readouterr().err
+    assert left.pid in deathless
+    assert f"process {left.pid} (sleep, state sleeping)" in capsys.readouterr().err
 
 
 def test_a_process_that_does_not_end_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     process = subprocess.Popen(["sleep", "600"])
     try:
         assert await_end(process) == -signal.SIGKILL
-        assert f"process {process.pid} (sleep, state S" in capsys.readouterr().err
+        assert f"process {process.pid} (sleep, state sleeping)" in capsys.readouterr().err
     finally:
         process.kill()
     assert await_end(process, 30) == -signal.SIGKILL

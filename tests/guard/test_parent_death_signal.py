@@ -1,4 +1,4 @@
-"""A child tied to its parent ends with it, however the parent ends."""
+"""A child with a parent death signal ends with its parent, however the parent ends."""
 
 import os
 import signal
@@ -58,7 +58,7 @@ def test_the_child_of_a_killed_parent_ends() -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel request is Linux's")
 def test_a_parent_that_died_before_its_child_had_begun_is_not_missed() -> None:
-    """The child is told who its parent has to be; here it is somebody else, as after adoption."""
+    """The child knows which parent it has to have; here it has another, as after adoption."""
     command = [sys.executable, "-m", "dvdgan.guard.parent_death_signal", "sleep", "600"]
     orphan = subprocess.run(command, env=os.environ | {parent_death_signal.PARENT: "1"}, timeout=60)
     assert orphan.returncode == -signal.SIGTERM

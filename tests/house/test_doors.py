@@ -26,6 +26,7 @@ DOORS = {
     "pebble": "dvdgan/data/",
     "prefect": "flows/",
     "prefect_dask": "flows/preprocess.py",
+    "psutil": "dvdgan/guard/",
     "pyarrow": "dvdgan/data/",
     "pydantic": "dvdgan/config/",
     "pydantic_core": "dvdgan/config/",

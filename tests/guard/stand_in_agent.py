@@ -1,6 +1,7 @@
-"""A node of a run whose trainers are a stand-in: SCRIPT RUN_FOLDER NAME TICKET.
+"""A node of a run whose trainers are a stand-in: SCRIPT RUN_FOLDER NAME LAUNCH_ID.
 
-The stand-in writes the words it was started with, and works until it is told to stop or to finish.
+The stand-in writes what it was started with, and works until it is stopped or finds the file
+`finish`.
 """
 
 import sys

@@ -15,35 +15,34 @@ import psutil
 import pytest
 
 from dvdgan.errors import EXIT_INTERRUPTED
-from dvdgan.guard.coordinator import Coordinator
+from dvdgan.guard.coordinator import BEGUN, ENDED, WAITING, Coordinator
 from dvdgan.guard.environment import RunEnvironment
-from dvdgan.guard.launch import BEGUN, ENDED, WAITING
 from dvdgan.guard.run_folder import RunFolder
 
-NODE = Path(__file__).with_name("stand_in_node.py")
-SILENCE = 6
+AGENT = Path(__file__).with_name("stand_in_agent.py")
+TIMEOUT_SECONDS = 6
 GIVEN = ("AWS_SECRET_ACCESS_KEY", "WANDB_MODE", "NCCL_DEBUG", "CUDA_VISIBLE_DEVICES")
 
 
-class LocalRuns:
+class LocalLauncher:
     """Nodes that are processes here; those whose name is in ``away`` begin when it is taken out."""
 
     def __init__(self, run: RunFolder) -> None:
         self.run = run
         self.away: set[str] = set()
-        self.wanted: dict[str, str] = {}
+        self.requested: dict[str, str] = {}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.given_up: list[str] = []
 
     def start(self, name: str, launch_id: str) -> bool:
-        self.wanted[name] = launch_id
+        self.requested[name] = launch_id
         self.processes.pop(name, None)
         self.arrive()
         return True
 
     def arrive(self) -> None:
-        for name in [name for name in self.wanted if name not in self.away]:
-            words = [sys.executable, str(NODE), str(self.run.root), name, self.wanted.pop(name)]
+        for name in [name for name in self.requested if name not in self.away]:
+            words = [sys.executable, str(AGENT), str(self.run.root), name, self.requested.pop(name)]
             # The lock of a node's name is of this test alone.
             own = {key: value for key, value in os.environ.items() if key not in GIVEN}
             own["TMPDIR"] = str(self.run.root)
@@ -55,7 +54,7 @@ class LocalRuns:
         return ENDED if self.processes[name].poll() in (0, 1) else BEGUN
 
     def give_up(self, name: str) -> None:
-        self.wanted.pop(name, None)
+        self.requested.pop(name, None)
         self.given_up.append(name)
 
     def power_cut(self, name: str) -> None:
@@ -67,21 +66,21 @@ class LocalRuns:
 
 
 class Scene:
-    """A run folder, its nodes, and what was told."""
+    """A run folder, its nodes, and the coordinator's warnings."""
 
     def __init__(self, root: Path) -> None:
         self.run = RunFolder(root)
-        self.runs = LocalRuns(self.run)
-        self.told: list[str] = []
+        self.launcher = LocalLauncher(self.run)
+        self.warnings: list[str] = []
 
     def train(self, lost_node: str = "wait") -> Coordinator:
         variables = {
             "DVDGAN_NODES": "one=10.0.0.1,other=10.0.0.2",
-            "DVDGAN_NODE_TIMEOUT": str(SILENCE),
+            "DVDGAN_NODE_TIMEOUT": str(TIMEOUT_SECONDS),
             "DVDGAN_LOST_NODE": lost_node,
         }
         environment = RunEnvironment.from_environment(variables)
-        return Coordinator(self.run, environment, self.runs, self.told.append)
+        return Coordinator(self.run, environment, self.launcher, self.warnings.append)
 
     def trained(self) -> list[list[Any]]:
         """[name, nodes, endpoint's host] of every trainer started so far, sorted."""
@@ -118,7 +117,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     yield scene
     for process in scene.trainers():
         process.kill()
-    for node in scene.runs.processes.values():
+    for node in scene.launcher.processes.values():
         node.wait(30)
 
 
@@ -126,12 +125,12 @@ BOTH = [["one", 2, "10.0.0.1"], ["other", 2, "10.0.0.1"]]
 
 
 def test_all_nodes_are_gathered_before_any_trains_and_end_as_one(scene: Scene) -> None:
-    scene.runs.away.add("other")
+    scene.launcher.away.add("other")
     trainer = scene.train()
-    wait(lambda: any("waiting for node other" in words for words in scene.told))
+    wait(lambda: any("waiting for node other" in line for line in scene.warnings))
     assert scene.trained() == []
-    scene.runs.away.clear()
-    scene.runs.arrive()
+    scene.launcher.away.clear()
+    scene.launcher.arrive()
     wait(lambda: scene.trained() == BOTH)
     assert trainer.poll() is None
     scene.finish()
@@ -144,7 +143,7 @@ def test_a_stop_ends_all_of_them(scene: Scene) -> None:
     wait(lambda: scene.trained() == BOTH)
     assert trainer.stop() == EXIT_INTERRUPTED
     wait(lambda: not scene.trainers())
-    assert scene.runs.given_up == []
+    assert scene.launcher.given_up == []
 
 
 @pytest.mark.parametrize(("first", "later"), [("one", "other"), ("other", "one")])
@@ -206,13 +205,13 @@ def test_a_failure_on_one_is_the_failure_of_all(scene: Scene) -> None:
 def test_a_lost_node_is_named_and_waited_for(scene: Scene) -> None:
     trainer = scene.train()
     wait(lambda: scene.trained() == BOTH)
-    scene.runs.power_cut("other")
-    wait(lambda: any("node other is lost" in words for words in scene.told))
-    wait(lambda: "other" in scene.runs.wanted)
-    assert scene.runs.given_up == ["other"]
+    scene.launcher.power_cut("other")
+    wait(lambda: any("node other is lost" in line for line in scene.warnings))
+    wait(lambda: "other" in scene.launcher.requested)
+    assert scene.launcher.given_up == ["other"]
     assert scene.trained() == BOTH, "half of the nodes trained"
-    scene.runs.away.clear()
-    scene.runs.arrive()
+    scene.launcher.away.clear()
+    scene.launcher.arrive()
     wait(lambda: scene.trained() == sorted(2 * BOTH))
     scene.finish()
     wait(lambda: trainer.poll() is not None)
@@ -224,32 +223,32 @@ def test_what_is_left_goes_on_without_the_first_node(scene: Scene) -> None:
     """The one at whose address all had met."""
     trainer = scene.train("go_on")
     wait(lambda: scene.trained() == BOTH)
-    scene.runs.power_cut("one")
+    scene.launcher.power_cut("one")
     wait(lambda: scene.trained() == sorted([*BOTH, ["other", 1, "10.0.0.2"]]))
-    assert any("node one is lost" in words for words in scene.told)
+    assert any("node one is lost" in line for line in scene.warnings)
     assert trainer.poll() is None
     # It comes too late: not half way into a launch.
-    scene.runs.away.clear()
-    scene.runs.arrive()
+    scene.launcher.away.clear()
+    scene.launcher.arrive()
     scene.finish()
     wait(lambda: trainer.poll() is not None)
     assert trainer.poll() == 0
     assert len(scene.trained()) == 3
 
 
-LEADER = """
+COORDINATOR = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from test_launch import Scene
+from test_coordinator import Scene
 scene = Scene(Path(sys.argv[1]))
 scene.train()
 time.sleep(600)
 """
 
 
-def test_a_killed_leader_leaves_no_trainer_behind(scene: Scene) -> None:
-    words = [sys.executable, "-c", LEADER, str(scene.run.root), str(Path(__file__).parent)]
+def test_a_killed_coordinator_leaves_no_trainer_behind(scene: Scene) -> None:
+    words = [sys.executable, "-c", COORDINATOR, str(scene.run.root), str(Path(__file__).parent)]
     coordinator = subprocess.Popen(words)
     try:
         wait(lambda: scene.trained() == BOTH)
