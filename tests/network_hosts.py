@@ -73,10 +73,10 @@ def network(count: int, names_resolve: bool = False) -> Iterator[Network]:
     """
     if os.geteuid() != 0 or shutil.which("ip") is None:
         pytest.skip("network namespaces need root and iproute2")
-    mark = os.getpid()
-    subnet = f"10.{64 + mark // 250 % 128}.{mark % 250}"
-    switch = f"dvd{mark % 10**7}s"
-    hosts = [Host(f"dvd{mark % 10**7}n{each}", f"{subnet}.{each + 1}") for each in range(count)]
+    number = os.getpid()
+    subnet = f"10.{64 + number // 250 % 128}.{number % 250}"
+    switch = f"dvd{number % 10**7}s"
+    hosts = [Host(f"dvd{number % 10**7}n{each}", f"{subnet}.{each + 1}") for each in range(count)]
     try:
         try:
             ip("link", "add", switch, "type", "bridge")

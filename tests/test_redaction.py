@@ -12,7 +12,7 @@ from prefect.logging import disable_run_logger
 from s3_server import ENVIRONMENT
 
 from dvdgan.errors import UserError, redacted
-from dvdgan.guard.remote_backup import say
+from dvdgan.guard.backup_index import log
 from dvdgan.stages import train
 from dvdgan.storage.open_store import open_store
 from dvdgan.storage.s3 import RetryPolicy, S3Store
@@ -118,7 +118,7 @@ def test_what_is_only_warned_of(
 ) -> None:
     with caplog.at_level(logging.WARNING), best_effort("anything"):
         raise OSError(f"no answer from {URL}")
-    say(f"no answer from {URL}")
+    log(f"no answer from {URL}")
 
     def no_tracker(*_: object) -> None:
         raise OSError(f"no answer from {URL}")

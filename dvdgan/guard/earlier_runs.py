@@ -1,4 +1,4 @@
-"""The runs there are already, in this work tree and in the mirror."""
+"""The runs there are already, in this work tree and in the remote backup."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,9 +6,8 @@ from pathlib import Path
 
 from dvdgan.errors import UserError
 from dvdgan.guard import ledger
-from dvdgan.guard.backup_index import BackupIndex
+from dvdgan.guard.backup_index import BackupIndex, log
 from dvdgan.guard.origin import Origin
-from dvdgan.guard.remote_backup import say
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.storage.open_store import open_store
 from dvdgan.storage.store import StoreUnavailableError
@@ -18,7 +17,7 @@ SETTINGS, PROVENANCE = "settings.json", "provenance.json"
 
 @dataclass(frozen=True)
 class EarlierRun:
-    """A run as its folder, or its copy in the mirror, tells of it."""
+    """A run as its folder, or its remote backup, describes it."""
 
     name: str
     where: str
@@ -49,33 +48,33 @@ def local_runs(runs: Path) -> list[EarlierRun]:
 
 
 def backed_up_runs(url: str) -> list[EarlierRun]:
-    """Those in the mirror at ``url``; none, and a line, where it does not answer.
+    """Those in the remote backup at ``url``; none, and a line, where it does not answer.
 
-    A copy that cannot be read is named and left out. Raises UserError as the store does for
+    A backup that cannot be read is named and left out. Raises UserError as the store does for
     credentials.
     """
     try:
-        return list(_mirrored(url))
+        return list(_read_backups(url))
     except StoreUnavailableError as error:
-        say(f"{error}; its runs are not looked at")
+        log(f"{error}; its runs are not considered")
         return []
 
 
-def _mirrored(url: str) -> Iterator[EarlierRun]:
+def _read_backups(url: str) -> Iterator[EarlierRun]:
     keys = set(open_store(url).keys())
     names = {key.partition("/")[0] for key in keys}
     for name in sorted(name for name in names if f"{name}/{SETTINGS}" in keys):
-        copy = open_store(f"{url.rstrip('/')}/{name}")
+        backup = open_store(f"{url.rstrip('/')}/{name}")
         known = f"{name}/{PROVENANCE}" in keys
         try:
-            contents = BackupIndex.read(copy)
-            events = ledger.parse(contents.ledger)
-            provenance = copy.read_bytes(PROVENANCE) if known else None
-            origin = _origin(copy.read_bytes(SETTINGS), provenance, str(copy))
+            index = BackupIndex.read(backup)
+            events = ledger.parse(index.ledger)
+            provenance = backup.read_bytes(PROVENANCE) if known else None
+            origin = _origin(backup.read_bytes(SETTINGS), provenance, str(backup))
         except ValueError as error:
-            say(f"the copy in {copy} is not looked at: {error}")
+            log(f"the backup in {backup} is not considered: {error}")
             continue
-        yield _earlier(name, str(copy), origin, max(contents.checkpoints, default=0), events)
+        yield _earlier(name, str(backup), origin, max(index.checkpoints, default=0), events)
 
 
 def _earlier(

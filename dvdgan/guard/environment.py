@@ -25,9 +25,9 @@ class RunEnvironment:
     loader_workers: int
     """Processes that load clips, for each trainer process; 0: it loads them itself."""
     backup: str | None
-    """URL of the store that is kept equal to the run folder; None: no mirror."""
+    """URL of the store of remote backups; None: no backup."""
     backup_bytes_per_second: float | None
-    """The most the mirror may send or fetch; None: no limit."""
+    """The most a remote backup may send or fetch; None: no limit."""
     keep_last: int
     """How many of the newest checkpoints are kept."""
     keep_every: int | None

@@ -12,7 +12,7 @@ from dvdgan.storage.local import sync_directory
 
 Event = dict[str, Any]
 
-RENAMED_KEYS = {"restart_index": "restart_index", "health": "health"}
+RENAMED_KEYS = {"attempt": "restart_index", "signs": "health"}
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ class RunFolder:
     def best_checkpoint(self) -> Path | None:
         """The folder of the checkpoint that the run ends with; None when none was healthy.
 
-        A mirror does not hold best/: restored from there, a run ends with the best one it has.
+        A remote backup does not hold best/: restored from it, a run ends with the best one it has.
         """
         events = read(self.ledger)
         found = best(events)

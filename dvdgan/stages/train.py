@@ -20,13 +20,13 @@ from dvdgan.data.shard_source import open_shards, read_index
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError, redacted
 from dvdgan.guard import ledger
 from dvdgan.guard.actions import LocalActions
-from dvdgan.guard.backup_thread import backed_up
 from dvdgan.guard.earlier_runs import EarlierRun, backed_up_runs, local_runs
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.interruption import raise_if_interrupted
 from dvdgan.guard.numeric_environment import refuse_other_training
 from dvdgan.guard.origin import SECTIONS, Origin, flat
 from dvdgan.guard.parent_death_signal import parent_variable
+from dvdgan.guard.remote_backup import backed_up
 from dvdgan.guard.run_choice import NOTHING_ASKED, Request, choose
 from dvdgan.guard.run_folder import RunFolder, step_of
 from dvdgan.guard.run_lock import lock
@@ -56,7 +56,7 @@ def run(config: "Config", request: Request = NOTHING_ASKED) -> None:
 
     Works in .runs/train/<fingerprint>, so that the same command goes on where it was interrupted,
     and a changed parameter starts a run of its own; changed code does as ``request`` says. With
-    DVDGAN_BACKUP the folder has a copy that a run on another machine goes on from.
+    DVDGAN_BACKUP the folder has a remote backup that a run on another machine goes on from.
     Raises InterruptedRunError after a signal, UserError when the run never learned.
     """
     check_stage_output(TRAIN)
@@ -125,7 +125,7 @@ def _origin(config: "Config", protocol: str) -> tuple[Origin, str]:
 
 
 def _earlier_runs(now: Origin) -> list[EarlierRun]:
-    """Those here; those of the mirror, too, where none of these goes on with what is here."""
+    """Those here; those of the backup, too, where none of these goes on with what is here."""
     earlier = local_runs(RUNS / "train")
     backup = RunEnvironment.from_environment().backup
     if backup is None or any(run.step and run.origin.equals(now) for run in earlier):

@@ -1,4 +1,4 @@
-"""A run as trainer and supervisor lead it, and a store that is cut off in the middle of a copy."""
+"""A run as trainer and supervisor lead it, and a store that is cut off in the middle of a sync."""
 
 import hashlib
 import json
@@ -51,25 +51,25 @@ class RecordingStore(FolderStore):
 
 
 class Life:
-    """A run as trainer and supervisor lead it. What is written tells attempt and step."""
+    """A run as trainer and supervisor lead it. What is written has restart index and step."""
 
     def __init__(self, root: Path) -> None:
         self.run = RunFolder(root)
 
     def train_to(self, step: int) -> None:
-        run, attempt = self.run, self.run.schedule_override().restart_index
+        run, restart = self.run, self.run.schedule_override().restart_index
         folder = run.checkpoint(step)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "a.safetensors").write_text(f"attempt {attempt} step {step}")
-        (folder / "state.json").write_text(json.dumps({"restart_index": attempt, "step": step}))
+        (folder / "a.safetensors").write_text(f"restart {restart} step {step}")
+        (folder / "state.json").write_text(json.dumps({"restart_index": restart, "step": step}))
         begun = run.metrics.read_text().splitlines() if run.metrics.exists() else []
         steps = [*range(len(begun) + 1, step + 1)]
-        lines = [*begun, *(json.dumps({"restart_index": attempt, "step": each}) for each in steps)]
+        lines = [*begun, *(json.dumps({"restart_index": restart, "step": each}) for each in steps)]
         for path in run.telemetry:
             path.write_text("".join(f"{line}\n" for line in lines))
         run.samples.mkdir(exist_ok=True)
         for suffix in ("png", "mp4"):
-            (run.samples / f"step-{step:08d}.{suffix}").write_text(f"attempt {attempt}")
+            (run.samples / f"step-{step:08d}.{suffix}").write_text(f"restart {restart}")
         write_manifest(folder)
 
     def judge(self, step: int, fvd: float, verdict: str = "healthy") -> None:
@@ -98,53 +98,54 @@ STORY = [
 ]
 
 
-def listing(store: FolderStore) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(store.read_bytes("copy.json"))
-    return told
+def read_index(store: FolderStore) -> dict[str, Any]:
+    index: dict[str, Any] = json.loads(store.read_bytes("copy.json"))
+    return index
 
 
-def assert_listing_is_whole(store: FolderStore) -> int:
-    """All that the listing names is in the store, undamaged; the newest checkpoint, 0: none."""
+def assert_index_is_complete(store: FolderStore) -> int:
+    """All that the index names is in the store, undamaged; the newest checkpoint, 0: none."""
     keys = store.keys()
     if "copy.json" not in keys:
         return 0
-    told = listing(store)
-    for name, manifest in told["checkpoints"].items():
+    index = read_index(store)
+    for name, manifest in index["checkpoints"].items():
         (place,) = [key for key in keys if key.startswith(f"checkpoints/{name}/{manifest[:16]}/m")]
         assert hashlib.sha256(store.read_bytes(place)).hexdigest() == manifest
         assert verify_checkpoint(store.root / Path(place).parent) is None
-    for file, each in told["telemetry"].items():
+    for file, each in index["telemetry"].items():
         parts = [store.read_bytes(f"telemetry/{file}/{name}") for name in each["segments"]]
         sums = [hashlib.sha256(part).hexdigest() for part in parts]
         assert [name.partition("-")[2] for name in each["segments"]] == sums
         assert sum(map(len, parts)) == each["size"]
-    return max([int(name.removeprefix("step-")) for name in told["checkpoints"]], default=0)
+    return max([int(name.removeprefix("step-")) for name in index["checkpoints"]], default=0)
 
 
-def attempt_at(events: list[dict[str, Any]], step: int) -> int:
-    """In which attempt ``step`` belongs, by the ledger."""
+def restart_index_at(events: list[dict[str, Any]], step: int) -> int:
+    """The restart index that ``step`` belongs to, by the ledger."""
     backs = [event for event in events if event["event"] == "rolled_back"]
     return sum(event["to_step"] < step for event in backs)
 
 
-def assert_of_one_piece(run: RunFolder) -> None:
-    """What is there belongs to the ledger's course, and the end finds what it needs."""
+def assert_consistent(run: RunFolder) -> None:
+    """What is there belongs to the ledger, and the end of the run finds what it needs."""
     events = ledger.read(run.ledger)
     newest, skipped = latest_valid(run)
     assert skipped == []
     for step in run.saved_steps():
         assert verify_checkpoint(run.checkpoint(step)) is None
         state = json.loads((run.checkpoint(step) / "state.json").read_text())
-        assert state == {"restart_index": attempt_at(events, step), "step": step}
+        assert state == {"restart_index": restart_index_at(events, step), "step": step}
     if newest is None:
         return
     for needed in (best_in_line(events), last_healthy(events)):
         assert not needed or needed > newest or needed in run.saved_steps()
     lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
     wanted = [
-        {"restart_index": attempt_at(events, step), "step": step} for step in range(1, newest + 1)
+        {"restart_index": restart_index_at(events, step), "step": step}
+        for step in range(1, newest + 1)
     ]
     assert lines[:newest] == wanted
     for suffix in ("png", "mp4"):
         sheet = run.samples / f"step-{newest:08d}.{suffix}"
-        assert sheet.read_text() == f"attempt {attempt_at(events, newest)}"
+        assert sheet.read_text() == f"restart {restart_index_at(events, newest)}"

@@ -1,4 +1,4 @@
-"""The mirror's thread: it never disturbs the run, says when it fails and when it is back."""
+"""The backup thread: it never disturbs the run, reports when it fails and when it is back."""
 
 import threading
 import time
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from dvdgan.errors import InterruptedRunError, UserError
-from dvdgan.guard import backup_thread, ledger
-from dvdgan.guard.backup_thread import BackupThread, backed_up
+from dvdgan.guard import ledger, remote_backup
 from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.remote_backup import BackupThread, backed_up
 from dvdgan.guard.run_folder import RunFolder, latest_valid, write_manifest
 from dvdgan.storage.folder import FolderStore
 from dvdgan.storage.store import StoreUnavailableError
@@ -21,15 +21,15 @@ PLAIN = RunEnvironment.from_environment({})
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backup_thread, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(backup_thread, "FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(backup_thread, "LONGEST_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(backup_thread, "LAST_SECONDS", 10.0)
+    monkeypatch.setattr(remote_backup, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(remote_backup, "FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(remote_backup, "LONGEST_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(remote_backup, "LAST_SECONDS", 10.0)
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
-    return RunFolder(tmp_path / "runs" / "mark")
+    return RunFolder(tmp_path / "runs" / "one")
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def save(run: RunFolder, step: int) -> None:
     write_manifest(folder)
 
 
-def judge(run: RunFolder, step: int) -> None:
+def evaluate(run: RunFolder, step: int) -> None:
     event = {"event": "evaluated", "step": step, "metrics": {"FVD": 100.0 - step}}
     ledger.append(run.ledger, event | {"verdict": "healthy", "reasons": []})
 
@@ -64,10 +64,10 @@ class Store(FolderStore):
         self.error: Exception | None = None
         self.free = threading.Event()
         self.free.set()
-        self.asked = 0
+        self.requests = 0
 
     def keys(self, prefix: str = "") -> list[str]:
-        self.asked += 1
+        self.requests += 1
         self.free.wait(20)
         if self.error is not None:
             raise self.error
@@ -76,29 +76,29 @@ class Store(FolderStore):
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store" / "mark")
+    return Store(tmp_path / "store" / "one")
 
 
 def test_it_follows_the_run_and_a_new_machine_goes_on(
     run: RunFolder, environment: RunEnvironment, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    place = tmp_path / "store" / "mark"
+    place = tmp_path / "store" / "one"
     with pytest.raises(InterruptedRunError), backed_up(run, environment):
         save(run, 10)
         wait_for(lambda: list(place.glob("checkpoints/step-00000010/*/manifest.json")))
-        judge(run, 10)
+        evaluate(run, 10)
         save(run, 20)
         raise InterruptedRunError
     assert list(place.glob("checkpoints/step-00000020/*/manifest.json"))
     assert capsys.readouterr().err == ""
-    machine = RunFolder(tmp_path / "machine" / "mark")
+    machine = RunFolder(tmp_path / "machine" / "one")
     with backed_up(machine, environment):
         assert latest_valid(machine) == (20, [])
         assert machine.ledger.read_bytes() == run.ledger.read_bytes()
-    assert capsys.readouterr().err == f"mirror: restored step 20 from {place}\n"
+    assert capsys.readouterr().err == f"backup: restored step 20 from {place}\n"
 
 
-def test_without_a_mirror_nothing_is_done(run: RunFolder, tmp_path: Path) -> None:
+def test_without_a_backup_nothing_is_done(run: RunFolder, tmp_path: Path) -> None:
     before = threading.active_count()
     with backed_up(run, PLAIN):
         assert threading.active_count() == before
@@ -113,50 +113,50 @@ def test_without_a_mirror_nothing_is_done(run: RunFolder, tmp_path: Path) -> Non
         OSError("the disk is odd"),
     ],
 )
-def test_a_store_that_goes_away_is_told_once_and_so_is_its_return(
+def test_a_store_that_goes_away_is_reported_once_and_so_is_its_return(
     run: RunFolder, store: Store, capsys: pytest.CaptureFixture, error: Exception
 ) -> None:
     store.error = error
     save(run, 10)
-    following = BackupThread(run, store, PLAIN)
-    wait_for(lambda: store.asked > 5)
+    thread = BackupThread(run, store, PLAIN)
+    wait_for(lambda: store.requests > 5)
     store.error = None
     wait_for(lambda: (store.root / "copy.json").exists())
-    following.finish(10)
-    told = capsys.readouterr().err.splitlines()
-    what = error.what if isinstance(error, UserError) else str(error)
-    assert told == [
-        f"mirror: {what}. Training goes on; the copy is tried again",
-        f"mirror: {store} is back and up to date",
+    thread.finish(10)
+    lines = capsys.readouterr().err.splitlines()
+    reason = error.what if isinstance(error, UserError) else str(error)
+    assert lines == [
+        f"backup: {reason}. Training goes on; the backup is tried again",
+        f"backup: {store} is back and up to date",
     ]
 
 
-def test_the_last_copy_has_an_end(
+def test_the_last_sync_has_an_end(
     run: RunFolder, store: Store, capsys: pytest.CaptureFixture
 ) -> None:
     store.free.clear()
-    following = BackupThread(run, store, PLAIN)
+    thread = BackupThread(run, store, PLAIN)
     began = time.monotonic()
-    following.finish(0.2)
+    thread.finish(0.2)
     assert time.monotonic() - began < 5
-    told = capsys.readouterr().err
-    assert "the last copy to" in told and "did not end in 0.2 s; the same command" in told
+    line = capsys.readouterr().err
+    assert "the last sync to" in line and "did not end in 0.2 s; the same command" in line
     store.free.set()
-    wait_for(lambda: not following._thread.is_alive())
+    wait_for(lambda: not thread._thread.is_alive())
 
 
-def test_what_comes_at_the_very_end_is_copied(run: RunFolder, store: Store) -> None:
-    following = BackupThread(run, store, PLAIN)
-    wait_for(lambda: store.asked > 0)
+def test_what_comes_at_the_very_end_is_sent(run: RunFolder, store: Store) -> None:
+    thread = BackupThread(run, store, PLAIN)
+    wait_for(lambda: store.requests > 0)
     save(run, 10)
-    following.finish(10)
+    thread.finish(10)
     assert list(store.root.glob("checkpoints/step-00000010/*/manifest.json"))
 
 
 def test_a_store_that_rejects_us_ends_the_command_before_training(
     run: RunFolder, environment: RunEnvironment, monkeypatch: pytest.MonkeyPatch, store: Store
 ) -> None:
-    monkeypatch.setattr(backup_thread, "open_store", lambda url, rate: store)
+    monkeypatch.setattr(remote_backup, "open_store", lambda url, rate: store)
     store.error = UserError("S3 rejects the credentials")
     with pytest.raises(UserError, match="rejects"), backed_up(run, environment):
         pytest.fail("training began")
@@ -169,7 +169,7 @@ def test_a_store_that_is_away_at_the_start_matters_only_where_nothing_is_here(
     store: Store,
     capsys: pytest.CaptureFixture,
 ) -> None:
-    monkeypatch.setattr(backup_thread, "open_store", lambda url, rate: store)
+    monkeypatch.setattr(remote_backup, "open_store", lambda url, rate: store)
     store.error = StoreUnavailableError("no answer")
     nothing = "nothing here to go on from: no answer"
     with pytest.raises(UserError, match=nothing) as raised, backed_up(run, environment):
@@ -185,11 +185,11 @@ def test_a_store_that_is_away_at_the_start_matters_only_where_nothing_is_here(
 def test_place_and_bandwidth_are_the_environments(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, store: Store
 ) -> None:
-    asked = []
-    monkeypatch.setattr(backup_thread, "open_store", lambda *args: asked.append(args) or store)
+    opened = []
+    monkeypatch.setattr(remote_backup, "open_store", lambda *args: opened.append(args) or store)
     variables = {"DVDGAN_BACKUP": "s3://runs/all/", "DVDGAN_BACKUP_MBPS": "3"}
     with backed_up(run, RunEnvironment.from_environment(variables)):
-        assert asked == [("s3://runs/all/mark", 3e6)]
+        assert opened == [("s3://runs/all/one", 3e6)]
 
 
 def test_a_place_with_other_files_is_refused_before_training(
@@ -198,13 +198,13 @@ def test_a_place_with_other_files_is_refused_before_training(
     store.root.mkdir(parents=True)
     (store.root / "thesis.tex").write_text("years")
     refused = pytest.raises(UserError, match=r"other files: thesis\.tex")
-    with refused as told, backed_up(run, environment):
+    with refused as error, backed_up(run, environment):
         pytest.fail("training began")
-    assert "DVDGAN_BACKUP" in told.value.todo
+    assert "DVDGAN_BACKUP" in error.value.todo
     assert [path.name for path in store.root.iterdir()] == ["thesis.tex"]
 
 
-def test_a_run_is_no_mirror_of_itself(run: RunFolder) -> None:
+def test_a_run_is_no_backup_of_itself(run: RunFolder) -> None:
     save(run, 10)
     before = latest_valid(run)
     itself = replace(PLAIN, backup=str(run.root.parent))
@@ -213,7 +213,7 @@ def test_a_run_is_no_mirror_of_itself(run: RunFolder) -> None:
     assert latest_valid(run) == before
 
 
-def test_a_file_beside_a_copied_checkpoint_stays(run: RunFolder, store: Store) -> None:
+def test_a_file_beside_a_sent_checkpoint_stays(run: RunFolder, store: Store) -> None:
     for step in (10, 20, 30, 40):
         save(run, step)
         event = {"event": "evaluated", "step": step, "metrics": {"FVD": float(step)}}

@@ -35,13 +35,13 @@ def wait_until(condition, seconds: float = 20.0) -> bool:
     return bool(condition())
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel request is Linux's")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the signal is Linux's")
 def test_the_child_of_a_killed_parent_ends() -> None:
     parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
     try:
-        # The command has taken the place of the Python that asked the kernel.
+        # The command has replaced the Python that set the signal.
         command = Path(f"/proc/{child}/cmdline")
         assert wait_until(lambda: command.read_bytes().startswith(b"sleep\0"))
         assert is_running(child)
@@ -56,7 +56,7 @@ def test_the_child_of_a_killed_parent_ends() -> None:
             os.kill(child, signal.SIGKILL)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel request is Linux's")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the signal is Linux's")
 def test_a_parent_that_died_before_its_child_had_begun_is_not_missed() -> None:
     """The child knows which parent it has to have; here it has another, as after adoption."""
     command = [sys.executable, "-m", "dvdgan.guard.parent_death_signal", "sleep", "600"]

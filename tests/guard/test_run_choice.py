@@ -197,20 +197,20 @@ def test_a_broken_record_is_named(tmp_path: Path) -> None:
         local_runs(tmp_path)
 
 
-def test_on_a_new_machine_the_mirror_names_the_run(
+def test_on_a_new_machine_the_backup_names_the_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Continued by other code, it has another name than this code's own run would have."""
     run = a_run(tmp_path / "runs", "mine", replace(NOW, code=OTHER_CODE))
     store = tmp_path / "store"
     environment = RunEnvironment.from_environment({})
-    RemoteBackup(run, FolderStore(store / "mine"), environment).update()
+    RemoteBackup(run, FolderStore(store / "mine"), environment).sync()
     (store / "broken").mkdir()
     (store / "broken" / "settings.json").write_text("[")
     [there] = backed_up_runs(str(store))
     assert (there.name, there.step, there.finished) == ("mine", 4, False)
     assert there.origin == local_runs(tmp_path / "runs")[0].origin
-    assert "broken is not looked at" in capsys.readouterr().err
+    assert "broken is not considered" in capsys.readouterr().err
     with pytest.raises(UserError, match="other code began"):
         choose(NOW, [there], Request(), tmp_path, "fresh")
     assert choose(there.origin, [there], Request(), tmp_path, "fresh").name == "mine"

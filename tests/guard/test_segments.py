@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from dvdgan.guard import segments
-from dvdgan.guard.segments import RunChangedError, Segments
+from dvdgan.guard import backup_index
+from dvdgan.guard.backup_index import RunChangedError, Segments
 from dvdgan.storage.folder import FolderStore
 
 
 @pytest.fixture(autouse=True)
 def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-    monkeypatch.setattr(segments, "SEGMENT_BYTES", 100)
+    monkeypatch.setattr(backup_index, "SEGMENT_BYTES", 100)
 
 
 class CountingStore(FolderStore):
@@ -27,9 +27,9 @@ class CountingStore(FolderStore):
         super().write_bytes(key, data)
 
 
-def lines(first: int, last: int, attempt: int = 0) -> str:
+def lines(first: int, last: int, restart: int = 0) -> str:
     steps = range(first, last + 1)
-    return "".join(json.dumps({"restart_index": attempt, "step": step}) + "\n" for step in steps)
+    return "".join(json.dumps({"restart_index": restart, "step": step}) + "\n" for step in steps)
 
 
 def send(path: Path, store: FolderStore) -> bytes:
@@ -64,16 +64,16 @@ def test_after_a_rollback_what_was_before_is_not_sent_again(tmp_path: Path) -> N
     path.write_text(lines(1, 100))
     send(path, store)
     store.sent = 0
-    path.write_text(lines(1, 90) + lines(91, 100, attempt=1))
+    path.write_text(lines(1, 90) + lines(91, 100, restart=1))
     assert send(path, store) == path.read_bytes()
     assert len(lines(91, 100)) <= store.sent < len(lines(91, 100)) + 100
 
 
-def test_a_file_that_is_rewritten_meanwhile_is_looked_at_again(tmp_path: Path) -> None:
+def test_a_file_that_is_rewritten_meanwhile_raises(tmp_path: Path) -> None:
     path, store = tmp_path / "metrics.jsonl", FolderStore(tmp_path / "store")
     path.write_text(lines(1, 100))
     cut = Segments.of(path)
-    for content in (lines(1, 90) + lines(91, 100, attempt=1), lines(1, 90)):
+    for content in (lines(1, 90) + lines(91, 100, restart=1), lines(1, 90)):
         path.write_text(content)
         with pytest.raises(RunChangedError):
             cut.send(path, store, set())

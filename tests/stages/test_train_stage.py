@@ -133,7 +133,7 @@ def stop_when(
 def test_terminated_then_lost_with_its_machine_a_run_ends_as_if_nothing_had_been(
     tree: Tree, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """After SIGTERM the same command goes on, after the loss a new machine does from the mirror."""
+    """After SIGTERM the same command goes on, after the loss a new machine does from the backup."""
     unbroken, broken = tree("unbroken"), tree("broken")
     assert start(unbroken, "dvdgan", "train").wait(300) == 0
 
@@ -145,17 +145,17 @@ def test_terminated_then_lost_with_its_machine_a_run_ends_as_if_nothing_had_been
     assert not (broken / TRAIN).exists()
     assert run.saved_steps() == [3]
 
-    mirror = {"DVDGAN_BACKUP": str(tmp_path / "store")}
+    backup = {"DVDGAN_BACKUP": str(tmp_path / "store")}
     copied = FolderStore(tmp_path / "store" / run.root.name)
-    process = start(broken, "dvdgan", "train", **mirror, **holding(EVERY + 4))
+    process = start(broken, "dvdgan", "train", **backup, **holding(EVERY + 4))
     stop_when(lambda: EVERY in BackupIndex.read(copied).checkpoints, process, signal.SIGKILL)
     while processes_in(broken):  # the trainer was told, and saves once more
         time.sleep(0.05)
     shutil.rmtree(broken / ".runs")
-    assert start(broken, "dvdgan", "train", **mirror).wait(300) == 0
+    assert start(broken, "dvdgan", "train", **backup).wait(300) == 0
     told = capfd.readouterr()
     assert "resumed from step-00000003" in told.out
-    assert "mirror: restored step" in told.err
+    assert "backup: restored step" in told.err
 
     names = sorted(path.relative_to(unbroken / TRAIN) for path in (unbroken / TRAIN).rglob("*"))
     assert Path("checkpoint/average.safetensors") in names

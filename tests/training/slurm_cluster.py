@@ -76,8 +76,8 @@ class Slurm:
 
     def state(self, job: str) -> str:
         """RUNNING, PENDING, COMPLETED, CANCELLED, ..."""
-        told = self.run("scontrol", "show", "job", job, "--oneliner")
-        return told.partition("JobState=")[2].split()[0]
+        output = self.run("scontrol", "show", "job", job, "--oneliner")
+        return output.partition("JobState=")[2].split()[0]
 
     @property
     def log(self) -> str:

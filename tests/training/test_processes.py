@@ -22,7 +22,7 @@ from dvdgan.training.state import initial_state
 
 NewRun = Callable[..., RunFolder]
 SIZES = {"steps": 4, "batch_size": 6, "checkpoint_every": 1}
-KEEPING_RANK = Path(__file__).with_name("checkpointing_rank.py")
+CHECKPOINTING_RANK = Path(__file__).with_name("checkpointing_rank.py")
 TORCHRUN = f"{sys.executable} -m torch.distributed.run --standalone --nproc-per-node"
 ACCELERATE = f"{sys.executable} -m accelerate.commands.launch --multi_gpu --num_processes"
 
@@ -63,7 +63,7 @@ def kept(run: RunFolder, rank: int = 0) -> dict[str, Tensor]:
 def one(new_run: NewRun) -> dict[str, Tensor]:
     """What one process ends with that sees the whole batch."""
     run = new_run("of-1", **SIZES)
-    assert run_with(run, f"{sys.executable} {KEEPING_RANK}") == 0
+    assert run_with(run, f"{sys.executable} {CHECKPOINTING_RANK}") == 0
     found = kept(run)
     begun = initial_state(CLIP, MODEL, TRAIN, 4, torch.device("cpu")).generator.state_dict()
     assert any(not torch.equal(found[f"generator {name}"].float(), begun[name]) for name in begun)
@@ -83,7 +83,7 @@ def test_several_processes_end_where_one_does(
 ) -> None:
     """With 12 videos in 2 shards, so that there are fewer shards than processes."""
     run = new_run(f"of-{processes}", **SIZES)
-    assert run_with(run, f"{launcher} {KEEPING_RANK}") == 0
+    assert run_with(run, f"{launcher} {CHECKPOINTING_RANK}") == 0
     assert run.saved_steps()[-1] == SIZES["steps"]
     assert verify_checkpoint(run.checkpoint(SIZES["steps"])) is None
     for rank in range(processes):
@@ -95,13 +95,13 @@ def test_a_killed_process_brings_the_job_back_and_fewer_processes_go_on(
 ) -> None:
     """One of two ranks is killed: both are started again. The last step is one process's."""
     run = new_run("rank-killed", **SIZES | {"steps": SIZES["steps"] - 1})
-    elastic = f"{TORCHRUN} 2 --max-restarts 3 --monitor-interval 0.2 {KEEPING_RANK}"
+    elastic = f"{TORCHRUN} 2 --max-restarts 3 --monitor-interval 0.2 {CHECKPOINTING_RANK}"
     killed: list[int] = []
 
     def kill_a_rank(trainer: TrainerProcess) -> None:
         if not killed and run.saved_steps():
             agent = psutil.Process(trainer.pid)
-            ranks = [each for each in agent.children() if str(KEEPING_RANK) in each.cmdline()]
+            ranks = [each for each in agent.children() if str(CHECKPOINTING_RANK) in each.cmdline()]
             ranks[-1].kill()
             killed.append(ranks[-1].pid)
 
@@ -114,9 +114,9 @@ def test_a_killed_process_brings_the_job_back_and_fewer_processes_go_on(
     settings = read_json(run.settings)
     settings["train"]["steps"] = SIZES["steps"]
     write_json(run.settings, settings)
-    assert run_with(run, f"{sys.executable} {KEEPING_RANK}") == 0
-    told = capfd.readouterr().out
-    assert "now 1 processes instead of 2" in told and "bit for bit" in told
+    assert run_with(run, f"{sys.executable} {CHECKPOINTING_RANK}") == 0
+    output = capfd.readouterr().out
+    assert "now 1 processes instead of 2" in output and "bit for bit" in output
     assert_same_weights(kept(run), one, 0)
 
 
@@ -125,7 +125,7 @@ def test_a_batch_that_processes_and_parts_cannot_share_is_refused(
 ) -> None:
     run = new_run("uneven", batch_size=6, accumulation=4)
     assert run_with(run, f"{sys.executable} -m") == EXIT_USER_ERROR
-    told = capfd.readouterr().err
-    assert "train.batch_size is 6, which 1 processes with train.accumulation = 4" in told
-    assert "set train.batch_size to a multiple of 4" in told
+    errors = capfd.readouterr().err
+    assert "train.batch_size is 6, which 1 processes with train.accumulation = 4" in errors
+    assert "set train.batch_size to a multiple of 4" in errors
     assert run.saved_steps() == []

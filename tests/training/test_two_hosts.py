@@ -20,7 +20,7 @@ from dvdgan.guard.run_folder import RunFolder
 from dvdgan.guard.torchrun import launcher
 
 NewRun = Callable[..., RunFolder]
-KEEPING_RANK = Path(__file__).with_name("checkpointing_rank.py")
+CHECKPOINTING_RANK = Path(__file__).with_name("checkpointing_rank.py")
 STEPS, CUT_AFTER, CUT_SECONDS = 12, 3, 4.0
 
 
@@ -48,7 +48,7 @@ def test_a_link_that_is_cut_and_mended_holds_the_run_up_and_changes_nothing(
     sizes = {"steps": STEPS, "batch_size": 2, "checkpoint_every": 4}
     alone, together = new_run("alone", **sizes), new_run("hosts", **sizes)
     clean = {key: value for key, value in os.environ.items() if not key.startswith("DVDGAN")}
-    path = os.pathsep.join([str(KEEPING_RANK.parent), clean.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(CHECKPOINTING_RANK.parent), clean.get("PYTHONPATH", "")])
     environment = clean | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     first = hosts.hosts[0]
     logs = [(together.root / f"{host.name}.log").open("wb") for host in hosts.hosts]
@@ -63,14 +63,14 @@ def test_a_link_that_is_cut_and_mended_holds_the_run_up_and_changes_nothing(
         for host, log in zip(hosts.hosts, logs, strict=True)
     ]
 
-    def told() -> str:
+    def output() -> str:
         return "\n".join(Path(log.name).read_text(errors="replace") for log in logs)
 
     def await_steps(steps: int, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while finished(together) < steps:
-            assert all(agent.poll() in (None, 0) for agent in agents), told()
-            assert time.monotonic() < deadline, told()
+            assert all(agent.poll() in (None, 0) for agent in agents), output()
+            assert time.monotonic() < deadline, output()
             time.sleep(0.01)
 
     try:
@@ -82,7 +82,7 @@ def test_a_link_that_is_cut_and_mended_holds_the_run_up_and_changes_nothing(
         assert finished(together) == before < STEPS
         first.link("up")
         await_steps(STEPS, 400)
-        assert [agent.wait(60) for agent in agents] == [0, 0], told()
+        assert [agent.wait(60) for agent in agents] == [0, 0], output()
     finally:
         for agent in agents:
             with contextlib.suppress(ProcessLookupError):
@@ -90,7 +90,7 @@ def test_a_link_that_is_cut_and_mended_holds_the_run_up_and_changes_nothing(
             agent.wait()
         for log in logs:
             log.close()
-    words = [sys.executable, str(KEEPING_RANK), "dvdgan.training", str(alone.root)]
+    words = [sys.executable, str(CHECKPOINTING_RANK), "dvdgan.training", str(alone.root)]
     subprocess.run(words, env=environment | {"KEPT": str(alone.root)}, check=True)
     one = load_file(alone.root / "rank0.safetensors")
     for rank in range(2):
