@@ -1,4 +1,4 @@
-"""A trainer that holds after step $HOLD_AT until it is asked to stop: none is stopped too late.
+"""A trainer that holds after step $HOLD_AT until it is stopped: none is stopped too late.
 
 Started as a launcher starts it: SCRIPT dvdgan.training RUN_FOLDER.
 """

@@ -12,7 +12,7 @@ ENDLESS = {"steps": 2000, "batch_size": 2, "checkpoint_every": EVERY}
 
 
 def finished(run: RunFolder) -> int:
-    """Steps whose figures are written."""
+    """Steps whose metrics are written."""
     return run.metrics.read_bytes().count(b"\n") if run.metrics.exists() else 0
 
 
@@ -35,7 +35,7 @@ def end_soon(run: RunFolder) -> int:
 
 
 def assert_as_on_one_host(run: RunFolder, alone: RunFolder, steps: int) -> None:
-    """Every figure and weight of ``run`` is what two processes here arrive at, in ``alone``."""
+    """Every metric and weight of ``run`` is what two processes here arrive at, in ``alone``."""
     _set_steps(alone, steps)
     launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone")
     subprocess.run(

@@ -47,7 +47,7 @@ def test_a_job_is_warned_queued_again_cancelled_and_goes_on(
 
     # What Slurm sends before the time limit: saved, and the job waits for its turn again.
     cluster.run("scancel", "--batch", "--signal", "USR1", job)
-    cluster.wait("no warning was heeded", run.interrupted.exists, 60)
+    cluster.wait("the warning had no effect", run.interrupted.exists, 60)
     saved = read_json(run.interrupted)["step"]
     assert run.saved_steps()[-1] == saved
     cluster.wait(
