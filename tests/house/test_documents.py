@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
 from source_tree import ROOT, python_files
 
 from dvdgan.cli import app
@@ -56,32 +55,47 @@ def typed(text: str) -> list[str]:
     return [line for block in blocks for line in block.splitlines()] + spans
 
 
-@pytest.fixture(params=DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def document(request: pytest.FixtureRequest) -> Path:
-    path: Path = request.param
-    return path
+def typed_lines() -> Iterator[tuple[Path, str]]:
+    """Every document of DOCUMENTS with each thing that stands in code there."""
+    for document in DOCUMENTS:
+        for line in typed(document.read_text(encoding="utf-8")):
+            yield document.relative_to(ROOT), line
 
 
-def test_commands_exist(document: Path) -> None:
-    for line in typed(document.read_text(encoding="utf-8")):
-        for verb in re.findall(r"(?:^|\s)dvdgan ([a-z]+)", line):
-            assert verb in VERBS, line
-        for target in re.findall(r"(?:^|\s)make ([a-z]+)", line):
-            assert target in TARGETS, line
-        for script in re.findall(r"(?:^|\s)(infra/\S+\.sh)", line):
-            assert (ROOT / script).is_file(), line
+def test_commands_exist() -> None:
+    unknown = []
+    for document, line in typed_lines():
+        verbs = re.findall(r"(?:^|\s)dvdgan ([a-z]+)", line)
+        targets = re.findall(r"(?:^|\s)make ([a-z]+)", line)
+        scripts = re.findall(r"(?:^|\s)(infra/\S+\.sh)", line)
+        exist = [
+            *(verb in VERBS for verb in verbs),
+            *(target in TARGETS for target in targets),
+            *((ROOT / script).is_file() for script in scripts),
+        ]
+        if not all(exist):
+            unknown.append(f"{document}: {line}")
+    assert unknown == []
 
 
-def test_paths_exist(document: Path) -> None:
-    for line in typed(document.read_text(encoding="utf-8")):
-        for path in re.findall(rf"(?:^|\s)({TRACKED})", line):
-            assert (ROOT / path).exists() or "XX" in path.upper() or "NAME" in path, line
+def test_paths_exist() -> None:
+    missing = [
+        f"{document}: {path}"
+        for document, line in typed_lines()
+        for path in re.findall(rf"(?:^|\s)({TRACKED})", line)
+        if not ((ROOT / path).exists() or "XX" in path.upper() or "NAME" in path)
+    ]
+    assert missing == []
 
 
-def test_modules_are_named_by_their_path(document: Path) -> None:
-    for line in typed(document.read_text(encoding="utf-8")):
-        if re.fullmatch(r"[\w./-]+\.py", line):
-            assert (ROOT / line).is_file() or "NAME" in line, line
+def test_modules_are_named_by_their_path() -> None:
+    missing = [
+        f"{document}: {line}"
+        for document, line in typed_lines()
+        if re.fullmatch(r"[\w./-]+\.py", line)
+        if not ((ROOT / line).is_file() or "NAME" in line)
+    ]
+    assert missing == []
 
 
 def test_paths_in_code_exist() -> None:
@@ -91,10 +105,14 @@ def test_paths_in_code_exist() -> None:
             assert (ROOT / path).is_file(), f"{file}: {path}"
 
 
-def test_what_is_named_behind_a_path_is_defined_there(document: Path) -> None:
-    for line in typed(document.read_text(encoding="utf-8")):
-        for path, name in re.findall(REFERENCE, line):
-            assert name in names_in(path), line
+def test_what_is_named_behind_a_path_is_defined_there() -> None:
+    undefined = [
+        f"{document}: {path}::{name}"
+        for document, line in typed_lines()
+        for path, name in re.findall(REFERENCE, line)
+        if name not in names_in(path)
+    ]
+    assert undefined == []
 
 
 def test_every_decision_names_the_code_that_follows_it() -> None:
@@ -114,18 +132,26 @@ def test_names_are_found_where_they_are_defined_and_nowhere_else() -> None:
     assert "always_changed" in names_in("dvc.yaml")
 
 
-def test_links_lead_somewhere(document: Path) -> None:
-    for link in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
-        if "://" not in link:
-            assert (document.parent / link).exists(), link
+def test_links_lead_somewhere() -> None:
+    dead = [
+        f"{document.relative_to(ROOT)}: {link}"
+        for document in DOCUMENTS
+        for link in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8"))
+        if "://" not in link and not (document.parent / link).exists()
+    ]
+    assert dead == []
 
 
-def test_parameters_exist(document: Path) -> None:
+def test_parameters_exist() -> None:
     sections = Config.model_fields
-    for line in typed(document.read_text(encoding="utf-8")):
-        for section, key in re.findall(r"^(\w+)\.(\w+)$", line):
-            if section in sections and key not in FILE_ENDINGS:
-                assert key in sections[section].annotation.model_fields, line  # type: ignore[union-attr]
+    unknown = [
+        f"{document}: {line}"
+        for document, line in typed_lines()
+        for section, key in re.findall(r"^(\w+)\.(\w+)$", line)
+        if section in sections and key not in FILE_ENDINGS
+        if key not in sections[section].annotation.model_fields  # type: ignore[union-attr]
+    ]
+    assert unknown == []
 
 
 def test_the_readme_names_every_stage_and_its_page() -> None:
