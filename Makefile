@@ -39,8 +39,9 @@ demo: $(READY)
 	if [ "$$lock" = "$$(cat dvc.lock)" ]; then echo "All is up to date."; fi
 	@dvdgan report --show
 
-# Two workers; a test file, and all of tests/pipeline, stays in one, so that its fixtures are made
-# once. The tests start more than a hundred processes, which import compiled files in half the time.
+# Two workers; a test file stays in one, and so does all of some folders (tests/conftest.py), so that
+# its fixtures are made once. The tests start more than a hundred processes, which import compiled
+# files in half the time.
 test: $(READY)
 	@env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 

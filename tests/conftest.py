@@ -13,7 +13,9 @@ from dvdgan.data.synthetic import write_synthetic
 from dvdgan.guard.interruption import SIGNALS
 
 SHARED_DATA = Path(__file__).resolve().parents[1] / "../shared/data"
-LONG = ("pipeline", "stages", "training")  # folders
+LONG = ("pipeline", "stages", "training", "flows", "guard", "data")  # folders, the longest first
+# Folders whose files share fixtures that take long to make.
+TOGETHER = ("tests/pipeline", "tests/stages", "tests/training")
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +49,7 @@ def signals_as_before() -> Iterator[None]:
 
 
 class BySharedFixtures(LoadScopeScheduling):
-    """A file's tests stay in one worker, and all tests of the pipeline: they share work trees.
+    """A file's tests stay in one worker, and all tests of a folder of TOGETHER.
 
     Not by the mark `xdist_group`: xdist 3.8 writes the group where pytest 9.2 no longer reads it.
     """
@@ -55,7 +57,7 @@ class BySharedFixtures(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         folder = file.rpartition("/")[0]
-        return folder if folder.endswith("tests/pipeline") else file
+        return folder if folder.endswith(TOGETHER) else file
 
 
 @pytest.hookimpl(optionalhook=True)

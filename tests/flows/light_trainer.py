@@ -53,7 +53,7 @@ def train(run: RunFolder) -> int:
     run.metrics.write_text("".join(lines))
     with run.metrics.open("a") as metrics:
         while state["step"] < settings.steps:
-            time.sleep(float(os.environ.get("LIGHT_STEP_SECONDS", "0.1")))
+            time.sleep(float(os.environ.get("LIGHT_STEP_SECONDS", "0.05")))
             while held(state["step"]) and not stop.requested:
                 time.sleep(0.05)
             state["step"] += 1

@@ -1,10 +1,14 @@
 """Work trees of the real pipeline, built once and copied."""
 
+import os
 import shutil
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from held_trainer import held_after, start_until_held, steps, wait_until_quiet
 from local_prefect import Local, running
 from work_tree import PARTS, PROJECT, TINY, edit, run
 
@@ -54,16 +58,43 @@ def untrained(fresh: Path, copied: Callable[[Path, str], Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(untrained: Path, copied: Callable[[Path, str], Path]) -> Path:
-    """A work tree in which `dvc repro` has done everything."""
+def stopped(untrained: Path, copied: Callable[[Path, str], Path]) -> Path:
+    """A work tree in which `dvc repro` was stopped three times in the middle of train.
+
+    By Ctrl-C at the terminal, kill -TERM and kill -9 of dvc alone; the second and third time after
+    the first scheduled checkpoint, of step 12, which is then evaluated.
+    """
     folder = copied(untrained, "finished")
-    done = run(folder, "dvc", "repro")
-    assert done.returncode == 0, done.stdout
+    for step, stop in [
+        (2, lambda process: os.killpg(process.pid, signal.SIGINT)),
+        (13, subprocess.Popen.terminate),
+        (14, subprocess.Popen.kill),
+    ]:
+        process = start_until_held(folder, step, "dvc", "repro", "--single-item", "train")
+        stop(process)
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode != 0, output
+        wait_until_quiet(folder)
+        saved = sorted(path.name for path in folder.glob(".runs/train/*/checkpoints/step-*"))
+        assert saved and saved[-1] == f"step-{step:08d}", output
+        assert steps(folder) == step
     return folder
 
 
 @pytest.fixture(scope="session")
+def finished(stopped: Path) -> Path:
+    """The same, after the same command has ended."""
+    done = run(stopped, "dvc", "repro")
+    assert done.returncode == 0, done.stdout
+    assert "resumed from step-00000014" in done.stdout
+    return stopped
+
+
+@pytest.fixture(scope="module")
 def local(fresh: Path, copied: Callable[[Path, str], Path]) -> Iterator[Local]:
-    """A local Prefect in a work tree in which nothing is done yet."""
-    with running(copied(fresh, "prefect")) as local:
+    """A local Prefect in a work tree in which nothing is done yet.
+
+    Its trainers hold after step 13 until they are stopped; one that resumes there does not.
+    """
+    with running(copied(fresh, "prefect"), held_after(13)) as local:
         yield local

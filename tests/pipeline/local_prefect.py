@@ -36,8 +36,11 @@ class Local:
 
 
 @contextmanager
-def running(tree: Path) -> Iterator[Local]:
-    """Server, pool, deployments and worker on a free port; everything ended afterwards."""
+def running(tree: Path, variables: dict[str, str]) -> Iterator[Local]:
+    """Server, pool, deployments and worker on a free port; everything ended afterwards.
+
+    With ``variables`` in the environment of all of them.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -46,7 +49,7 @@ def running(tree: Path) -> Iterator[Local]:
         process = subprocess.Popen(
             ["infra/local/prefect.sh"],
             cwd=tree,
-            env=environment() | {"PORT": str(port)},
+            env=environment() | variables | {"PORT": str(port)},
             stdout=file,
             stderr=file,
             start_new_session=True,

@@ -98,6 +98,7 @@ def test_a_folder_of_traps_passes_through_dvc(tmp_path: Path, synthetic_videos: 
     assert runs_after(repository) == 2
 
 
+@pytest.mark.long
 def test_hostile_files_pass_through_dvc(
     tmp_path: Path, synthetic_videos: Path, hostile_files: Path
 ) -> None:

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from dvdgan.storage.local import sha256_of_file
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-COPIES = 10  # of twelve videos: more than shard has samples waiting
+COPIES = 7  # of twelve videos: more than shard has samples waiting
 KILLED, INTERRUPTED = -signal.SIGKILL, 75
 
 

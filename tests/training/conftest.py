@@ -65,7 +65,7 @@ def new_run(
     return make
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def nursery() -> Iterator[Nursery]:
     nursery = Nursery()
     yield nursery

@@ -7,6 +7,7 @@ where its lines go. The answers are the new process's pid and, when it has ended
 
 import os
 import random
+import runpy
 import sys
 import time
 from pathlib import Path
@@ -66,6 +67,18 @@ def train_with_a_slow_disk(run: RunFolder) -> int:
     return train(run)
 
 
+def train_as_a_keeping_rank(run: RunFolder) -> int:
+    """The trainer of keeping_rank.py."""
+    os.environ["KEPT"] = str(run.root)
+    script = Path(__file__).with_name("keeping_rank.py")
+    sys.argv = [str(script), "dvdgan.training", str(run.root)]
+    try:
+        runpy.run_path(str(script), run_name="__main__")
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
 def write_without_end(run: RunFolder) -> int:
     """Write checkpoint after checkpoint."""
     remove_abandoned(run.checkpoints)
@@ -81,6 +94,7 @@ KINDS = {
     "trainer": train,
     "held": train_until_held,
     "jumpy": train_by_a_jumping_clock,
+    "keeping": train_as_a_keeping_rank,
     "slow": train_with_a_slow_disk,
     "writer": write_without_end,
 }

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from same_weights import assert_same_weights
 from tiny_run import CLIP, MODEL, TRAIN
 from torch import Tensor
+from trainer_processes import Nursery
 
 from dvdgan.errors import EXIT_USER_ERROR
 from dvdgan.guard.run_folder import RunFolder, verify_checkpoint
@@ -60,10 +61,11 @@ def kept(run: RunFolder, rank: int = 0) -> dict[str, Tensor]:
 
 
 @pytest.fixture(scope="module")
-def one(new_run: NewRun) -> dict[str, Tensor]:
+def one(new_run: NewRun, nursery: Nursery) -> dict[str, Tensor]:
     """What one process ends with that sees the whole batch."""
     run = new_run("of-1", **SIZES)
-    assert run_with(run, f"{sys.executable} {CHECKPOINTING_RANK}") == 0
+    nursery.begin("keeping", run)
+    assert nursery.ended() == 0, (run.root / "output.log").read_text()
     found = kept(run)
     begun = initial_state(CLIP, MODEL, TRAIN, 4, torch.device("cpu")).generator.state_dict()
     assert any(not torch.equal(found[f"generator {name}"].float(), begun[name]) for name in begun)
@@ -91,7 +93,10 @@ def test_several_processes_end_where_one_does(
 
 
 def test_a_killed_process_brings_the_job_back_and_fewer_processes_go_on(
-    new_run: NewRun, one: dict[str, Tensor], capfd: pytest.CaptureFixture[str]
+    new_run: NewRun,
+    one: dict[str, Tensor],
+    nursery: Nursery,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """One of two ranks is killed: both are started again. The last step is one process's."""
     run = new_run("rank-killed", **SIZES | {"steps": SIZES["steps"] - 1})
@@ -114,9 +119,10 @@ def test_a_killed_process_brings_the_job_back_and_fewer_processes_go_on(
     settings = read_json(run.settings)
     settings["train"]["steps"] = SIZES["steps"]
     write_json(run.settings, settings)
-    assert run_with(run, f"{sys.executable} {CHECKPOINTING_RANK}") == 0
-    output = capfd.readouterr().out
-    assert "now 1 processes instead of 2" in output and "bit for bit" in output
+    nursery.begin("keeping", run)
+    assert nursery.ended() == 0
+    told = (run.root / "output.log").read_text()
+    assert "now 1 processes instead of 2" in told and "bit for bit" in told
     assert_same_weights(kept(run), one, 0)
 
 
@@ -125,7 +131,8 @@ def test_a_batch_that_processes_and_parts_cannot_share_is_refused(
 ) -> None:
     run = new_run("uneven", batch_size=6, accumulation=4)
     assert run_with(run, f"{sys.executable} -m") == EXIT_USER_ERROR
-    errors = capfd.readouterr().err
-    assert "train.batch_size is 6, which 1 processes with train.accumulation = 4" in errors
-    assert "set train.batch_size to a multiple of 4" in errors
+    told = capfd.readouterr().err
+    assert "train.batch_size is 6, which 1 processes with train.accumulation = 4" in told
+    assert "set train.batch_size to a multiple of 4" in told
+    assert "Traceback" not in told
     assert run.saved_steps() == []

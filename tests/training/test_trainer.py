@@ -1,12 +1,10 @@
 """A real trainer process that meets a number which is not finite."""
 
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
 import torch
 from tiny_run import CLIP, MODEL, TRAIN
+from trainer_processes import Nursery
 
 from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder
 from dvdgan.storage.local import read_json
@@ -17,25 +15,16 @@ from dvdgan.training.state import initial_state
 NewRun = Callable[..., RunFolder]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.delenv("DVDGAN_LAUNCHER", raising=False)
-        yield
-
-
-def finish(run: RunFolder) -> int:
-    return subprocess.run([sys.executable, "-m", "dvdgan.training", str(run.root)]).returncode
-
-
-def test_a_number_that_is_not_finite_ends_the_trainer_and_says_which(new_run: NewRun) -> None:
+def test_a_number_that_is_not_finite_ends_the_trainer_and_says_which(
+    new_run: NewRun, nursery: Nursery
+) -> None:
     run = new_run("poisoned")
     state = initial_state(CLIP, MODEL, TRAIN, 4, torch.device("cpu"))
     state.step = 4
     torch.nn.init.constant_(state.generator.output.bias, float("nan"))
     save_checkpoint(state, run.checkpoint(4), conditions=Runtime.start().conditions())
-    assert finish(run) == EXIT_NON_FINITE
+    nursery.begin("trainer", run)
+    assert nursery.ended() == EXIT_NON_FINITE
     failure = read_json(run.failure)
     assert failure["step"] == 5
     assert "generator_loss" in failure["what"]
