@@ -91,10 +91,11 @@ def finished(stopped: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def local(fresh: Path, copied: Callable[[Path, str], Path]) -> Iterator[Local]:
+def local(finished: Path, fresh: Path, copied: Callable[[Path, str], Path]) -> Iterator[Local]:
     """A local Prefect in a work tree in which nothing is done yet.
 
-    Its trainers hold after step 13 until they are stopped; one that resumes there does not.
+    It comes after ``finished``, since a server takes a share of a core while it runs. Its trainers
+    hold after step 13 until they are stopped; one that resumes there does not.
     """
     with running(copied(fresh, "prefect"), held_after(13)) as local:
         yield local

@@ -20,31 +20,41 @@ def lines(local: Local) -> Iterator[str]:
         offset += len(page)
 
 
-def test_a_cancelled_run_stops_everything(local: Local) -> None:
+def pipeline_runs(local: Local, state: str) -> list[str]:
+    """The ids of the runs of the pipeline that are in ``state``."""
+    wanted = {
+        "flow_runs": {"state": {"type": {"any_": [state]}}},
+        "flows": {"name": {"any_": ["pipeline"]}},
+    }
+    return [each["id"] for each in local.post("flow_runs/filter", wanted)]
+
+
+def cancel_in_the_middle_of_train(local: Local) -> None:
+    """Start a run, cancel it while its trainer holds, and wait until that has ended."""
     started = prefect(local, "deployment", "run", "pipeline/pipeline")
     assert started.returncode == 0, started.stderr
-    deadline = time.monotonic() + 360
+    deadline = time.monotonic() + 600
     while steps(local.tree) < 13:
         assert time.monotonic() < deadline, local.log.read_text()[-4000:]
         time.sleep(0.2)
-    [running] = local.post(
-        "flow_runs/filter",
-        {
-            "flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}},
-            "flows": {"name": {"any_": ["pipeline"]}},
-        },
-    )
-    cancelled = prefect(local, "flow-run", "cancel", running["id"])
+    [running] = pipeline_runs(local, "RUNNING")
+    cancelled = prefect(local, "flow-run", "cancel", running)
     assert cancelled.returncode == 0, cancelled.stderr
-    while any("dvdgan.training" in each.info["cmdline"] for each in inside(local.tree)):
+    while pipeline_runs(local, "CANCELLED") != [running] or any(
+        "dvdgan.training" in (each.info["cmdline"] or ()) for each in inside(local.tree)
+    ):
         assert time.monotonic() < deadline, "the trainer outlived the flow run"
         time.sleep(0.2)
+
+
+def test_a_run_is_cancelled_and_the_next_one_gives_what_dvc_repro_gives(
+    local: Local, finished: Path
+) -> None:
+    """Two work trees with nothing in common but the videos; ``finished`` was stopped elsewhere."""
+    cancel_in_the_middle_of_train(local)
     assert steps(local.tree) == 13
     assert list(local.tree.glob(".runs/train/*/checkpoints/step-00000013/manifest.json"))
 
-
-def test_the_next_run_goes_on_and_gives_what_dvc_repro_gives(local: Local, finished: Path) -> None:
-    """Two work trees with nothing in common but the videos; ``finished`` was stopped elsewhere."""
     done = prefect(local, "deployment", "run", "pipeline/pipeline", "--watch")
     assert done.returncode == 0, done.stdout + done.stderr + local.log.read_text()[-4000:]
 

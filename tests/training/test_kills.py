@@ -14,7 +14,7 @@ from dvdgan.errors import EXIT_INTERRUPTED
 from dvdgan.guard.run_folder import RunFolder, latest_valid, verify_checkpoint
 
 NewRun = Callable[..., RunFolder]
-STEPS = 40
+STEPS = 24
 
 
 def kill(pid: int) -> None:
@@ -42,13 +42,13 @@ def assert_same(run: RunFolder, other: RunFolder) -> None:
 
 @pytest.fixture(scope="module")
 def unbroken(new_run: NewRun, nursery: Nursery) -> RunFolder:
-    run = new_run("unbroken", steps=STEPS, checkpoint_every=1, preview_every=10)
+    run = new_run("unbroken", steps=STEPS, checkpoint_every=1, preview_every=8)
     nursery.begin("trainer", run)
     assert nursery.ended() == 0, (run.root / "output.log").read_text()
     return run
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(30, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [6, pytest.param(14, marks=pytest.mark.long)])
 def test_random_kills_change_no_bit(
     new_run: NewRun, nursery: Nursery, unbroken: RunFolder, kills: int
 ) -> None:
@@ -58,7 +58,7 @@ def test_random_kills_change_no_bit(
     however fast.
     """
     awaiting = min(kills // 2, STEPS - 1 - kills)
-    run = new_run("killed", steps=STEPS, checkpoint_every=1, preview_every=10)
+    run = new_run("killed", steps=STEPS, checkpoint_every=1, preview_every=8)
     rng = random.Random(0)
     sure = 0  # starts that had a checkpoint and went on to the next
     for awaited in rng.sample([1] * awaiting + [0] * (kills - awaiting), kills):
@@ -83,7 +83,7 @@ def test_random_kills_change_no_bit(
 def test_a_clock_that_jumps_changes_nothing(
     new_run: NewRun, nursery: Nursery, unbroken: RunFolder
 ) -> None:
-    run = new_run("jumpy", steps=STEPS, checkpoint_every=1, preview_every=10)
+    run = new_run("jumpy", steps=STEPS, checkpoint_every=1, preview_every=8)
     nursery.begin("jumpy", run)
     assert nursery.ended() == 0, (run.root / "output.log").read_text()
     assert_same(run, unbroken)
@@ -93,7 +93,7 @@ def test_a_clock_that_jumps_changes_nothing(
 def test_a_signal_ends_the_step_saves_and_leaves_with_75(
     new_run: NewRun, nursery: Nursery, number: signal.Signals
 ) -> None:
-    run = new_run("signalled", steps=1000, checkpoint_every=1000, preview_every=1000)
+    run = new_run("signalled", steps=1000, checkpoint_every=1000, preview_every=800)
     pid = nursery.begin("trainer", run)
     await_steps(run, 2)
     os.kill(pid, number)
@@ -105,7 +105,7 @@ def test_a_signal_ends_the_step_saves_and_leaves_with_75(
 def test_a_second_signal_saves_nothing_and_leaves_the_checkpoint_before(
     new_run: NewRun, nursery: Nursery
 ) -> None:
-    run = new_run("twice", steps=1000, checkpoint_every=2, preview_every=1000)
+    run = new_run("twice", steps=1000, checkpoint_every=2, preview_every=800)
     pid = nursery.begin("trainer", run)
     await_steps(run, 3)
     os.kill(pid, signal.SIGTERM)
