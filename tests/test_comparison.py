@@ -170,7 +170,13 @@ def test_a_set_against_itself_is_at_distance_zero(work, monkeypatch, capsys):
     "launcher",
     [
         ["torch.distributed.run", "--nproc-per-node=2"],
-        ["accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--main_process_port=0"],
+        pytest.param(
+            [
+                *("accelerate.commands.launch", "--multi_gpu"),
+                *("--num_processes=2", "--main_process_port=0"),
+            ],
+            marks=pytest.mark.long,
+        ),
     ],
     ids=["torchrun", "accelerate"],
 )

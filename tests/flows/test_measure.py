@@ -23,7 +23,7 @@ from dvdgan.guard.run_folder import RunFolder
 from flows import measure
 from flows.measure import WorkerEvaluation, evaluator_file
 
-SILENCE = 3
+SILENCE = 5
 STEP = 8
 THERE = {"metrics": {"FVD": 1.0}, "health": {}}
 HERE_FVD = 10 + 1234 / 100  # what tests/flows/light measures of the number 1234

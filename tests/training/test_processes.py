@@ -127,11 +127,12 @@ def test_a_killed_process_brings_the_job_back_and_fewer_processes_go_on(
 
 
 def test_a_batch_that_processes_and_parts_cannot_share_is_refused(
-    new_run: NewRun, capfd: pytest.CaptureFixture[str]
+    new_run: NewRun, nursery: Nursery
 ) -> None:
     run = new_run("uneven", batch_size=6, accumulation=4)
-    assert run_with(run, f"{sys.executable} -m") == EXIT_USER_ERROR
-    told = capfd.readouterr().err
+    nursery.begin("trainer", run)
+    assert nursery.ended() == EXIT_USER_ERROR
+    told = (run.root / "output.log").read_text()
     assert "train.batch_size is 6, which 1 processes with train.accumulation = 4" in told
     assert "set train.batch_size to a multiple of 4" in told
     assert "Traceback" not in told
