@@ -9,6 +9,7 @@ import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ NONE, MILD, COLLAPSE, NEVER = "none", "mild", "collapse", "never learned"
 Line = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one of its kind, and hashed as such
 class History:
     """One run. It begins anew, or goes on from ``begin`` steps of another one, its trunk."""
 
@@ -72,11 +73,7 @@ class History:
 
     def states(self, guard: Guard) -> list[tuple[int, str]]:
         """Step and verdict of each of its own readings."""
-        return [
-            (reading.step, judge(self.readings[:count], guard, self.baseline).state)
-            for count, reading in enumerate(self.readings, start=1)
-            if reading.step > self.begin
-        ]
+        return _states(self, guard)
 
     def called_good(self, guard: Guard) -> list[int]:
         """Its own steps that were judged healthy, up to the end that the guard put to the run."""
@@ -95,11 +92,21 @@ class History:
         return self.failure
 
 
+@cache
 def read(split: str) -> list[History]:
     """The histories of fit or of held_out."""
     with gzip.open(FOLDER / f"{split}.jsonl.gz", "rt", encoding="utf-8") as lines:
         told: dict[str, Line] = {each["name"]: each for each in map(json.loads, lines)}
     return [_history(each, told.get(each["trunk"])) for each in told.values()]
+
+
+@cache
+def _states(run: History, guard: Guard) -> list[tuple[int, str]]:
+    return [
+        (reading.step, judge(run.readings[:count], guard, run.baseline).state)
+        for count, reading in enumerate(run.readings, start=1)
+        if reading.step > run.begin
+    ]
 
 
 def _history(own: Line, trunk: Line | None) -> History:
