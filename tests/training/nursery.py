@@ -68,9 +68,9 @@ def train_with_a_slow_disk(run: RunFolder) -> int:
 
 
 def train_as_a_keeping_rank(run: RunFolder) -> int:
-    """The trainer of keeping_rank.py."""
+    """The trainer of checkpointing_rank.py."""
     os.environ["KEPT"] = str(run.root)
-    script = Path(__file__).with_name("keeping_rank.py")
+    script = Path(__file__).with_name("checkpointing_rank.py")
     sys.argv = [str(script), "dvdgan.training", str(run.root)]
     try:
         runpy.run_path(str(script), run_name="__main__")
