@@ -9,7 +9,6 @@ from dvdgan.config import load_config, parse_config
 from dvdgan.config.schema import RunSettings
 from dvdgan.errors import UserError
 from dvdgan.guard import ledger
-from dvdgan.guard.retention import best_so_far
 from dvdgan.guard.run_folder import RunFolder, step_name, step_of, verify_checkpoint
 from dvdgan.storage.local import atomic_directory, link_or_copy, write_json
 
@@ -98,7 +97,7 @@ def find_candidate(folder: Path, run_name: str | None, step: int | None) -> Cand
     runs.sort(key=lambda run: run.ledger.stat().st_mtime_ns, reverse=True)
     for run in runs:
         if run_name in (None, run.root.name):
-            steps = best_so_far(ledger.read(run.ledger)) & set(run.saved_steps())
+            steps = ledger.best_so_far(ledger.read(run.ledger)) & set(run.saved_steps())
             if step is None and steps:
                 return Candidate(folder, run, max(steps))
             if step in steps:

@@ -1,6 +1,6 @@
 """What happens to checkpoints, as Prefect events that automations may answer.
 
-`dvdgan.checkpoint.saved`, `.promoted`, `.collapsed`, `.rolled_back` and `.never_learned`, each
+`dvdgan.checkpoint.saved`, `.best`, `.collapsed`, `.rolled_back` and `.never_learned`, each
 about the resource `dvdgan.checkpoint.RUN.STEP` and related to `dvdgan.run.RUN`. No decision depends
 on them: decisions are in the run's ledger.
 """
@@ -13,7 +13,7 @@ from prefect.events import emit_event
 
 from flows.best_effort import best_effort
 
-Kind = Literal["saved", "promoted", "collapsed", "rolled_back", "never_learned"]
+Kind = Literal["saved", "best", "collapsed", "rolled_back", "never_learned"]
 
 
 def tell(kind: Kind, run_name: str, step: int, payload: dict[str, Any]) -> None:

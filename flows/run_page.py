@@ -19,12 +19,12 @@ from dvdgan.guard.run_folder import RunFolder
 from flows.artifacts import Row, show_link, show_metrics, show_progress, show_sheet
 from flows.best_effort import best_effort, impatient_client
 
-# Between two looks at whether the button was pressed.
-LOOK_SECONDS = 5.0
+# How often the cancel button is polled.
+POLL_SECONDS = 5.0
 
 
 class RunPage:
-    """A thread beside the supervisor that shows a run as its ledger tells it, at best effort.
+    """A thread beside the supervisor that shows the state of a run by its ledger, at best effort.
 
     It also passes the cancel button on, as SIGTERM to this process: only flow runs that a worker
     has started are cancelled by it. Made inside the flow run.
@@ -52,11 +52,11 @@ class RunPage:
 
     def _work(self) -> None:
         while not self._closing.is_set():
-            if self._changed.wait(LOOK_SECONDS):
+            if self._changed.wait(POLL_SECONDS):
                 self._changed.clear()
                 self._begin()
                 self._show()
-            self._heed_button()
+            self._poll_cancel_button()
         self._show()
 
     def _show(self) -> None:
@@ -78,7 +78,7 @@ class RunPage:
         self._shown.add(what)
         return new
 
-    def _heed_button(self) -> None:
+    def _poll_cancel_button(self) -> None:
         with best_effort("the cancel button"), impatient_client() as client:
             state = client.read_flow_run(self._id).state
             if state is not None and (state.is_cancelling() or state.is_cancelled()):
@@ -86,7 +86,7 @@ class RunPage:
                 self._closing.set()
 
     def _begin(self) -> None:
-        """Tag the flow run, and end those that are shown as running, or as asking, for ever because
+        """Tag the flow run, and end those that would be shown as running or paused for ever because
         their process was killed: this one's supervisor holds the run folder's lock."""
         if not self._first("begin"):
             return
@@ -100,8 +100,8 @@ class RunPage:
             }
         )
         with best_effort("runs that are over"), impatient_client() as client:
-            # Not by prefect.tags: tasks would have them too, and ask the server for each whether
-            # there is room for one more.
+            # Not by prefect.tags: tasks would have them too, and request the server's concurrency
+            # limit of each.
             client.update_flow_run(
                 self._id, tags=[place, *([f"parent:{parent}"] if parent else [])]
             )
@@ -111,10 +111,10 @@ class RunPage:
 
 
 def _label(event: ledger.Event) -> str:
-    attempt = event["restart_index"]
-    return f"step {event['step']}" + (f", attempt {attempt}" if attempt else "")
+    restart = event["restart_index"]
+    return f"step {event['step']}" + (f", restart {restart}" if restart else "")
 
 
 def _row(event: ledger.Event) -> Row:
-    told = {"verdict": event["verdict"], "reasons": "; ".join(event["reasons"])}
-    return {**event["metrics"], **event["health"], **told}
+    verdict = {"verdict": event["verdict"], "reasons": "; ".join(event["reasons"])}
+    return {**event["metrics"], **event["health"], **verdict}

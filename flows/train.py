@@ -1,8 +1,8 @@
-"""The training supervisor with its steps as Prefect tasks.
+"""The training supervisor with its actions as Prefect tasks.
 
 `dvdgan train` starts `python -m flows.train RUN_FOLDER` when PREFECT_API_URL is set: every launch,
 evaluation and rollback is then a task run with logs. What is decided stands in the run's ledger,
-never in Prefect, and no decision waits for the server: while it is gone steps are not shown.
+never in Prefect, and no decision waits for the server: while it is gone tasks are not shown.
 """
 
 import os
@@ -36,16 +36,14 @@ from dvdgan.errors import (
     redacted,
 )
 from dvdgan.guard import ledger
-from dvdgan.guard.actions import Decision, LocalActions
 from dvdgan.guard.environment import RunEnvironment
-from dvdgan.guard.evaluations import EvaluationProcess, Measured
+from dvdgan.guard.evaluations import EvaluationProcess, EvaluationResult
 from dvdgan.guard.health import COLLAPSED, Verdict
-from dvdgan.guard.interruption import note_signals, raise_if_interrupted
+from dvdgan.guard.interruption import raise_if_interrupted, record_signals
 from dvdgan.guard.parent_death_signal import set_parent_death_signal
-from dvdgan.guard.retention import best_so_far
 from dvdgan.guard.run_folder import RunFolder
-from dvdgan.guard.supervisor import Trainer, supervise
-from flows.approval import ask
+from dvdgan.guard.supervisor import Decision, SupervisorActions, Trainer, supervise
+from flows.approval import request_approval
 from flows.best_effort import await_server
 from flows.events import tell
 from flows.measure import WorkerEvaluation
@@ -55,9 +53,9 @@ from flows.run_page import RunPage
 POLL_SECONDS = 0.2
 
 # The flow is begun and ended with a server that may be busy, or gone: seconds, never minutes. What
-# it was not told within LAST_WORDS_SECONDS of the end it is never told.
+# was not sent within DRAIN_SECONDS of the end is never sent.
 QUICK = {PREFECT_CLIENT_MAX_RETRIES: 2, PREFECT_API_REQUEST_TIMEOUT: 20.0}
-LAST_WORDS_SECONDS = 20.0
+DRAIN_SECONDS = 20.0
 RESTART_SECONDS = 30.0
 
 
@@ -65,34 +63,36 @@ RESTART_SECONDS = 30.0
 def launch(run: RunFolder) -> Trainer:
     """Start the trainer, here or on DVDGAN_NODES; it resumes from the newest whole checkpoint."""
     begun = max(run.saved_steps(), default=0)
-    get_run_logger().info("attempt %d, from step %d", run.schedule_override().restart_index, begun)
+    get_run_logger().info("restart %d, from step %d", run.schedule_override().restart_index, begun)
     environment = RunEnvironment.from_environment()
     if environment.nodes:
         return launch_on_nodes(run, environment)
-    return LocalActions().launch(run)
+    return SupervisorActions().launch(run)
 
 
 @task(name="evaluate", task_run_name="evaluate step {step}", cache_policy=NO_CACHE)
-def evaluate(process: EvaluationProcess | WorkerEvaluation, step: int) -> Measured | State[Any]:
+def evaluate(
+    process: EvaluationProcess | WorkerEvaluation, step: int
+) -> EvaluationResult | State[Any]:
     """Measure one checkpoint."""
     while not process.done():
         time.sleep(POLL_SECONDS)
     if process.cancelled:
         return Cancelled(message="the trainer is being stopped: no longer wanted")
-    measured = process.result()
-    get_run_logger().info("%s, %s", measured.metrics, measured.health)
-    return measured
+    result = process.result()
+    get_run_logger().info("%s, %s", result.metrics, result.health)
+    return result
 
 
 @task(name="roll back", task_run_name="roll back to step {to_step}", cache_policy=NO_CACHE)
 def roll_back(run: RunFolder, to_step: int, guard: Guard, verdict: Verdict) -> None:
-    """Move later checkpoints aside and change the course."""
-    LocalActions().roll_back(run, to_step, guard, verdict)
+    """Move later checkpoints aside and change the schedule."""
+    SupervisorActions().roll_back(run, to_step, guard, verdict)
     get_run_logger().info(ledger.describe(ledger.read(run.ledger)[-1]))
 
 
 class TaskEvaluation:
-    """An evaluation as a task run, submitted when it is first asked whether it is done."""
+    """An evaluation as a task run, submitted at the first call of `done`."""
 
     def __init__(self, run: RunFolder, step: int) -> None:
         elsewhere = RunEnvironment.from_environment().evaluation_worker
@@ -103,24 +103,24 @@ class TaskEvaluation:
     def done(self) -> bool:
         if self._task is None:
             self._task = evaluate.submit(self._process, self._process.step)
-            # Asked for its state, a task that runs would ask the server.
+            # The state of a running task would be a request to the server.
             self._task.add_done_callback(lambda _: self._ended.set())
         # Where Prefect ended the task without a result, the process goes on from here.
         return self._ended.is_set() and self._process.done()
 
-    def result(self) -> Measured:
+    def result(self) -> EvaluationResult:
         return self._process.result()
 
     def cancel(self) -> None:
         self._process.cancel()
 
 
-class TaskActions:
-    """The supervisor's steps as task runs, on a page that shows how the run stands."""
+class TaskActions(SupervisorActions):
+    """The supervisor's actions as task runs, with a page that shows the state of the run."""
 
     def __init__(self, run: RunFolder, page: RunPage) -> None:
         self._run, self._page = run, page
-        self._asking = RunEnvironment.from_environment().approve_rollbacks
+        self._approve = RunEnvironment.from_environment().approve_rollbacks
 
     def launch(self, run: RunFolder) -> Trainer:
         self._page.refresh()
@@ -131,18 +131,18 @@ class TaskActions:
 
     def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> Decision:
         self._page.refresh()
-        return ask(run, to_step, reasons) if self._asking else Decision()
+        return request_approval(run, to_step, reasons) if self._approve else Decision()
 
     def roll_back(self, run: RunFolder, to_step: int, guard: Guard, verdict: Verdict) -> None:
         roll_back(run, to_step, guard, verdict)
 
     def announce(self, event: dict[str, Any]) -> None:
         get_run_logger().info(ledger.describe(event))
-        _tell(self._run, event)
+        _emit(self._run, event)
         self._page.refresh()
 
 
-def _tell(run: RunFolder, event: dict[str, Any]) -> None:
+def _emit(run: RunFolder, event: dict[str, Any]) -> None:
     name = run.root.name
     match event["event"]:
         case "saved":
@@ -153,12 +153,12 @@ def _tell(run: RunFolder, event: dict[str, Any]) -> None:
             tell("never_learned", name, event["reached"], event)
         case "evaluated" if event["verdict"] == COLLAPSED:
             tell("collapsed", name, event["step"], event)
-        case "evaluated" if event["step"] in best_so_far(ledger.read(run.ledger)):
-            tell("promoted", name, event["step"], event)
+        case "evaluated" if event["step"] in ledger.best_so_far(ledger.read(run.ledger)):
+            tell("best", name, event["step"], event)
 
 
 def supervise_in_prefect(run: RunFolder, train: Train) -> int:
-    """`supervise`, shown as a flow run; where Prefect fails, the ledger is gone on from without.
+    """`supervise`, shown as a flow run; where Prefect fails, it goes on from the ledger without.
 
     Raises what `supervise` raises.
     """
@@ -166,7 +166,7 @@ def supervise_in_prefect(run: RunFolder, train: Train) -> int:
 
     @flow(name="train", description=__doc__, persist_result=False)
     def shown(run_folder: str) -> State[Any]:
-        note_signals()  # Prefect has taken SIGTERM for itself
+        record_signals()  # Prefect has taken SIGTERM for itself
         page = RunPage(run, train.steps)
         try:
             ended.set_result(supervise(run, train, TaskActions(run, page)))
@@ -174,7 +174,7 @@ def supervise_in_prefect(run: RunFolder, train: Train) -> int:
         except (InterruptedRunError, UserError) as error:
             ended.set_exception(error)
         finally:
-            page.close(LAST_WORDS_SECONDS)
+            page.close(DRAIN_SECONDS)
         return _last_state(ended)
 
     try:
@@ -187,7 +187,7 @@ def supervise_in_prefect(run: RunFolder, train: Train) -> int:
         return ended.result()
     raise_if_interrupted()
     RunEnvironment.from_environment().refuse_without_prefect()
-    return supervise(run, train, LocalActions())
+    return supervise(run, train, SupervisorActions())
 
 
 def _last_state(ended: "Future[int]") -> State[Any]:
@@ -203,7 +203,7 @@ def _last_state(ended: "Future[int]") -> State[Any]:
 def main() -> int:
     """Run the flow on the folder given; the exit code is that of `dvdgan train`."""
     set_parent_death_signal()
-    note_signals()
+    record_signals()
     run = RunFolder(Path(sys.argv[1]))
     settings = RunSettings.model_validate_json(run.settings.read_text(encoding="utf-8"))
     try:
@@ -219,7 +219,7 @@ def main() -> int:
 
 def leave(code: int) -> NoReturn:
     """End this process, though Prefect's threads would try for minutes to reach a server."""
-    EventsWorker.drain_all(timeout=LAST_WORDS_SECONDS)
+    EventsWorker.drain_all(timeout=DRAIN_SECONDS)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -115,14 +115,14 @@ def train(
     PREFECT_API_URL to show every step in Prefect. docs/stages/train.md lists the rest.
     """
     from dvdgan.config import load_config
-    from dvdgan.guard.interruption import note_signals
-    from dvdgan.guard.run_choice import Request
+    from dvdgan.guard.interruption import record_signals
+    from dvdgan.guard.run_choice import RunRequest
     from dvdgan.stages import train as stage
 
     # Raised while a process is being started, or a folder deleted, an exception can be swallowed
     # there, or leave a lock held: a stop would be lost. The supervisor looks for it instead.
-    note_signals()
-    stage.run(load_config(params), Request(continue_run, new_run))
+    record_signals()
+    stage.run(load_config(params), RunRequest(continue_run, new_run))
 
 
 @app.command()

@@ -9,8 +9,8 @@ from dvdgan.protocols import MINIMUM_CLIPS
 
 
 class Thresholds(Section):
-    """Where a sign of a collapse begins; docs/collapse.md tells how they were found. Samples are
-    compared with the best reading, the healthy one with the lowest FVD so far, the rest with all
+    """Where a criterion of a collapse is met; docs/collapse.md shows how they were found. Samples are
+    compared with the best checkpoint, the healthy one with the lowest FVD so far, the rest with all
     healthy ones."""
 
     baseline_factor: Annotated[float, Field(gt=0)]
@@ -23,12 +23,12 @@ class Thresholds(Section):
     wavers by multiples of itself."""
     spread_ratio: Annotated[float, Field(gt=0, lt=1)]
     """IS, accuracy, diversity or diversity within classes is less than this part of the best
-    reading's."""
+    checkpoint's."""
     recall_ratio: Annotated[float, Field(gt=0, lt=1)]
     """The same for recall, which varies more."""
     defect_rise: Fraction
     """The share of samples that are static, uniform, saturated, flickering or near duplicates is
-    higher than the best reading's by more than this."""
+    higher than the best checkpoint's by more than this."""
     discriminator_loss: Annotated[float, Field(ge=0)]
     """A discriminator has won when the median of its hinge loss is below this ..."""
     logit_gap: Annotated[float, Field(gt=0)]
@@ -38,7 +38,7 @@ class Thresholds(Section):
     times the highest; or the median is lower than the lowest by this factor."""
     singular_value_ratio: Annotated[float, Field(gt=1)]
     """The largest singular value of a layer grew by more than so many times the highest growth from
-    one reading to the next."""
+    one evaluation to the next."""
     singular_value_change: Annotated[float, Field(ge=0, lt=1)]
     """A network has stopped learning when the largest of these growths differs from 1 by less than
     this."""
@@ -53,9 +53,9 @@ class Guard(Section):
     """Steps between evaluations, a multiple of train.checkpoint_every; while a run is suspect every
     checkpoint is evaluated."""
     patience: Count
-    """Suspect readings in a row that make a collapse; non-finite values need only one."""
+    """Suspect evaluations in a row that make a collapse; non-finite values need only one."""
     thresholds: Thresholds
-    """Where a sign of a collapse begins."""
+    """Where a criterion of a collapse is met."""
     warm_up: Annotated[float, Field(gt=0, le=1)]
     """Part of train.steps within which a checkpoint has to be clearly nearer to real clips than the
     untrained generator; a run without one ends as never learned."""

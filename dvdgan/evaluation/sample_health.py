@@ -1,6 +1,6 @@
-"""Is a generator alive? Whether its clips differ, cover the real ones, move, and look like video.
+"""Health metrics of generated clips: whether they differ, cover the real ones, and move.
 
-They are for the guard: FID and FVD say that clips are bad, these say in what.
+They are for the guard: FID and FVD show that clips are bad, these show in which way.
 """
 
 from dataclasses import dataclass
@@ -44,18 +44,18 @@ def sample_health(
     made = _differences(first.pooled, first.labels, torch.arange(len(first)))
     kept = reference.kept
     real = _differences(kept.pooled, kept.labels, _videos(reference))
-    signs = {}
+    health = {}
     if made.pairs and real.mean > 0:
-        signs["diversity"] = made.mean / real.mean
+        health["diversity"] = made.mean / real.mean
     ratios = [
         made.within[label] / real.within[label]
         for label in made.within.keys() & real.within.keys()
         if real.within[label] > 0
     ]
     if ratios:
-        signs["class_diversity"] = sum(ratios) / len(ratios)
+        health["class_diversity"] = sum(ratios) / len(ratios)
     near = NEAR_SHARE * torch.quantile(real.nearest, NEAR_QUANTILE)
-    return signs | {
+    return health | {
         "recall": manifold_scores(generated.pooled, kept.pooled).recall,
         "near_duplicates": float((made.nearest < near).double().mean()),
         **outside(pixels, ranges),

@@ -1,4 +1,4 @@
-"""The guard's numbers of a checkpoint: how far its samples are from real clips, how they look."""
+"""The metrics and health metrics of a checkpoint, from which the guard judges it."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -27,7 +27,7 @@ from dvdgan.protocols import PROTOCOLS
 
 BATCH = 16
 
-# The metric a checkpoint is called good by: it alone needs an interval.
+# The metric that decides whether a checkpoint is healthy: it alone needs an interval.
 DECISIVE = ("FVD",)
 
 
@@ -40,8 +40,8 @@ def measure_checkpoint(settings: RunSettings, average: Path | None, device: str)
     Returns JSON: "metrics", the protocol's FID, FVD and IS; "names", their full names; "intervals",
     the 95% interval of FVD; "health", the health metrics of the clips with the accuracy where the
     protocol has it; "mean_clip", metrics, names and intervals of the mean clip (without ``average``
-    alone). Where clips are not finite metrics are null, and there are no names, intervals and
-    signs.
+    alone). Where clips are not finite metrics are null, and names, intervals and health
+    are empty.
     """
     clip, protocol = settings.clip, PROTOCOLS[settings.protocol]
     dataset = open_clips(Path(settings.shards), "train", clip)
@@ -79,8 +79,8 @@ def measure_checkpoint(settings: RunSettings, average: Path | None, device: str)
     measured["names"] = {name: measured["names"][name] for name in metrics}
     # Conditioning frames are of every video once before they are of any twice.
     distinct = len(dataset) if given else None
-    signs = sample_health(features, Liveliness.join(pixels), reference, ranges, distinct)
-    return {**measured, "health": signs | accuracy, **more}
+    health = sample_health(features, Liveliness.join(pixels), reference, ranges, distinct)
+    return {**measured, "health": health | accuracy, **more}
 
 
 def _sampler(

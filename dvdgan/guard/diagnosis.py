@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from dvdgan.errors import UserError
 from dvdgan.guard import ledger
-from dvdgan.guard.evaluation_record import Baseline, EvaluationRecord
-from dvdgan.guard.training_health import DISCRIMINATORS
+from dvdgan.guard.health import DISCRIMINATORS, Baseline, EvaluationRecord
 
 if TYPE_CHECKING:
     from dvdgan.config.guard import Thresholds
@@ -35,17 +34,17 @@ def never_learned(events: list[ledger.Event], train: "Train", where: Path) -> Us
 
 
 def advice(events: list[ledger.Event], train: "Train") -> list[str]:
-    """What to change, by all evaluations of the run, those of its rolled back attempts included."""
-    readings = [EvaluationRecord.of(event) for event in events if event["event"] == "evaluated"]
+    """What to change, by all evaluations of the run, rolled back ones included."""
+    records = [EvaluationRecord.of(event) for event in events if event["event"] == "evaluated"]
     baseline = ledger.baseline(events)
-    found = list(_causes(readings, baseline, train))
+    found = list(_causes(records, baseline, train))
     return found or [
         f"train longer, or raise train.guard.warm_up (it is {train.guard.warm_up:g} of train.steps)"
     ]
 
 
 def _causes(
-    readings: Sequence[EvaluationRecord], baseline: Baseline | None, train: "Train"
+    records: Sequence[EvaluationRecord], baseline: Baseline | None, train: "Train"
 ) -> Iterator[str]:
     rates = (
         f"generator_learning_rate ({train.generator_learning_rate:g}) and "
@@ -56,45 +55,45 @@ def _causes(
             f"look at the real clips, they hardly differ: the mean of all of them has FVD "
             f"{baseline.mean_clip.value:.3g}"
         )
-    if _too_high(readings, baseline):
+    if _too_high(records, baseline):
         yield f"lower train.{rates}: the networks broke, or left what they had"
-    elif _hardly_moves(readings, "generator"):
+    elif _hardly_moves(records, "generator"):
         yield (
             f"raise train.generator_learning_rate ({train.generator_learning_rate:g}): the weights "
             "of the generator hardly changed"
         )
-    elif won := [name for name in DISCRIMINATORS if _won(readings, name, train.guard.thresholds)]:
+    elif won := [name for name in DISCRIMINATORS if _won(records, name, train.guard.thresholds)]:
         yield (
-            f"weaken the discriminators, the {' and the '.join(won)} one tells all clips apart: "
+            f"weaken the discriminators, the {' and the '.join(won)} one makes no mistakes: "
             f"lower train.discriminator_learning_rate ({train.discriminator_learning_rate:g}), "
             f"train.discriminator_steps ({train.discriminator_steps}) or "
             "model.discriminator_channels"
         )
 
 
-def _too_high(readings: Sequence[EvaluationRecord], baseline: Baseline | None) -> bool:
-    """Broken numbers, no gradient left, or half of the readings farther from real clips than
+def _too_high(records: Sequence[EvaluationRecord], baseline: Baseline | None) -> bool:
+    """Broken numbers, no gradient left, or half of the records farther from real clips than
     untrained samples: the first ones of a good run are, too."""
-    for reading in readings:
-        numbers = reading.metrics | reading.training
+    for record in records:
+        numbers = record.metrics | record.training
         if None in numbers.values() or numbers.get("generator_gradient") == 0:
             return True
     if baseline is None:
         return False
-    farther = [baseline.untrained.clearly_below(reading.distance) for reading in readings]
+    farther = [baseline.untrained.clearly_below(record.distance) for record in records]
     return bool(farther) and 2 * sum(farther) >= len(farther)
 
 
-def _hardly_moves(readings: Sequence[EvaluationRecord], network: str) -> bool:
-    growth = [reading.training.get(f"{network}_singular_values") for reading in readings]
+def _hardly_moves(records: Sequence[EvaluationRecord], network: str) -> bool:
+    growth = [record.training.get(f"{network}_singular_values") for record in records]
     known = [value for value in growth if value is not None]
     return bool(known) and all(abs(value - 1) < HARDLY_MOVED for value in known)
 
 
-def _won(readings: Sequence[EvaluationRecord], name: str, limits: "Thresholds") -> bool:
-    """Whether a discriminator had won in most readings."""
+def _won(records: Sequence[EvaluationRecord], name: str, limits: "Thresholds") -> bool:
+    """Whether a discriminator had won in most records."""
     won = []
-    for training in (reading.training for reading in readings):
+    for training in (record.training for record in records):
         loss, gap = training.get(f"{name}_loss"), training.get(f"{name}_gap")
         if loss is not None and gap is not None:
             won.append(loss < limits.discriminator_loss and gap > limits.logit_gap)

@@ -7,7 +7,7 @@ from pathlib import Path
 from dvdgan.errors import UserError
 from dvdgan.guard import ledger
 from dvdgan.guard.backup_index import BackupIndex, log
-from dvdgan.guard.origin import Origin
+from dvdgan.guard.origin import RunOrigin
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.storage.open_store import open_store
 from dvdgan.storage.store import StoreUnavailableError
@@ -21,7 +21,7 @@ class EarlierRun:
 
     name: str
     where: str
-    origin: Origin
+    origin: RunOrigin
     step: int
     """Of its newest checkpoint; 0: there is none."""
     finished: bool
@@ -78,15 +78,15 @@ def _read_backups(url: str) -> Iterator[EarlierRun]:
 
 
 def _earlier(
-    name: str, where: str, origin: Origin, step: int, events: list[ledger.Event]
+    name: str, where: str, origin: RunOrigin, step: int, events: list[ledger.Event]
 ) -> EarlierRun:
     finished = ledger.finished(events, origin.params.get("train.steps", 0))
     return EarlierRun(name, where, origin, step, finished)
 
 
-def _origin(settings: bytes, provenance: bytes | None, where: str) -> Origin:
+def _origin(settings: bytes, provenance: bytes | None, where: str) -> RunOrigin:
     try:
-        return Origin.of_files(settings, provenance)
+        return RunOrigin.of_files(settings, provenance)
     except (LookupError, AttributeError, TypeError, ValueError) as error:
         names = f"{SETTINGS} or {PROVENANCE} in {where}"
         raise ValueError(f"{names} is not what dvdgan writes: {error}") from error

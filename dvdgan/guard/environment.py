@@ -1,4 +1,4 @@
-"""What about a run cannot move a number, read from the environment: devices, places, retention."""
+"""Settings of a run that cannot change a number, from the environment: devices, places."""
 
 import os
 import re
@@ -12,7 +12,14 @@ from dvdgan.errors import UserError
 TRACKERS = ("tensorboard", "dvclive", "wandb")
 WAIT, GO_ON = "wait", "go_on"
 
-Value = TypeVar("Value")
+# Names of version 0.1. They are refused: a backup that is silently not made would be a loss.
+RENAMED = {
+    "DVDGAN_MIRROR": "DVDGAN_BACKUP",
+    "DVDGAN_MIRROR_MBPS": "DVDGAN_BACKUP_MBPS",
+    "DVDGAN_ASK_BEFORE_ROLLBACK": "DVDGAN_APPROVE_ROLLBACKS",
+}
+
+ValueT = TypeVar("ValueT")
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class RunEnvironment:
     keep_every: int | None
     """Checkpoints at multiples of this many steps are kept; None: of none."""
     trackers: tuple[str, ...]
-    """Where else the figures of the steps go, of TRACKERS."""
+    """Where else the metrics of the steps go, of TRACKERS."""
     shards: str | None
     """URL of the store the tars are read from; None: artifacts/shards."""
     evaluation_device: str | None
@@ -41,9 +48,9 @@ class RunEnvironment:
     failed_evaluations: int
     """So many checkpoints in a row whose evaluation fails end the run."""
     evaluation_worker: bool
-    """Whether a Prefect worker elsewhere is asked to measure checkpoints, where there is one."""
+    """Whether a Prefect worker elsewhere measures checkpoints, where there is one."""
     approve_rollbacks: bool
-    """Whether a person is asked, through Prefect, before a rollback."""
+    """Whether a rollback needs a person's approval, through Prefect."""
     nodes: tuple[tuple[str, str], ...]
     """Name and address of each host that trains; (): this one alone."""
     node_processes: int
@@ -57,10 +64,11 @@ class RunEnvironment:
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> "RunEnvironment":
         """Read ``variables``. Raises UserError naming the variable, its value and what it may be.
 
-        A variable that is empty counts as not set.
+        A variable that is empty counts as not set. One that was renamed is refused.
         """
+        _refuse_renamed(variables)
 
-        def read(name: str, meaning: Callable[[str], Value], default: Value) -> Value:
+        def read(name: str, meaning: Callable[[str], ValueT], default: ValueT) -> ValueT:
             text = variables.get(name, "").strip()
             return meaning(text) if text else default
 
@@ -91,7 +99,7 @@ class RunEnvironment:
         )
 
     def refuse_without_prefect(self) -> None:
-        """Raise UserError where a variable asks for what only Prefect can do."""
+        """Raise UserError where a variable requires Prefect."""
         if self.nodes:
             raise UserError(
                 "trainers on other hosts cannot be started without Prefect's server",
@@ -101,10 +109,20 @@ class RunEnvironment:
             )
         if self.approve_rollbacks:
             raise UserError(
-                "nobody can be asked before a rollback without Prefect's server",
+                "nobody can approve a rollback without Prefect's server",
                 where="the environment variable DVDGAN_APPROVE_ROLLBACKS",
                 todo="set PREFECT_API_URL to a server that answers, or unset the variable",
             )
+
+
+def _refuse_renamed(variables: Mapping[str, str]) -> None:
+    old = [name for name in RENAMED if variables.get(name, "").strip()]
+    if old:
+        raise UserError(
+            f"{' and '.join(f'{name} is called {RENAMED[name]}' for name in old)} now",
+            where=f"the environment variable {old[0]}",
+            todo=f"set {' and '.join(RENAMED[name] for name in old)}, and unset the old name",
+        )
 
 
 def _whole(name: str, least: int) -> Callable[[str], int]:

@@ -1,4 +1,4 @@
-"""Evaluations of checkpoints as child processes: tried again when they fail, given up at last."""
+"""Evaluations of checkpoints as child processes, retried a few times when they fail."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ import time
 from collections import deque
 from typing import Any, NamedTuple
 
-from dvdgan.guard.evaluation_record import Intervals, Numbers
+from dvdgan.guard.health import Intervals, Numbers
 from dvdgan.guard.killing import await_end
 from dvdgan.guard.ledger import with_current_keys
 from dvdgan.guard.parent_death_signal import WITH_PARENT_DEATH_SIGNAL, parent_variable
@@ -21,7 +21,7 @@ from dvdgan.storage.local import read_json
 RETRY_PAUSES = (1.0, 5.0, 25.0)
 # An evaluation shows its progress on stderr; one that is silent for so long hangs, and is killed.
 SILENCE_SECONDS = 3600.0
-# How much of its last attempt's stderr a failed evaluation hands on.
+# How much of its last attempt's stderr a failed evaluation reports.
 REASON_LINES = 3
 REASON_CHARACTERS = 300
 TRACEBACK = "Traceback (most recent call last)"
@@ -29,7 +29,7 @@ TRACEBACK = "Traceback (most recent call last)"
 STDERR_SECONDS = 2.0
 
 
-class Measured(NamedTuple):
+class EvaluationResult(NamedTuple):
     """A checkpoint's FID, FVD and IS, and the health metrics of its samples; None: not finite."""
 
     metrics: Numbers
@@ -39,7 +39,7 @@ class Measured(NamedTuple):
     names: dict[str, str] | None = None
     """The full name of each metric."""
     mean_clip: dict[str, Any] | None = None
-    """The same of the mean clip, measured with step 0, the untrained generator."""
+    """Metrics, intervals and names of the mean clip; of step 0, the untrained generator, alone."""
 
 
 class EvaluationFailedError(Exception):
@@ -54,9 +54,9 @@ class EvaluationFailedError(Exception):
 class EvaluationProcess:
     """The evaluation of one checkpoint, begun at the first call of `done`.
 
-    So only the one whose turn it is runs. A result already in the run folder is not measured again.
-    It ends when its supervisor does. Where it fails, whatever the reason, it is begun again after
-    each of RETRY_PAUSES. One thread may call `done` while another cancels.
+    A result already in the run folder is not measured again. The process ends when its supervisor
+    does. Where it fails, whatever the reason, it is begun again after each of RETRY_PAUSES. One
+    thread may call `done` while another cancels.
     """
 
     def __init__(self, run: RunFolder, step: int) -> None:
@@ -90,12 +90,13 @@ class EvaluationProcess:
                 self._retry_or_give_up(self._attempt.reasons())
             return self.measured or bool(self._reasons)
 
-    def result(self) -> Measured:
+    def result(self) -> EvaluationResult:
         """What was measured. Raises EvaluationFailedError where every attempt failed."""
         if not self.measured:
             raise EvaluationFailedError(self._checkpoint.name, self._reasons)
         found = with_current_keys(read_json(self._result))
-        return Measured(**{name: found[name] for name in Measured._fields if name in found})
+        known = (name for name in EvaluationResult._fields if name in found)
+        return EvaluationResult(**{name: found[name] for name in known})
 
     def cancel(self) -> None:
         with self._lock:
@@ -131,18 +132,18 @@ class _Attempt:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the supervisor, which then cancels this
-            env=_considerate(),
+            env=_environment(),
             text=True,
             errors="replace",
         )
         self._last: deque[str] = deque(maxlen=REASON_LINES)
-        self._heard = time.monotonic()
+        self._last_output = time.monotonic()
         self._reader = threading.Thread(target=self._copy_stderr, daemon=True)
         self._reader.start()
 
     def runs(self) -> bool:
         """Whether the process runs; one that hangs is killed."""
-        if self.process.poll() is None and time.monotonic() - self._heard > SILENCE_SECONDS:
+        if self.process.poll() is None and time.monotonic() - self._last_output > SILENCE_SECONDS:
             self._last.append(f"silent for {SILENCE_SECONDS:g} s")
             self.process.kill()
             await_end(self.process)
@@ -160,7 +161,7 @@ class _Attempt:
         assert self.process.stderr is not None
         with self.process.stderr as lines:
             for line in lines:
-                self._heard = time.monotonic()
+                self._last_output = time.monotonic()
                 # Our own stderr may be closed; a pipe that nobody reads would hold the child up.
                 with contextlib.suppress(OSError, ValueError):
                     sys.stderr.write(line)
@@ -170,7 +171,7 @@ class _Attempt:
                     self._last.append(line.rstrip()[:REASON_CHARACTERS])
 
 
-def _considerate() -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """The environment of an evaluation: it shares the cores with the trainer, so it takes half of
     them, and its waiting threads sleep. With OpenMP's defaults, as many spinning threads as cores
     on both sides, a training step beside an evaluation took 29 s instead of 0.3 s on two cores."""

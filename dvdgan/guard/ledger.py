@@ -1,23 +1,25 @@
-"""The run's memory: an append-only list of evaluations, verdicts and rollbacks."""
+"""The run's memory, an append-only list of events, and what follows from it: the best checkpoint,
+where a rollback goes back to, which checkpoints are kept."""
 
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from dvdgan.guard.evaluation_record import Baseline
+from dvdgan.guard.health import COLLAPSED, HEALTHY, Baseline
 from dvdgan.storage.local import sync_directory
 
 Event = dict[str, Any]
 
+# Keys of version 0.1, in its ledgers and in the results of its evaluations.
 RENAMED_KEYS = {"attempt": "restart_index", "signs": "health"}
 
 
 @dataclass(frozen=True)
 class ScheduleOverride:
-    """How training is steered; every rollback changes it.
+    """What a rollback changes about training.
 
     restart_index: 0 at first, part of every random seed; learning_rate_scale: factor on both rates;
     added_discriminator_steps: D updates beyond train.discriminator_steps.
@@ -47,12 +49,12 @@ def read(path: Path) -> list[Event]:
 
 
 def parse(lines: bytes) -> list[Event]:
-    """The events in whole lines. Raises ValueError where a line is no JSON."""
+    """The events in whole lines. Raises ValueError where a line is not JSON."""
     return [with_current_keys(json.loads(line)) for line in lines.splitlines()]
 
 
 def with_current_keys(event: Event) -> Event:
-    """``event`` with the keys of this version: runs of version 0.1 used others."""
+    """``event`` with the keys of this version, where version 0.1 used others."""
     return {RENAMED_KEYS.get(key, key): value for key, value in event.items()}
 
 
@@ -75,7 +77,7 @@ def baseline(events: list[Event]) -> Baseline | None:
 
 def healthy_steps(events: list[Event]) -> list[int]:
     """The steps that were judged healthy and not rolled back, ascending."""
-    return [event["step"] for event in evaluations(events) if event["verdict"] == "healthy"]
+    return [event["step"] for event in evaluations(events) if event["verdict"] == HEALTHY]
 
 
 def last_healthy(events: list[Event]) -> int:
@@ -89,7 +91,7 @@ def best(events: list[Event]) -> Event | None:
     Also one that a rollback went back past; RunFolder.best_checkpoint knows where that lies.
     """
     healthy = [
-        event for event in events if event["event"] == "evaluated" and event["verdict"] == "healthy"
+        event for event in events if event["event"] == "evaluated" and event["verdict"] == HEALTHY
     ]
     return min(healthy, key=lambda event: event["metrics"]["FVD"], default=None)
 
@@ -98,6 +100,38 @@ def best_in_line(events: list[Event]) -> int | None:
     """The step of `best`, where no rollback went back past it."""
     found = best(events)
     return found["step"] if found is not None and found in evaluations(events) else None
+
+
+def best_so_far(events: list[Event]) -> set[int]:
+    """The healthy steps that had the lowest FVD when they were judged, and were not rolled back.
+
+    The last of them is the one a run ends with.
+    """
+    found: set[int] = set()
+    lowest = float("inf")
+    for event in evaluations(events):
+        if event["verdict"] == HEALTHY and event["metrics"]["FVD"] < lowest:
+            lowest = event["metrics"]["FVD"]
+            found.add(event["step"])
+    return found
+
+
+def kept(
+    events: list[Event], steps: Iterable[int], last: int, every: int | None = None
+) -> set[int]:
+    """Those of the saved ``steps`` whose checkpoints are kept.
+
+    The ``last`` newest, multiples of ``every`` steps, those that were the best so far, and what a
+    rollback or a restart may go on from: the newest healthy one (before there is one, the newest
+    that was judged) and all later ones, judged or not.
+    """
+    ascending = sorted(steps)
+    goes_on_from = last_healthy(events) or reached(events)
+    found = {step for step in ascending if step >= goes_on_from}
+    found |= set(ascending[-last:]) | (best_so_far(events) & set(ascending))
+    if every is not None:
+        found |= {step for step in ascending if step % every == 0}
+    return found
 
 
 def reached(events: list[Event]) -> int:
@@ -125,7 +159,7 @@ def finished(events: list[Event], steps: int) -> bool:
     if any(event["event"] in ("ended_early", "never_learned") for event in events):
         return True
     last = next(reversed(evaluations(events)), None)
-    return last is not None and last["step"] == steps and last["verdict"] != "collapsed"
+    return last is not None and last["step"] == steps and last["verdict"] != COLLAPSED
 
 
 def not_evaluated_in_a_row(events: list[Event]) -> int:
@@ -154,7 +188,7 @@ def not_evaluated(events: list[Event]) -> list[int]:
 
 
 def schedule_override_of(events: list[Event]) -> ScheduleOverride:
-    """The course the last rollback set."""
+    """What the last rollback changed."""
     for event in reversed(events):
         if event["event"] == "rolled_back":
             return ScheduleOverride(
@@ -164,7 +198,7 @@ def schedule_override_of(events: list[Event]) -> ScheduleOverride:
 
 
 def restart_index_of(events: list[Event], step: int) -> int:
-    """The attempt that ``step`` belongs to: that of the last rollback to a step before it."""
+    """The restart index ``step`` was trained with: that of the last rollback to an earlier step."""
     for event in reversed(events):
         if event["event"] == "rolled_back" and event["to_step"] < step:
             return int(event["restart_index"])
@@ -172,7 +206,7 @@ def restart_index_of(events: list[Event], step: int) -> int:
 
 
 def describe(event: Event) -> str:
-    """One event in words."""
+    """One event as a line for people."""
     reasons = f": {'; '.join(event['reasons'])}" if event.get("reasons") else ""
     match event["event"]:
         case "saved":
@@ -188,23 +222,23 @@ def describe(event: Event) -> str:
             more = f", {added} more D updates a step" if added else ""
             step = event["to_step"]
             where = f"back to step {step}" if step else "back to the beginning, fresh weights"
-            told = f"{where}, learning rates x {scale:g}{more}, new draws"
+            text = f"{where}, learning rates x {scale:g}{more}, new seeds"
         case "ended_early":
-            where = event.get("reached", "an unknown step")  # not in older ledgers
-            told = f"ended early at step {where}; the best checkpoint is step {event['step']}"
+            where = event.get("reached", "an unknown step")  # missing in early ledgers
+            text = f"ended early at step {where}; the best checkpoint is step {event['step']}"
         case "never_learned":
-            told = f"ended at step {event['reached']} without having learned"
+            text = f"ended at step {event['reached']} without having learned"
         case "not_evaluated":
-            told = f"step {event['step']}: not evaluated"
+            text = f"step {event['step']}: not evaluated"
         case _:
-            figures = [
+            values = [
                 f"{name} {value:.4g}"
                 for name, value in event["metrics"].items()
                 if value is not None
             ]
-            measured = ", ".join(figures) or "nothing finite"
-            told = f"step {event['step']}: {measured}, {event['verdict'].replace('_', ' ')}"
-    return told + reasons
+            metrics = ", ".join(values) or "nothing finite"
+            text = f"step {event['step']}: {metrics}, {event['verdict'].replace('_', ' ')}"
+    return text + reasons
 
 
 def whole_lines(path: Path) -> bytes:

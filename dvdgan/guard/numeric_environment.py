@@ -1,8 +1,8 @@
-"""Variables of other libraries that would change numbers behind params.yaml: refused, in words.
+"""Variables of other libraries that would change numbers behind params.yaml are refused.
 
-What accelerate and torch can be given explicitly, they are given (training/runtime.py,
-evaluation/device.py); what is left here would be obeyed all the same, or asks for something that
-params.yaml decides otherwise. docs/stages/train.md has the table.
+accelerate and torch are given explicitly what they take as arguments (training/runtime.py,
+evaluation/device.py). The variables here would have an effect all the same, or contradict
+params.yaml. docs/stages/train.md has the table.
 """
 
 import os
@@ -56,7 +56,7 @@ def _other_arithmetic(variables: Mapping[str, str]) -> Iterator[str]:
     for name, (harmless, effect) in ARITHMETIC.items():
         value = variables.get(name, "").strip()
         if value.lower() not in harmless:
-            yield f"{name} is {value!r}, which {effect}; no key of params.yaml says so"
+            yield f"{name} is {value!r}, which {effect}; no key of params.yaml sets that"
 
 
 def _other_training(train: "Train", variables: Mapping[str, str]) -> Iterator[str]:
@@ -76,7 +76,7 @@ def _other_training(train: "Train", variables: Mapping[str, str]) -> Iterator[st
     for name, effect in TRAINING.items():
         value = variables.get(name, "").strip()
         if value.lower() not in OFF:
-            yield f"{name} is {value!r}, which {effect}; no key of params.yaml says so"
+            yield f"{name} is {value!r}, which {effect}; no key of params.yaml sets that"
 
 
 def _raise(found: Iterator[str] | list[str]) -> None:

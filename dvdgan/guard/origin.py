@@ -14,7 +14,7 @@ MOST_FILES = 5  # named in one line
 
 
 @dataclass(frozen=True)
-class Origin:
+class RunOrigin:
     """What moves the numbers of a run."""
 
     params: Mapping[str, Any]
@@ -27,18 +27,18 @@ class Origin:
     """Each time it was continued by other code: `step`, `files`, `diff`."""
 
     @classmethod
-    def of_files(cls, settings: bytes, provenance: bytes | None) -> "Origin":
-        """What a run folder's settings.json and provenance.json say. Raises ValueError."""
-        told = json.loads(provenance or b'{"data": null, "code": null, "continued": []}')
+    def of_files(cls, settings: bytes, provenance: bytes | None) -> "RunOrigin":
+        """What a run folder's settings.json and provenance.json hold. Raises ValueError."""
+        recorded = json.loads(provenance or b'{"data": null, "code": null, "continued": []}')
         sections = json.loads(settings)
         params = flat({name: sections.get(name, {}) for name in SECTIONS})
-        return cls(params, told["data"], told["code"], tuple(told["continued"]))
+        return cls(params, recorded["data"], recorded["code"], tuple(recorded["continued"]))
 
     def write(self, path: Path) -> None:
         """Write provenance.json, which keeps all but the params."""
         write_json(path, {"data": self.data, "code": self.code, "continued": self.continued})
 
-    def changed_params(self, now: "Origin") -> list[str]:
+    def changed_params(self, now: "RunOrigin") -> list[str]:
         """`key: value -> value` for keys that both have; others came with the code."""
         both = sorted(self.params.keys() & now.params.keys())
         return [
@@ -47,27 +47,27 @@ class Origin:
             if self.params[key] != now.params[key]
         ]
 
-    def changed_keys(self, now: "Origin") -> list[str]:
+    def changed_keys(self, now: "RunOrigin") -> list[str]:
         """Keys that only one of them has."""
         return sorted(self.params.keys() ^ now.params.keys())
 
-    def changed_data(self, now: "Origin") -> list[str]:
+    def changed_data(self, now: "RunOrigin") -> list[str]:
         """Files of the data that differ; none where there is no record."""
         if self.data is None or now.data is None:
             return []
         names = sorted(self.data.keys() | now.data.keys())
         return [name for name in names if self.data.get(name) != now.data.get(name)]
 
-    def changed_code(self, now: "Origin") -> list[Change]:
+    def changed_code(self, now: "RunOrigin") -> list[Change]:
         """What changed in the code; nothing where there is no record."""
         return [] if self.code is None or now.code is None else changes(self.code, now.code)
 
-    def equals(self, now: "Origin") -> bool:
+    def equals(self, now: "RunOrigin") -> bool:
         """Whether both give the same numbers, as far as is known: not without a record."""
         return self.code is not None and not self.differences(now)
 
-    def differences(self, now: "Origin") -> list[str]:
-        """All of it in words, one phrase for the data and one for the code."""
+    def differences(self, now: "RunOrigin") -> list[str]:
+        """All differences as phrases, one for the data and one for the code."""
         found = self.changed_params(now)
         found += [f"the key {key}" for key in self.changed_keys(now)]
         if data := self.changed_data(now):

@@ -25,9 +25,8 @@ from dvdgan.guard.backup_index import (
     preview_key,
 )
 from dvdgan.guard.environment import RunEnvironment
-from dvdgan.guard.ledger import Event, parse, whole_lines
+from dvdgan.guard.ledger import Event, kept, parse, whole_lines
 from dvdgan.guard.restore import restore
-from dvdgan.guard.retention import kept
 from dvdgan.guard.run_folder import MANIFEST, RunFolder, read_manifest, verify_checkpoint
 from dvdgan.storage.open_store import open_store
 from dvdgan.storage.store import Store, StoreUnavailableError

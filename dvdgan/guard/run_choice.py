@@ -1,4 +1,4 @@
-"""Which run `dvdgan train` works on: one that is there already, or a new one. Never in silence."""
+"""Which run `dvdgan train` works on, an existing or a new one, with a line that explains it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,15 +7,15 @@ from typing import NoReturn
 
 from dvdgan.errors import UserError
 from dvdgan.guard.earlier_runs import EarlierRun
-from dvdgan.guard.origin import Origin
+from dvdgan.guard.origin import RunOrigin
 from dvdgan.storage.local import write_bytes
 
 MOST_LINES = 40  # of a diff that are printed
 
 
 @dataclass(frozen=True)
-class Request:
-    """What the command line asks for besides the params."""
+class RunRequest:
+    """What the command line requests besides the params."""
 
     continue_run: str | None = None
     """Name of a run that other code began, to be continued by the present code."""
@@ -23,21 +23,21 @@ class Request:
     """Leave such a run where it is and begin another."""
 
 
-NOTHING_ASKED = Request()
+NO_REQUEST = RunRequest()
 
 
 @dataclass(frozen=True)
-class Choice:
+class RunChoice:
     """The run folder's name, what it is made from, and what the user should know."""
 
     name: str
-    origin: Origin
+    origin: RunOrigin
     lines: Sequence[str] = ()
 
 
 def choose(
-    now: Origin, earlier: Sequence[EarlierRun], request: Request, runs: Path, fingerprint: str
-) -> Choice:
+    now: RunOrigin, earlier: Sequence[EarlierRun], request: RunRequest, runs: Path, fingerprint: str
+) -> RunChoice:
     """The run of ``now`` among ``earlier``, or a new one, named ``fingerprint``, below ``runs``.
 
     A run of these params and data that other code began is continued on request only. Raises
@@ -53,23 +53,23 @@ def choose(
         run = max(same, key=lambda run: (bool(run.origin.continued), run.step))
         if request.new_run:
             raise UserError(
-                "there is a run of these very params, data and code",
+                "there is a run of these params, data and code",
                 where=str(run),
                 todo="change train.seed for another one, or move that folder away",
             )
-        return Choice(run.name, run.origin)
+        return RunChoice(run.name, run.origin)
     waiting = [run for run in earlier if run.step and not run.finished and _same_but_code(run, now)]
     if waiting and not request.new_run:
         _refuse(max(waiting, key=lambda run: run.step), now, runs)
     name = _unused(fingerprint, {run.name for run in earlier})
-    return Choice(name, now, _announced(f"{runs / name}", earlier, now))
+    return RunChoice(name, now, _announced(f"{runs / name}", earlier, now))
 
 
-def _same_but_code(run: EarlierRun, now: Origin) -> bool:
+def _same_but_code(run: EarlierRun, now: RunOrigin) -> bool:
     return not run.origin.changed_params(now) and not run.origin.changed_data(now)
 
 
-def _continued(now: Origin, earlier: Sequence[EarlierRun], name: str) -> Choice:
+def _continued(now: RunOrigin, earlier: Sequence[EarlierRun], name: str) -> RunChoice:
     found = [run for run in earlier if run.name == name]
     if not found:
         named = "\n".join(f"  - {run}" for run in earlier)
@@ -87,7 +87,7 @@ def _continued(now: Origin, earlier: Sequence[EarlierRun], name: str) -> Choice:
             todo="set them back, or run `dvdgan train` without --continue-run for a new run",
         )
     if run.origin.equals(now):
-        return Choice(name, run.origin)
+        return RunChoice(name, run.origin)
     code = run.origin.changed_code(now)
     entry = {
         "step": run.step,
@@ -95,10 +95,10 @@ def _continued(now: Origin, earlier: Sequence[EarlierRun], name: str) -> Choice:
         "diff": [line for change in code for line in change.diff],
     }
     origin = replace(now, continued=(*run.origin.continued, entry))
-    return Choice(name, origin, [f"train: {run} is continued by the present code"])
+    return RunChoice(name, origin, [f"train: {run} is continued by the present code"])
 
 
-def _refuse(run: EarlierRun, now: Origin, runs: Path) -> NoReturn:
+def _refuse(run: EarlierRun, now: RunOrigin, runs: Path) -> NoReturn:
     """Name an unfinished run that other code began, with what changed and the ways on."""
     code = run.origin.changed_code(now)
     lines = [f"  - {each}" for each in code]
@@ -120,7 +120,7 @@ def _refuse(run: EarlierRun, now: Origin, runs: Path) -> NoReturn:
     )
 
 
-def _announced(name: str, earlier: Sequence[EarlierRun], now: Origin) -> list[str]:
+def _announced(name: str, earlier: Sequence[EarlierRun], now: RunOrigin) -> list[str]:
     if not earlier:
         return []
     near = min(earlier, key=lambda run: (len(run.origin.differences(now)), -run.step))

@@ -98,35 +98,31 @@ class RunFolder:
 
     @property
     def interrupted(self) -> Path:
-        """Written by a trainer that saved and left because it was asked to: {step}."""
+        """Written by a trainer that saved and ended because of a signal: {step}."""
         return self.root / "interrupted.json"
 
     @property
     def command_lock(self) -> Path:
-        """BackupReader by the one `dvdgan train` that works on this run (guard/run_lock.py)."""
+        """Held by the one `dvdgan train` that works on this run (guard/run_lock.py)."""
         return self.root / "command.lock"
 
     @property
     def supervisor_lock(self) -> Path:
-        """BackupReader by the one supervisor, until its trainer has ended."""
+        """Held by the one supervisor, until its trainer has ended."""
         return self.root / "supervisor.lock"
 
     @property
     def trainer_lock(self) -> Path:
-        """BackupReader by the one trainer's main process, which alone writes checkpoints."""
+        """Held by the one trainer's main process, which alone writes checkpoints."""
         return self.root / "trainer.lock"
 
     def checkpoint(self, step: int) -> Path:
         return self.checkpoints / step_name(step)
 
     def evaluation(self, step: int) -> Path:
-        """The metrics of one checkpoint in the present restart_index (JSON)."""
-        return (
-            self.root
-            / "evaluations"
-            / str(self.schedule_override().restart_index)
-            / f"{step_name(step)}.json"
-        )
+        """The result of evaluating one checkpoint, by the present restart index (JSON)."""
+        restart_index = self.schedule_override().restart_index
+        return self.root / "evaluations" / str(restart_index) / f"{step_name(step)}.json"
 
     def saved_steps(self) -> list[int]:
         """Steps with a completely written checkpoint, ascending."""
@@ -134,7 +130,7 @@ class RunFolder:
         return sorted(step_of(path.parent) for path in found)
 
     def schedule_override(self) -> ScheduleOverride:
-        """How training is steered now."""
+        """What rollbacks have changed about training so far."""
         return schedule_override_of(read(self.ledger))
 
     def best_checkpoint(self) -> Path | None:
@@ -218,7 +214,7 @@ def verify_checkpoint(folder: Path) -> str | None:
 def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     """The sha256 and the bytes of each file of a checkpoint, by name.
 
-    Raises ValueError, in words, where it is not what `write_manifest` writes.
+    Raises ValueError where it is not what `write_manifest` writes.
     """
     try:
         entries = read_json(folder / MANIFEST)
@@ -232,9 +228,9 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
         if Path(name).suffix not in SAFE:
             raise ValueError(f"{name} is {UNSAFE}")
         if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
-            raise ValueError(f"{MANIFEST} tells no sha256 of {name}")
+            raise ValueError(f"{MANIFEST} has no sha256 of {name}")
         if type(entry.get("bytes")) is not int:
-            raise ValueError(f"{MANIFEST} does not tell the bytes of {name}")
+            raise ValueError(f"{MANIFEST} does not have the bytes of {name}")
     return entries
 
 

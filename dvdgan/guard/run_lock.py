@@ -15,21 +15,21 @@ from filelock import FileLock, Timeout
 from dvdgan.errors import UserError
 from dvdgan.guard.interruption import raise_if_interrupted
 
-# A trainer that was asked to stop finishes its step and saves; its supervisor waits for that.
+# A trainer that is being stopped finishes its step and saves; its supervisor waits for that.
 WAIT_SECONDS = 300.0
 POLL_SECONDS = 0.2
 
 
 @contextmanager
-def lock(lock: Path, what: str) -> Iterator[None]:
-    """Hold the file ``lock`` inside the block; ``what`` names whoever else may be holding it.
+def lock(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock file ``path`` inside the block; ``what`` names who else may hold it.
 
-    Waits up to WAIT_SECONDS and says so. Raises UserError when it is still held then, and
-    InterruptedRunError when a stop is asked for while it waits.
+    Waits up to WAIT_SECONDS, with a line on stderr. Raises UserError when another still holds it
+    then, and InterruptedRunError when a signal stops this process meanwhile.
     """
     deadline = time.monotonic() + WAIT_SECONDS
-    file = FileLock(lock)
-    told = False
+    file = FileLock(path)
+    announced = False
     while True:
         try:
             file.acquire(timeout=0)
@@ -37,13 +37,13 @@ def lock(lock: Path, what: str) -> Iterator[None]:
         except Timeout as error:
             if time.monotonic() > deadline:
                 raise UserError(
-                    f"{what} is still at work on this very run",
-                    where=str(lock.parent),
+                    f"{what} is still at work on this run",
+                    where=str(path.parent),
                     todo="wait for it, or stop it",
                 ) from error
-        if not told:
-            print(f"train: waiting for {what} in {lock.parent}", file=sys.stderr, flush=True)
-            told = True
+        if not announced:
+            print(f"train: waiting for {what} in {path.parent}", file=sys.stderr, flush=True)
+            announced = True
         raise_if_interrupted()
         time.sleep(POLL_SECONDS)
     try:

@@ -1,27 +1,26 @@
-"""The supervisor: launch, evaluate each checkpoint, judge, and on collapse go back (design: one
-supervisor, two bindings).
+"""The supervisor: start the trainer, evaluate its checkpoints, judge them, and roll back after a
+collapse.
 
-It is handed its steps, so that the same loop runs with plain calls and with Prefect tasks. Its
-memory is the ledger: a supervisor that was stopped reads it and goes on.
+Its memory is the ledger in the run folder: a supervisor that was stopped reads it and goes on. What
+it does to a run are the methods of SupervisorActions; flows/train.py runs them as Prefect tasks.
 """
 
+import sys
 import time
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger
-from dvdgan.guard.actions import Decision
 from dvdgan.guard.diagnosis import never_learned
 from dvdgan.guard.environment import RunEnvironment
-from dvdgan.guard.evaluation_record import EvaluationRecord
 from dvdgan.guard.evaluation_scheduler import EvaluationScheduler
-from dvdgan.guard.evaluations import EvaluationFailedError, Measured
-from dvdgan.guard.health import COLLAPSED, WARMING_UP, Verdict, judge
+from dvdgan.guard.evaluations import EvaluationFailedError, EvaluationProcess, EvaluationResult
+from dvdgan.guard.health import COLLAPSED, WARMING_UP, EvaluationRecord, Verdict, judge
 from dvdgan.guard.interruption import raise_if_interrupted
-from dvdgan.guard.retention import kept
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.guard.run_lock import lock
+from dvdgan.guard.trainer_process import TrainerProcess
 from dvdgan.storage.local import read_json
 
 if TYPE_CHECKING:
@@ -39,31 +38,69 @@ class Trainer(Protocol):
     def stop(self) -> int: ...
 
 
-class Pending(Protocol):
+class PendingEvaluation(Protocol):
     """An evaluation under way."""
 
     def done(self) -> bool: ...
 
-    def result(self) -> Measured: ...
+    def result(self) -> EvaluationResult: ...
 
     def cancel(self) -> None: ...
 
 
-class SupervisorActions(Protocol):
-    """What the supervisor can do; see guard/actions.py for what each step does."""
+class Decision(NamedTuple):
+    """Whether to roll back, and a note for the ledger."""
 
-    def launch(self, run: RunFolder) -> Trainer: ...
-
-    def evaluate(self, run: RunFolder, step: int) -> Pending: ...
-
-    def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> Decision: ...
-
-    def roll_back(self, run: RunFolder, to_step: int, guard: "Guard", verdict: Verdict) -> None: ...
-
-    def announce(self, event: dict[str, Any]) -> None: ...
+    roll_back: bool = True
+    note: str = ""
 
 
-def supervise(run: RunFolder, train: "Train", steps: SupervisorActions) -> int:
+class SupervisorActions:
+    """What the supervisor does to a run, as plain calls."""
+
+    def launch(self, run: RunFolder) -> Trainer:
+        """Start the trainer; it resumes from the latest valid checkpoint."""
+        run.failure.unlink(missing_ok=True)
+        run.interrupted.unlink(missing_ok=True)
+        return TrainerProcess(run)
+
+    def evaluate(self, run: RunFolder, step: int) -> PendingEvaluation:
+        """Measure one checkpoint in a process of its own, beside the trainer."""
+        return EvaluationProcess(run, step)
+
+    def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> Decision:
+        """Whether to roll back; with Prefect a person may decide (flows/approval.py)."""
+        return Decision()
+
+    def roll_back(self, run: RunFolder, to_step: int, guard: "Guard", verdict: Verdict) -> None:
+        """Move later checkpoints aside and change the schedule: other seeds, and what ``guard``
+        adds.
+
+        After a rollback to step 0 the trainer begins with fresh weights.
+        """
+        old = run.schedule_override()
+        # How far the trainer had run on depends on timing, so the ledger does not record it.
+        run.move_aside(after=to_step, restart_index=old.restart_index)
+        new = ledger.ScheduleOverride(
+            old.restart_index + 1,
+            old.learning_rate_scale * guard.learning_rate_scale,
+            old.added_discriminator_steps + guard.added_discriminator_steps,
+        )
+        event = {
+            "event": "rolled_back",
+            "from_step": verdict.began,
+            "to_step": to_step,
+            "reasons": verdict.reasons,
+        }
+        ledger.append(run.ledger, event | asdict(new))
+
+    def announce(self, event: dict[str, Any]) -> None:
+        """Show an event. The trainer reports the checkpoints it saves itself."""
+        if event["event"] != "saved":
+            print(ledger.describe(event), file=sys.stderr, flush=True)
+
+
+def supervise(run: RunFolder, train: "Train", actions: SupervisorActions) -> int:
     """Bring ``run`` to train.steps and return the step of its best checkpoint.
 
     After train.guard.max_rollbacks collapses the run ends with the best checkpoint so far. A run
@@ -75,27 +112,27 @@ def supervise(run: RunFolder, train: "Train", steps: SupervisorActions) -> int:
     the best one before it.
     """
     with lock(run.supervisor_lock, "another supervisor"):
-        return _bring_to_its_end(run, train, steps)
+        return _supervise(run, train, actions)
 
 
-def _bring_to_its_end(run: RunFolder, train: "Train", steps: SupervisorActions) -> int:
+def _supervise(run: RunFolder, train: "Train", actions: SupervisorActions) -> int:
     while not ledger.finished(ledger.read(run.ledger), train.steps):
         with lock(run.trainer_lock, "a trainer that is being stopped"):
             pass  # it saves once more: no rollback, and no new trainer, before that
-        verdict = _unanswered_collapse(run) or _follow(run, train, steps)
+        verdict = _unanswered_collapse(run) or _train_once(run, train, actions)
         if verdict is None:
             break
         if _rollbacks(run) >= train.guard.max_rollbacks:
-            _end(run, steps, [f"after {_rollbacks(run)} rollbacks", *verdict.reasons])
+            _end(run, actions, [f"after {_rollbacks(run)} rollbacks", *verdict.reasons])
             break
         to_step = ledger.rollback_step(ledger.read(run.ledger), run.saved_steps())
-        wanted, note = steps.approve(run, to_step, verdict.reasons)
+        approved, note = actions.approve(run, to_step, verdict.reasons)
         reasons = [*verdict.reasons, *([f"note: {note}"] if note else [])]
-        if not wanted:
-            _end(run, steps, ["no rollback was wanted", *reasons])
+        if not approved:
+            _end(run, actions, ["no rollback was wanted", *reasons])
             break
-        steps.roll_back(run, to_step, train.guard, replace(verdict, reasons=reasons))
-        steps.announce(ledger.read(run.ledger)[-1])
+        actions.roll_back(run, to_step, train.guard, replace(verdict, reasons=reasons))
+        actions.announce(ledger.read(run.ledger)[-1])
     events = ledger.read(run.ledger)
     best = ledger.best(events)
     if best is None:
@@ -105,75 +142,55 @@ def _bring_to_its_end(run: RunFolder, train: "Train", steps: SupervisorActions) 
     return step
 
 
-def _refuse_without_evaluation(run: RunFolder) -> None:
-    events = ledger.read(run.ledger)
-    failed = ledger.not_evaluated(events)
-    if failed and not ledger.evaluations(events):
-        raise UserError(
-            f"no checkpoint of this run could be evaluated (step {', '.join(map(str, failed))})",
-            where=str(run.ledger),
-            todo="mend what the reasons in that file name; the same command evaluates them again",
-        )
-
-
-def _end(run: RunFolder, steps: SupervisorActions, reasons: list[str]) -> None:
-    """Note that the run ends here: early with its best checkpoint, or without having learned."""
-    events = ledger.read(run.ledger)
-    best, event = ledger.best(events), {"reached": ledger.reached(events), "reasons": reasons}
-    if best is None:
-        event |= {"event": "never_learned"}
-    else:
-        event |= {"event": "ended_early", "step": best["step"]}
-    ledger.append(run.ledger, event)
-    steps.announce(event)
-
-
 def _unanswered_collapse(run: RunFolder) -> Verdict | None:
-    """The collapse a supervisor had noted when it was stopped, before it could roll back."""
+    """The collapse that a supervisor recorded before it was stopped, and could not roll back."""
     last = next(reversed(ledger.read(run.ledger)), None)
     if last is None or last["event"] != "evaluated" or last["verdict"] != COLLAPSED:
         return None
     return Verdict(COLLAPSED, last["reasons"], last["began"])
 
 
-def _follow(run: RunFolder, train: "Train", steps: SupervisorActions) -> Verdict | None:
-    """Run the trainer once. Returns the verdict of a collapse, None when training is finished."""
+def _train_once(run: RunFolder, train: "Train", actions: SupervisorActions) -> Verdict | None:
+    """Run the trainer once, and evaluate and judge what it saves.
+
+    Returns the verdict of a collapse, None when training is finished.
+    """
     scheduler = EvaluationScheduler(run, train)
     seen = set(run.saved_steps())
-    pending: tuple[int, Pending] | None = None
-    trainer = steps.launch(run)
+    pending: tuple[int, PendingEvaluation] | None = None
+    trainer = actions.launch(run)
     try:
         while True:
             raise_if_interrupted()  # before an evaluation that the same signal ended is retried
             code = trainer.poll()  # before the look for checkpoints: none may be missed at the end
             for step in set(run.saved_steps()) - seen:
                 seen.add(step)
-                steps.announce({"event": "saved", "step": step})
+                actions.announce({"event": "saved", "step": step})
             if pending is None and (due := scheduler.next_due()) is not None:
-                pending = due, steps.evaluate(run, due)
+                pending = due, actions.evaluate(run, due)
             if pending is not None and pending[1].done():
                 (step, evaluation), pending = pending, None
                 try:
-                    measured = evaluation.result()
+                    result = evaluation.result()
                 except EvaluationFailedError as failure:
                     if step:  # without the baseline nothing can be judged
                         scheduler.skip(step)
-                    _record_failure(run, steps, step, failure)
+                    _record_failure(run, actions, step, failure)
                     continue
                 if step == 0:
-                    _record_baseline(run, steps, measured)
+                    _record_baseline(run, actions, result)
                     continue
-                verdict = _record(run, train, steps, scheduler.read(step, measured))
+                verdict = _record_verdict(run, train, actions, scheduler.record(step, result))
                 _prune(run)
                 if verdict.state == COLLAPSED:
                     return verdict
                 if _out_of_time(run, train, verdict):
-                    _end(run, steps, verdict.reasons or [_not_nearer(run, train)])
+                    _end(run, actions, verdict.reasons or [_not_nearer(run, train)])
                     return None
                 continue
             # What was saved before the end, or before a number broke, is judged first.
             if code is not None and not (pending and (code == 0 or run.failure.exists())):
-                return _ending(run, code)
+                return _trainer_ended(run, code)
             time.sleep(POLL_SECONDS)
     finally:
         if pending is not None:
@@ -181,15 +198,68 @@ def _follow(run: RunFolder, train: "Train", steps: SupervisorActions) -> Verdict
         trainer.stop()
 
 
-def _record_baseline(run: RunFolder, steps: SupervisorActions, measured: Measured) -> None:
+def _record_baseline(run: RunFolder, actions: SupervisorActions, result: EvaluationResult) -> None:
     untrained = {
-        "metrics": measured.metrics,
-        "names": measured.names or {},
-        "intervals": measured.intervals or {},
+        "metrics": result.metrics,
+        "names": result.names or {},
+        "intervals": result.intervals or {},
     }
-    event = {"event": "baseline", "untrained": untrained, "mean_clip": measured.mean_clip}
+    event = {"event": "baseline", "untrained": untrained, "mean_clip": result.mean_clip}
     ledger.append(run.ledger, event)
-    steps.announce(event)
+    actions.announce(event)
+
+
+def _record_verdict(
+    run: RunFolder, train: "Train", actions: SupervisorActions, record: EvaluationRecord
+) -> Verdict:
+    events = ledger.read(run.ledger)
+    earlier = map(EvaluationRecord.of, ledger.evaluations(events))
+    verdict = judge([*earlier, record], train.guard, ledger.baseline(events))
+    event = {
+        "event": "evaluated",
+        "restart_index": run.schedule_override().restart_index,
+        **asdict(record),
+        "verdict": verdict.state,
+        "reasons": verdict.reasons,
+        "began": verdict.began,
+    }
+    ledger.append(run.ledger, event)
+    actions.announce(event)
+    return verdict
+
+
+def _record_failure(
+    run: RunFolder, actions: SupervisorActions, step: int, failure: EvaluationFailedError
+) -> None:
+    """Record a checkpoint as not evaluated. Raises UserError when too many in a row are."""
+    event = {
+        "event": "not_evaluated",
+        "restart_index": run.schedule_override().restart_index,
+        "step": step,
+        "reasons": failure.reasons,
+    }
+    ledger.append(run.ledger, event)
+    actions.announce(event)
+    in_a_row = ledger.not_evaluated_in_a_row(ledger.read(run.ledger))
+    if in_a_row >= RunEnvironment.from_environment().failed_evaluations:
+        raise UserError(
+            f"{in_a_row} evaluations in a row failed, the last of step {step}: "
+            f"{'; '.join(failure.reasons)}",
+            where=str(run.ledger),
+            todo="read their lines above; where GPU memory is short, set DVDGAN_EVALUATION_DEVICE. "
+            "The same command goes on and evaluates these checkpoints again",
+        )
+
+
+def _prune(run: RunFolder) -> None:
+    """Delete the checkpoints that need not be kept."""
+    environment = RunEnvironment.from_environment()
+    steps = run.saved_steps()
+    events = ledger.read(run.ledger)
+    kept = ledger.kept(events, steps, environment.keep_last, environment.keep_every)
+    for step in steps:
+        if step not in kept:
+            run.remove(step)
 
 
 def _out_of_time(run: RunFolder, train: "Train", verdict: Verdict) -> bool:
@@ -213,63 +283,10 @@ def _not_nearer(run: RunFolder, train: "Train") -> str:
     )
 
 
-def _record(
-    run: RunFolder, train: "Train", steps: SupervisorActions, reading: EvaluationRecord
-) -> Verdict:
-    events = ledger.read(run.ledger)
-    earlier = map(EvaluationRecord.of, ledger.evaluations(events))
-    verdict = judge([*earlier, reading], train.guard, ledger.baseline(events))
-    event = {
-        "event": "evaluated",
-        "restart_index": run.schedule_override().restart_index,
-        **asdict(reading),
-        "verdict": verdict.state,
-        "reasons": verdict.reasons,
-        "began": verdict.began,
-    }
-    ledger.append(run.ledger, event)
-    steps.announce(event)
-    return verdict
-
-
-def _record_failure(
-    run: RunFolder, steps: SupervisorActions, step: int, failure: EvaluationFailedError
-) -> None:
-    """Note a checkpoint as not evaluated. Raises UserError when too many in a row are."""
-    event = {
-        "event": "not_evaluated",
-        "restart_index": run.schedule_override().restart_index,
-        "step": step,
-        "reasons": failure.reasons,
-    }
-    ledger.append(run.ledger, event)
-    steps.announce(event)
-    in_a_row = ledger.not_evaluated_in_a_row(ledger.read(run.ledger))
-    if in_a_row >= RunEnvironment.from_environment().failed_evaluations:
-        raise UserError(
-            f"{in_a_row} evaluations in a row failed, the last of step {step}: "
-            f"{'; '.join(failure.reasons)}",
-            where=str(run.ledger),
-            todo="read their lines above; where GPU memory is short, set DVDGAN_EVALUATION_DEVICE. "
-            "The same command goes on and evaluates these checkpoints again",
-        )
-
-
-def _prune(run: RunFolder) -> None:
-    """Delete checkpoints that are not worth their bytes (guard/retention.py)."""
-    environment = RunEnvironment.from_environment()
-    steps = run.saved_steps()
-    events = ledger.read(run.ledger)
-    wanted = kept(events, steps, environment.keep_last, environment.keep_every)
-    for step in steps:
-        if step not in wanted:
-            run.remove(step)
-
-
-def _ending(run: RunFolder, code: int) -> Verdict | None:
+def _trainer_ended(run: RunFolder, code: int) -> Verdict | None:
     if code == 0:
         return None
-    # A launcher of many processes does not pass their exit code on: the run folder tells.
+    # A launcher of many processes does not pass their exit code on; the run folder has the reason.
     if code == EXIT_INTERRUPTED or run.interrupted.exists():
         raise InterruptedRunError("the trainer was stopped; its last checkpoint is saved")
     if run.failure.exists():
@@ -284,3 +301,26 @@ def _ending(run: RunFolder, code: int) -> Verdict | None:
 
 def _rollbacks(run: RunFolder) -> int:
     return sum(event["event"] == "rolled_back" for event in ledger.read(run.ledger))
+
+
+def _end(run: RunFolder, actions: SupervisorActions, reasons: list[str]) -> None:
+    """Record that the run ends here: early with its best checkpoint, or without having learned."""
+    events = ledger.read(run.ledger)
+    best, event = ledger.best(events), {"reached": ledger.reached(events), "reasons": reasons}
+    if best is None:
+        event |= {"event": "never_learned"}
+    else:
+        event |= {"event": "ended_early", "step": best["step"]}
+    ledger.append(run.ledger, event)
+    actions.announce(event)
+
+
+def _refuse_without_evaluation(run: RunFolder) -> None:
+    events = ledger.read(run.ledger)
+    failed = ledger.not_evaluated(events)
+    if failed and not ledger.evaluations(events):
+        raise UserError(
+            f"no checkpoint of this run could be evaluated (step {', '.join(map(str, failed))})",
+            where=str(run.ledger),
+            todo="mend what the reasons in that file name; the same command evaluates them again",
+        )

@@ -97,7 +97,7 @@ def run_checkpoint(checkpoint: Path, write: Path | None) -> None:
     measured = beside_trainer(lambda device: measure_checkpoint(settings, average, device))
     if write is not None:
         write_output(write, measured)
-    print(f"evaluate: {checkpoint.name}: {measured['metrics']}, {measured['signs']}")
+    print(f"evaluate: {checkpoint.name}: {measured['metrics']}, {measured['health']}")
 
 
 def _refuse_few(references: Iterable[dict[str, RealReference]]) -> None:

@@ -19,18 +19,17 @@ from dvdgan.config.schema import RunSettings
 from dvdgan.data.shard_source import open_shards, read_index
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError, redacted
 from dvdgan.guard import ledger
-from dvdgan.guard.actions import LocalActions
 from dvdgan.guard.earlier_runs import EarlierRun, backed_up_runs, local_runs
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.interruption import raise_if_interrupted
 from dvdgan.guard.numeric_environment import refuse_other_training
-from dvdgan.guard.origin import SECTIONS, Origin, flat
+from dvdgan.guard.origin import SECTIONS, RunOrigin, flat
 from dvdgan.guard.parent_death_signal import parent_variable
 from dvdgan.guard.remote_backup import backed_up
-from dvdgan.guard.run_choice import NOTHING_ASKED, Request, choose
+from dvdgan.guard.run_choice import NO_REQUEST, RunRequest, choose
 from dvdgan.guard.run_folder import RunFolder, step_of
 from dvdgan.guard.run_lock import lock
-from dvdgan.guard.supervisor import supervise
+from dvdgan.guard.supervisor import SupervisorActions, supervise
 from dvdgan.protocols import PROTOCOLS
 from dvdgan.provenance.changes import normalised_code
 from dvdgan.provenance.lock import fingerprint_of
@@ -51,12 +50,12 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.2
 
 
-def run(config: "Config", request: Request = NOTHING_ASKED) -> None:
+def run(config: "Config", request: RunRequest = NO_REQUEST) -> None:
     """Bring the run of these params, this data and this code to its end, and write artifacts/train.
 
     Works in .runs/train/<fingerprint>, so that the same command goes on where it was interrupted,
-    and a changed parameter starts a run of its own; changed code does as ``request`` says. With
-    DVDGAN_BACKUP the folder has a remote backup that a run on another machine goes on from.
+    and a changed parameter starts a run of its own; ``request`` decides about changed code. With
+    DVDGAN_BACKUP the folder has a remote backup, which a run on another machine can resume.
     Raises InterruptedRunError after a signal, UserError when the run never learned.
     """
     check_stage_output(TRAIN)
@@ -77,14 +76,14 @@ def run(config: "Config", request: Request = NOTHING_ASKED) -> None:
     print(f"train: {done}, best checkpoint at step {step_of(best):,}{unjudged} -> {TRAIN}")
 
 
-def prepare(config: "Config", request: Request = NOTHING_ASKED) -> RunFolder:
+def prepare(config: "Config", request: RunRequest = NO_REQUEST) -> RunFolder:
     """The run folder that belongs to these params, this data and this code, begun if need be.
 
-    Raises UserError where other code began that run, unless ``request`` says what to do.
+    Raises UserError where other code began that run, unless ``request`` decides.
     """
     protocol = config.features.protocols[0]
-    now, mark = _origin(config, protocol)
-    choice = choose(now, _earlier_runs(now), request, RUNS / "train", mark)
+    now, name = _origin(config, protocol)
+    choice = choose(now, _earlier_runs(now), request, RUNS / "train", name)
     for line in choice.lines:
         print(line, flush=True)
     folder = RunFolder(RUNS / "train" / choice.name)
@@ -103,7 +102,7 @@ def prepare(config: "Config", request: Request = NOTHING_ASKED) -> RunFolder:
     return folder
 
 
-def _origin(config: "Config", protocol: str) -> tuple[Origin, str]:
+def _origin(config: "Config", protocol: str) -> tuple[RunOrigin, str]:
     """What a run begun now is made from, and the fingerprint of that."""
     index = hashlib.sha256(read_index(open_shards(SHARDS))).hexdigest()
     inputs = (
@@ -118,13 +117,13 @@ def _origin(config: "Config", protocol: str) -> tuple[Origin, str]:
     data |= {str(path): sha256_of_file(path) for path in inputs}
     code = normalised_code(code_of_stage("train"))
     params = flat({name: getattr(config, name).model_dump() for name in SECTIONS})
-    mark = fingerprint(
+    name = fingerprint(
         config.clip, config.model, config.train, fingerprint_of(code), *data.values()
     )
-    return Origin(params, data, code), mark
+    return RunOrigin(params, data, code), name
 
 
-def _earlier_runs(now: Origin) -> list[EarlierRun]:
+def _earlier_runs(now: RunOrigin) -> list[EarlierRun]:
     """Those here; those of the backup, too, where none of these goes on with what is here."""
     earlier = local_runs(RUNS / "train")
     backup = RunEnvironment.from_environment().backup
@@ -136,9 +135,9 @@ def _earlier_runs(now: Origin) -> list[EarlierRun]:
 def _supervise(folder: RunFolder, config: "Config", environment: RunEnvironment) -> None:
     api = os.environ.get("PREFECT_API_URL")
     if api and _answers(api):
-        # The same supervisor with its steps as Prefect tasks (flows/train.py), in its own process:
-        # importing Prefect takes seconds and this package does without it. In a session of its own
-        # it hears of a stop once, from here: a second signal would end the trainer as it saves.
+        # The same supervisor with its actions as Prefect tasks (flows/train.py), in a process
+        # of its own: importing Prefect takes seconds and this package does without it. In a session
+        # of its own it gets one signal, from here: a second one would end the trainer as it saves.
         command = [sys.executable, "-m", "flows.train", str(folder.root)]
         code = _wait(
             subprocess.Popen(command, start_new_session=True, env=os.environ | parent_variable())
@@ -149,7 +148,7 @@ def _supervise(folder: RunFolder, config: "Config", environment: RunEnvironment)
             raise UserError(f"the supervised run failed (exit code {code})", where=str(folder.root))
         return
     environment.refuse_without_prefect()
-    supervise(folder, config.train, LocalActions())
+    supervise(folder, config.train, SupervisorActions())
 
 
 def _wait(process: "subprocess.Popen[bytes]") -> int:

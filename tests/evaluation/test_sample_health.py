@@ -33,7 +33,7 @@ def reference(pooled, labels, clips_per_video=1):
     return RealReference(description, "train", *moments, kept)
 
 
-def signs(pooled, labels, real, distinct=None):
+def health(pooled, labels, real, distinct=None):
     lively = Liveliness(*[torch.ones(len(labels), dtype=torch.float64)] * 5)
     ranges = Ranges(*[(0.5, 1.0)] * 5)
     return sample_health(clip_features(pooled, labels), lively, real, ranges, distinct)
@@ -63,7 +63,7 @@ def test_the_signs_are_those_of_plain_loops():
     real_pooled, real_labels = real_pooled.sort(0).values, real_labels.sort().values
     real_labels[4:8] = 8  # a class of one video
     pooled[5] = pooled[9] + 1e-3
-    found = signs(pooled, labels, reference(real_pooled, real_labels, clips_per_video=4))
+    found = health(pooled, labels, reference(real_pooled, real_labels, clips_per_video=4))
     mean, within, nearest = plain(pooled, labels, range(40))
     real_mean, real_within, real_nearest = plain(
         real_pooled, real_labels, [place // 4 for place in range(60)]
@@ -77,7 +77,7 @@ def test_the_signs_are_those_of_plain_loops():
 
 
 def test_clips_of_the_real_distribution_are_healthy():
-    found = signs(*drawn(64, 0), reference(*drawn(1000, 1)))
+    found = health(*drawn(64, 0), reference(*drawn(1000, 1)))
     assert found["diversity"] == pytest.approx(1, abs=0.1)
     assert found["class_diversity"] == pytest.approx(1, abs=0.1)
     assert found["recall"] > 0.5
@@ -87,14 +87,14 @@ def test_clips_of_the_real_distribution_are_healthy():
 
 def test_one_clip_for_everything_is_no_life():
     pooled, labels = drawn(64, 0)
-    found = signs(pooled[:1].expand(64, -1), labels, reference(*drawn(300, 1)))
+    found = health(pooled[:1].expand(64, -1), labels, reference(*drawn(300, 1)))
     assert found["diversity"] == found["class_diversity"] == found["recall"] == 0
     assert found["near_duplicates"] == 1
 
 
 def test_one_clip_per_class_shows_within_classes():
     pooled, labels = drawn(63, 0)
-    found = signs(pooled[labels], labels, reference(*drawn(300, 1)))
+    found = health(pooled[labels], labels, reference(*drawn(300, 1)))
     assert found["diversity"] > 0.5
     assert found["class_diversity"] == 0
     assert found["near_duplicates"] == 1
@@ -103,7 +103,7 @@ def test_one_clip_per_class_shows_within_classes():
 def test_diversity_falls_with_the_spread():
     pooled, labels = drawn(64, 0)
     real = reference(*drawn(300, 1))
-    found = [signs(pooled * part, labels, real)["diversity"] for part in (1, 0.5, 0.1, 0.01)]
+    found = [health(pooled * part, labels, real)["diversity"] for part in (1, 0.5, 0.1, 0.01)]
     assert np.array(found) / found[0] == pytest.approx([1, 0.5, 0.1, 0.01], rel=1e-5)
 
 
@@ -111,7 +111,7 @@ def test_a_video_that_is_there_twice_does_not_excuse_copies():
     real_pooled, real_labels = drawn(300, 1)
     real_pooled[1] = real_pooled[0]
     pooled, labels = drawn(64, 0)
-    found = signs(pooled[:8].repeat(8, 1), labels, reference(real_pooled, real_labels))
+    found = health(pooled[:8].repeat(8, 1), labels, reference(real_pooled, real_labels))
     assert found["near_duplicates"] == 1
 
 
@@ -121,7 +121,7 @@ def test_windows_of_one_video_neither_lower_the_standard_nor_hide_copies():
     once = reference(*drawn(300, 1))
     repeated = reference(*(each.repeat_interleave(4, 0) for each in drawn(300, 1)), 4)
     for made in (pooled, pooled[:8].repeat(8, 1)):
-        few, many = signs(made, labels, once), signs(made, labels, repeated)
+        few, many = health(made, labels, once), health(made, labels, repeated)
         for name in ("diversity", "class_diversity", "near_duplicates"):
             assert many[name] == pytest.approx(few[name]), name
 
@@ -129,17 +129,17 @@ def test_windows_of_one_video_neither_lower_the_standard_nor_hide_copies():
 def test_continuations_of_one_video_are_no_copies():
     pooled, labels = drawn(60, 0)
     real = reference(*drawn(300, 1))
-    again = signs(pooled[:20].repeat(3, 1), labels[:20].repeat(3), real, distinct=20)
+    again = health(pooled[:20].repeat(3, 1), labels[:20].repeat(3), real, distinct=20)
     assert again["near_duplicates"] == 0
-    assert again["diversity"] == signs(pooled[:20], labels[:20], real)["diversity"]
+    assert again["diversity"] == health(pooled[:20], labels[:20], real)["diversity"]
 
 
 def test_where_no_class_has_two_clips_its_diversity_is_left_out():
     pooled, _ = drawn(12, 0)
-    assert "class_diversity" not in signs(pooled, torch.arange(12), reference(*drawn(300, 1)))
+    assert "class_diversity" not in health(pooled, torch.arange(12), reference(*drawn(300, 1)))
 
 
 def test_a_single_real_video_is_compared_clip_by_clip():
     pooled, labels = drawn(64, 0)
-    found = signs(pooled, labels, reference(*drawn(300, 1), clips_per_video=300))
+    found = health(pooled, labels, reference(*drawn(300, 1), clips_per_video=300))
     assert found["diversity"] == pytest.approx(1, abs=0.1)

@@ -9,12 +9,11 @@ from typing import Any
 
 from dvdgan.config import load_config
 from dvdgan.guard import ledger
-from dvdgan.guard.actions import LocalActions
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.health import COLLAPSED, Verdict
-from dvdgan.guard.ledger import best_in_line, last_healthy
-from dvdgan.guard.retention import kept
+from dvdgan.guard.ledger import best_in_line, kept, last_healthy
 from dvdgan.guard.run_folder import RunFolder, latest_valid, verify_checkpoint, write_manifest
+from dvdgan.guard.supervisor import SupervisorActions
 from dvdgan.storage.folder import FolderStore
 
 DEMO = Path(__file__).resolve().parents[2] / "presets" / "demo.yaml"
@@ -82,7 +81,7 @@ class Life:
     def roll_back(self) -> None:
         to_step = last_healthy(ledger.read(self.run.ledger))
         verdict = Verdict(COLLAPSED, [], to_step + 10)
-        LocalActions().roll_back(self.run, to_step, load_config(DEMO).train.guard, verdict)
+        SupervisorActions().roll_back(self.run, to_step, load_config(DEMO).train.guard, verdict)
         lines = self.run.metrics.read_text().splitlines(keepends=True)
         self.run.metrics.write_text("".join(lines[:to_step]))
 

@@ -14,10 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from dvdgan.config.guard import Guard
-from dvdgan.guard.evaluation_record import Baseline, EvaluationRecord
-from dvdgan.guard.health import COLLAPSED, WARMING_UP, judge
+from dvdgan.guard.health import (
+    COLLAPSED,
+    WARMING_UP,
+    Baseline,
+    EvaluationRecord,
+    judge,
+    training_health,
+)
 from dvdgan.guard.health import HEALTHY as GOOD
-from dvdgan.guard.training_health import training_health
 
 FOLDER = Path(__file__).parent / "histories"
 SPLITS = ("fit", "held_out")
@@ -38,7 +43,7 @@ class History:
     """Of fault; healthy, too bold: none."""
     variant: str
     hard: bool
-    """The fault destroys numbers rather than the course of training."""
+    """The fault destroys numbers rather than harm the training."""
     harm: str
     """What became of it: none, mild, collapse, never learned (benchmarks/collapse/assemble.py)."""
     shown: int | None
@@ -50,8 +55,8 @@ class History:
     end: int
     """Last finished step."""
     period: int
-    """Steps between readings."""
-    readings: list[EvaluationRecord]
+    """Steps between evaluations."""
+    records: list[EvaluationRecord]
     """Of the trunk up to ``begin``, and its own."""
     baseline: Baseline | None
     """None of the oldest recordings, which were made before it was measured."""
@@ -72,7 +77,7 @@ class History:
         return (self.onset - 1 if self.onset else self.end) - self.begin
 
     def states(self, guard: Guard) -> list[tuple[int, str]]:
-        """Step and verdict of each of its own readings."""
+        """Step and verdict of each of its own records."""
         return _states(self, guard)
 
     def called_good(self, guard: Guard) -> list[int]:
@@ -96,16 +101,16 @@ class History:
 def read(split: str) -> list[History]:
     """The histories of fit or of held_out."""
     with gzip.open(FOLDER / f"{split}.jsonl.gz", "rt", encoding="utf-8") as lines:
-        told: dict[str, Line] = {each["name"]: each for each in map(json.loads, lines)}
-    return [_history(each, told.get(each["trunk"])) for each in told.values()]
+        runs: dict[str, Line] = {each["name"]: each for each in map(json.loads, lines)}
+    return [_history(each, runs.get(each["trunk"])) for each in runs.values()]
 
 
 @cache
 def _states(run: History, guard: Guard) -> list[tuple[int, str]]:
     return [
-        (reading.step, judge(run.readings[:count], guard, run.baseline).state)
-        for count, reading in enumerate(run.readings, start=1)
-        if reading.step > run.begin
+        (record.step, judge(run.records[:count], guard, run.baseline).state)
+        for count, record in enumerate(run.records, start=1)
+        if record.step > run.begin
     ]
 
 
@@ -123,16 +128,16 @@ def _history(own: Line, trunk: Line | None) -> History:
         about=own["about"],
         begin=begin,
         end=telemetry[-1]["step"],
-        readings=list(_readings(telemetry, spectra, evaluations)),
+        records=list(_records(telemetry, spectra, evaluations)),
         baseline=Baseline.of(own["baseline"]) if own.get("baseline") else None,
         failure=None if failure is None else failure["step"],
     )
 
 
-def _readings(
+def _records(
     telemetry: list[Line], spectra: list[Line], measured: list[Line]
 ) -> Iterator[EvaluationRecord]:
-    """As guard.evaluation_scheduler reads a run whose every checkpoint was evaluated."""
+    """As guard.evaluation_scheduler does for a run whose every checkpoint was evaluated."""
     after = 0
     for each in measured:
         step = each["step"]

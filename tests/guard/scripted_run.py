@@ -11,9 +11,9 @@ from dvdgan.config import load_config
 from dvdgan.config.guard import Guard, Thresholds
 from dvdgan.config.schema import Train
 from dvdgan.guard import ledger
-from dvdgan.guard.actions import LocalActions
-from dvdgan.guard.evaluations import Measured
+from dvdgan.guard.evaluations import EvaluationResult
 from dvdgan.guard.run_folder import RunFolder, write_manifest
+from dvdgan.guard.supervisor import SupervisorActions
 
 NAN = None
 PROJECT = Path(__file__).resolve().parents[2]
@@ -65,7 +65,7 @@ class ScriptedTrainer:
 
 @dataclass
 class ScriptedEvaluation:
-    """Done after ``polls`` questions; the result is a scripted FVD."""
+    """Done after ``polls`` polls; the result is a scripted FVD."""
 
     fvd: float | None
     polls: int = 1
@@ -77,29 +77,29 @@ class ScriptedEvaluation:
         self.polls -= 1
         return self.polls <= 0
 
-    def result(self) -> Measured:
+    def result(self) -> EvaluationResult:
         metrics = {"FID": 1.0, "FVD": self.fvd, "IS": 1.0}
         if self.fvd is None:
-            return Measured(metrics, {})
+            return EvaluationResult(metrics, {})
         intervals = {"FVD": [self.fvd - self.reach, self.fvd + self.reach]}
         mean_clip = {"metrics": {"FVD": 2000.0}, "intervals": {}}
-        return Measured(metrics, {"diversity": 1.0}, intervals, {}, mean_clip)
+        return EvaluationResult(metrics, {"diversity": 1.0}, intervals, {}, mean_clip)
 
     def cancel(self) -> None:
         self.cancelled = True
 
 
 @dataclass
-class ScriptedSteps(LocalActions):
+class ScriptedActions(SupervisorActions):
     """Trainers and evaluations by script; rolling back is the real thing."""
 
     trainers: list[tuple[list[int], int]]
-    figures: dict[tuple[int, int], float | None]  # (attempt, step) -> FVD
+    fvds: dict[tuple[int, int], float | None]  # (restart index, step) -> FVD
     polls: Callable[[int], int] = lambda step: 1
     untrained: float = 1000.0
     reach: float = 0.0
     launched: list[ScriptedTrainer] = field(default_factory=list)
-    asked: list[tuple[int, int]] = field(default_factory=list)
+    evaluated: list[tuple[int, int]] = field(default_factory=list)
     evaluations: list[ScriptedEvaluation] = field(default_factory=list)
 
     def launch(self, run: RunFolder) -> ScriptedTrainer:
@@ -112,8 +112,8 @@ class ScriptedSteps(LocalActions):
         if step == 0:
             return ScriptedEvaluation(self.untrained, reach=self.reach)
         key = (run.schedule_override().restart_index, step)
-        self.asked.append(key)
-        evaluation = ScriptedEvaluation(self.figures[key], self.polls(step), self.reach)
+        self.evaluated.append(key)
+        evaluation = ScriptedEvaluation(self.fvds[key], self.polls(step), self.reach)
         self.evaluations.append(evaluation)
         return self.evaluations[-1]
 
@@ -126,5 +126,5 @@ def events(run: RunFolder, kind: str) -> list[dict[str, Any]]:
 
 
 def first(*fvds: float | None) -> dict[tuple[int, int], float | None]:
-    """Figures of the first attempt at steps 10, 20, ..."""
+    """FVDs before the first rollback at steps 10, 20, ..."""
     return {(0, 10 * number): fvd for number, fvd in enumerate(fvds, start=1)}

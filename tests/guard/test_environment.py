@@ -1,4 +1,4 @@
-"""The DVDGAN_ variables: defaults, meanings, and what is refused in words."""
+"""The DVDGAN_ variables: defaults, meanings, and what is refused."""
 
 import sys
 
@@ -95,14 +95,32 @@ def test_all_of_them_set() -> None:
         ("DVDGAN_TRACKERS", "tensorbord", "tensorboard, dvclive, wandb"),
     ],
 )
-def test_what_it_may_be_is_told(name: str, value: str, allowed: str) -> None:
+def test_a_refusal_names_the_variable_its_value_and_what_it_may_be(
+    name: str, value: str, allowed: str
+) -> None:
     with pytest.raises(UserError) as raised:
         RunEnvironment.from_environment({name: value})
-    for word in (name, repr(value), allowed):
-        assert word in str(raised.value)
+    for part in (name, repr(value), allowed):
+        assert part in str(raised.value)
 
 
-def test_nobody_can_be_asked_without_prefect() -> None:
+def test_nobody_can_approve_without_prefect() -> None:
     RunEnvironment.from_environment({}).refuse_without_prefect()
-    with pytest.raises(UserError, match="nobody can be asked"):
+    with pytest.raises(UserError, match="nobody can approve a rollback"):
         RunEnvironment.from_environment({"DVDGAN_APPROVE_ROLLBACKS": "1"}).refuse_without_prefect()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("DVDGAN_MIRROR", "DVDGAN_BACKUP"),
+        ("DVDGAN_MIRROR_MBPS", "DVDGAN_BACKUP_MBPS"),
+        ("DVDGAN_ASK_BEFORE_ROLLBACK", "DVDGAN_APPROVE_ROLLBACKS"),
+    ],
+)
+def test_a_name_of_version_0_1_is_refused_with_the_new_one(old: str, new: str) -> None:
+    with pytest.raises(UserError) as raised:
+        RunEnvironment.from_environment({old: "1", new: "1"})
+    assert f"{old} is called {new} now" in str(raised.value)
+    assert f"the environment variable {old}" in str(raised.value)
+    RunEnvironment.from_environment({old: " "})  # empty: not set

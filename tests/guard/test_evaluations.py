@@ -14,9 +14,9 @@ from dvdgan.config.guard import Thresholds
 from dvdgan.config.schema import Train
 from dvdgan.errors import UserError
 from dvdgan.guard import evaluations, ledger, supervisor
-from dvdgan.guard.actions import LocalActions
 from dvdgan.guard.evaluations import EvaluationFailedError, EvaluationProcess
 from dvdgan.guard.run_folder import RunFolder, write_manifest
+from dvdgan.guard.supervisor import SupervisorActions
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAUSES = evaluations.RETRY_PAUSES
@@ -120,11 +120,11 @@ def test_one_that_is_cancelled_in_a_pause_does_not_begin_again(
     monkeypatch.setattr(evaluations, "RETRY_PAUSES", (0.5,))
     save(run, 8)
     failures("8:99:exit")
-    evaluation, told = EvaluationProcess(run, 8), ""
-    while "next attempt in" not in told:
+    evaluation, errors = EvaluationProcess(run, 8), ""
+    while "next attempt in" not in errors:
         assert not evaluation.done()
         time.sleep(0.02)
-        told += capfd.readouterr().err
+        errors += capfd.readouterr().err
     evaluation.cancel()
     time.sleep(0.6)
     assert evaluation.done()
@@ -149,14 +149,14 @@ class SavingTrainer:
         return 0
 
 
-class SupervisorActions(LocalActions):
+class SavingActions(SupervisorActions):
     """Real evaluations of what a SavingTrainer saves."""
 
     def __init__(self, *saved: int) -> None:
         self._saved = list(saved)
         self.trainer: SavingTrainer | None = None
 
-    def launch(self, run: RunFolder) -> SavingTrainer:  # type: ignore[override]
+    def launch(self, run: RunFolder) -> SavingTrainer:
         self.trainer = SavingTrainer(run, self._saved)
         return self.trainer
 
@@ -168,7 +168,7 @@ def params() -> Train:
     return train.model_copy(update=sizes)
 
 
-def told(run: RunFolder) -> list[tuple[str, int]]:
+def judged(run: RunFolder) -> list[tuple[str, int]]:
     return [
         (event["event"], event["step"])
         for event in ledger.read(run.ledger)
@@ -180,9 +180,9 @@ def test_a_run_goes_on_without_the_checkpoint_whose_evaluation_fails(
     run: RunFolder, failures: Failures
 ) -> None:
     failures("8:1:kill 16:99:memory")
-    assert supervisor.supervise(run, params(), SupervisorActions(8, 16, 24, 32)) == 8
+    assert supervisor.supervise(run, params(), SavingActions(8, 16, 24, 32)) == 8
     expected = [("evaluated", 8), ("not_evaluated", 16), ("evaluated", 24), ("evaluated", 32)]
-    assert told(run) == expected
+    assert judged(run) == expected
     failed = ledger.read(run.ledger)[2]  # after the baseline and step 8
     assert failed["reasons"][0] == "exit code 1"
     assert failed["reasons"][-1] == "MemoryError"
@@ -193,34 +193,34 @@ def test_where_the_last_evaluation_fails_the_run_ends_with_the_best_before_it(
     run: RunFolder, failures: Failures
 ) -> None:
     failures("32:99:exit")
-    assert supervisor.supervise(run, params(), SupervisorActions(8, 16, 24, 32)) == 8
-    assert told(run)[-1] == ("not_evaluated", 32)
+    assert supervisor.supervise(run, params(), SavingActions(8, 16, 24, 32)) == 8
+    assert judged(run)[-1] == ("not_evaluated", 32)
     assert ledger.not_evaluated(ledger.read(run.ledger)) == [32]
     # The same command tries again.
     failures("")
-    assert supervisor.supervise(run, params(), SupervisorActions()) == 8
-    assert told(run)[-1] == ("evaluated", 32)
+    assert supervisor.supervise(run, params(), SavingActions()) == 8
+    assert judged(run)[-1] == ("evaluated", 32)
     assert ledger.not_evaluated(ledger.read(run.ledger)) == []
 
 
-def test_too_many_failures_in_a_row_end_the_run_until_they_are_mended(
+def test_too_many_failures_in_a_row_end_the_run_until_they_succeed(
     run: RunFolder, failures: Failures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVDGAN_FAILED_EVALUATIONS", "2")
     failures("16:99:exit 24:99:exit")
-    steps = SupervisorActions(8, 16, 24, 32)
+    actions = SavingActions(8, 16, 24, 32)
     with pytest.raises(UserError) as raised:
-        supervisor.supervise(run, params(), steps)
+        supervisor.supervise(run, params(), actions)
     assert "2 evaluations in a row failed, the last of step 24: exit code 1; error: no space" in (
         str(raised.value)
     )
-    assert steps.trainer is not None
-    assert steps.trainer.stopped
-    assert told(run) == [("evaluated", 8), ("not_evaluated", 16), ("not_evaluated", 24)]
+    assert actions.trainer is not None
+    assert actions.trainer.stopped
+    assert judged(run) == [("evaluated", 8), ("not_evaluated", 16), ("not_evaluated", 24)]
     # The same command evaluates them again, and all that came after.
     failures("")
-    assert supervisor.supervise(run, params(), SupervisorActions()) == 8
-    assert told(run)[3:] == [("evaluated", 16), ("evaluated", 24), ("evaluated", 32)]
+    assert supervisor.supervise(run, params(), SavingActions()) == 8
+    assert judged(run)[3:] == [("evaluated", 16), ("evaluated", 24), ("evaluated", 32)]
 
 
 def test_a_run_of_which_nothing_could_be_evaluated_is_not_called_collapsed(
@@ -229,4 +229,4 @@ def test_a_run_of_which_nothing_could_be_evaluated_is_not_called_collapsed(
     monkeypatch.setenv("DVDGAN_FAILED_EVALUATIONS", "9")
     failures(" ".join(f"{step}:99:exit" for step in (8, 16, 24, 32)))
     with pytest.raises(UserError, match="no checkpoint of this run could be evaluated"):
-        supervisor.supervise(run, params(), SupervisorActions(8, 16, 24, 32))
+        supervisor.supervise(run, params(), SavingActions(8, 16, 24, 32))

@@ -7,8 +7,17 @@ import pytest
 from lax_guard import LAX
 
 from dvdgan.config.guard import Guard, Thresholds
-from dvdgan.guard.evaluation_record import Baseline, Distance, EvaluationRecord
-from dvdgan.guard.health import COLLAPSED, HEALTHY, SUSPECT, WARMING_UP, alarming, judge
+from dvdgan.guard.health import (
+    COLLAPSED,
+    HEALTHY,
+    SUSPECT,
+    WARMING_UP,
+    Baseline,
+    Distance,
+    EvaluationRecord,
+    alarming,
+    judge,
+)
 
 WELL = {
     "metrics": {"FVD": 100.0, "FID": 40.0, "IS": 3.0},
@@ -36,18 +45,18 @@ def guard(patience: int = 2, **thresholds: float) -> Guard:
     )
 
 
-def reading(step: int, **changes: float | None) -> EvaluationRecord:
-    """A healthy reading with some numbers changed, each in the group it belongs to."""
+def record(step: int, **changes: float | None) -> EvaluationRecord:
+    """A healthy record with some numbers changed, each in the group it belongs to."""
     groups: dict[str, Any] = {
         group: {name: changes.pop(name, value) for name, value in numbers.items()}
         for group, numbers in WELL.items()
     }
-    assert not changes, f"{changes} stand in no group"
+    assert not changes, f"{changes} are in no group"
     return EvaluationRecord(step, **groups)
 
 
 def fvds(*values: float | None) -> list[EvaluationRecord]:
-    return [reading(10 * number, FVD=fvd) for number, fvd in enumerate(values, start=1)]
+    return [record(10 * number, FVD=fvd) for number, fvd in enumerate(values, start=1)]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +68,7 @@ def fvds(*values: float | None) -> list[EvaluationRecord]:
         ([100.0, 300.0], 201.0, COLLAPSED),
         ([100.0, 300.0], 140.0, HEALTHY),  # recovered
         ([100.0, 300.0], 150.0, COLLAPSED),  # not back half the way, by ratio
-        ([100.0, 150.0], 150.0, HEALTHY),  # which is asked only of a suspect run
+        ([100.0, 150.0], 150.0, HEALTHY),  # which is required only of a suspect run
         ([100.0, 300.0, 140.0], 300.0, SUSPECT),  # not in a row
         ([150.0, 100.0], 210.0, SUSPECT),  # the best, not the last
         ([100.0, 150.0], 210.0, SUSPECT),
@@ -73,14 +82,14 @@ def test_a_distance_is_compared_with_the_best(past: list, fvd: float, expected: 
 
 @pytest.mark.parametrize("name", ["FVD", "IS", "diversity", "generator_singular_values"])
 def test_a_number_that_is_not_finite_is_a_collapse_at_once(name: str) -> None:
-    verdict = judge([reading(40, **{name: None})], guard(patience=5))
+    verdict = judge([record(40, **{name: None})], guard(patience=5))
     assert verdict.state == COLLAPSED
     assert verdict.reasons == [f"{name} not finite at step 40"]
     assert verdict.began == 40
 
 
 @pytest.mark.parametrize(
-    ("threshold", "sign", "words"),
+    ("threshold", "change", "reason"),
     [
         (
             {"distance_ratio": 2.0},
@@ -90,13 +99,13 @@ def test_a_number_that_is_not_finite_is_a_collapse_at_once(name: str) -> None:
         (
             {"spread_ratio": 0.5},
             {"IS": 1.4},
-            "IS 1.4 at step 20 is less than 0.5 times the best reading's, 3",
+            "IS 1.4 at step 20 is less than 0.5 times the best checkpoint's, 3",
         ),
         ({"recall_ratio": 0.5}, {"recall": 0.29}, "recall 0.29 at step 20"),
         (
             {"defect_rise": 0.3},
             {"static": 0.33},
-            "33% of the samples are static at step 20, of the best reading 2%",
+            "33% of the samples are static at step 20, of the best checkpoint's 2%",
         ),
         ({"defect_rise": 0.3}, {"near_duplicates": 0.5}, "50% of the samples are near duplicates"),
         (
@@ -127,74 +136,76 @@ def test_a_number_that_is_not_finite_is_a_collapse_at_once(name: str) -> None:
         ),
     ],
 )
-def test_each_sign_is_told_in_words_and_figures(threshold: dict, sign: dict, words: str) -> None:
-    verdict = judge([reading(10), reading(20, **sign)], guard(**threshold))
+def test_each_criterion_has_a_reason_with_its_values(
+    threshold: dict, change: dict, reason: str
+) -> None:
+    verdict = judge([record(10), record(20, **change)], guard(**threshold))
     assert (verdict.state, verdict.began) == (SUSPECT, 20)
-    (reason,) = verdict.reasons
-    assert words in reason
-    # The same sign in the next reading makes a collapse.
-    later = judge([reading(10), reading(20, **sign), reading(30, **sign)], guard(**threshold))
+    (found,) = verdict.reasons
+    assert reason in found
+    # The same in the next record makes a collapse.
+    later = judge([record(10), record(20, **change), record(30, **change)], guard(**threshold))
     assert (later.state, later.began) == (COLLAPSED, 20)
-    assert later.reasons[0].endswith("2 readings in a row are suspect")
+    assert later.reasons[0].endswith("2 evaluations in a row are suspect")
     # And without its threshold it is none.
-    assert judge([reading(10), reading(20, **sign)], guard()).state == HEALTHY
+    assert judge([record(10), record(20, **change)], guard()).state == HEALTHY
 
 
 @pytest.mark.parametrize(
     "both", [{"spatial_loss": 0.0, "spatial_gap": 3.0}, {"spatial_loss": 0.5, "spatial_gap": 90.0}]
 )
-def test_a_discriminator_has_won_only_by_both_signs(both: dict) -> None:
+def test_a_discriminator_has_won_only_by_loss_and_logits(both: dict) -> None:
     limits = guard(discriminator_loss=0.01, logit_gap=10.0)
-    assert judge([reading(10), reading(20, **both)], limits).state == HEALTHY
+    assert judge([record(10), record(20, **both)], limits).state == HEALTHY
 
 
-def test_patience_counts_readings() -> None:
+def test_patience_counts_records() -> None:
     patient = guard(patience=3, distance_ratio=2.0)
     assert judge(fvds(100.0, 300.0, 500.0), patient).state == SUSPECT
     verdict = judge(fvds(100.0, 300.0, 400.0, 500.0), patient)
     assert (verdict.state, verdict.began) == (COLLAPSED, 20)
     assert verdict.reasons == [
-        "FVD 500 at step 40 is more than 1.41 times the lowest, 100; 3 readings in a row are "
+        "FVD 500 at step 40 is more than 1.41 times the lowest, 100; 3 evaluations in a row are "
         "suspect"
     ]
 
 
-def test_patience_of_one_needs_no_second_look() -> None:
+def test_patience_of_one_needs_no_second_record() -> None:
     strict = guard(patience=1, distance_ratio=2.0)
     assert judge(fvds(1.0, 9.0), strict).state == COLLAPSED
 
 
-def test_what_a_run_never_was_it_cannot_cease_to_be() -> None:
+def test_a_run_is_not_compared_with_what_it_never_reached() -> None:
     """The first samples of any run are all alike, still and grey."""
-    untrained = reading(10, diversity=0.01, recall=0.0, static=1.0, FVD=900.0)
+    untrained = record(10, diversity=0.01, recall=0.0, static=1.0, FVD=900.0)
     limits = guard(spread_ratio=0.5, recall_ratio=0.5, defect_rise=0.3, distance_ratio=2.0)
     assert judge([untrained], limits).state == HEALTHY
-    assert judge([untrained, reading(20), reading(30)], limits).state == HEALTHY
-    assert judge([untrained, reading(20), untrained], limits).state == SUSPECT
+    assert judge([untrained, record(20), record(30)], limits).state == HEALTHY
+    assert judge([untrained, record(20), untrained], limits).state == SUSPECT
 
 
 def test_training_alone_can_alarm_before_samples_are_measured() -> None:
     limits = guard(gradient_ratio=8.0)
     burst = EvaluationRecord(20, training=WELL["training"] | {"generator_gradient": 900.0})
-    assert alarming(burst, [reading(10)], limits)
-    assert not alarming(EvaluationRecord(20, training=WELL["training"]), [reading(10)], limits)
+    assert alarming(burst, [record(10)], limits)
+    assert not alarming(EvaluationRecord(20, training=WELL["training"]), [record(10)], limits)
 
 
 def test_more_diverse_than_real_clips_is_no_merit() -> None:
     """A generator that confuses classes is so within each; learning them is no collapse."""
     limits = guard(spread_ratio=0.5)
-    assert judge([reading(10, diversity=4.0), reading(20, diversity=0.6)], limits).state == HEALTHY
-    assert judge([reading(10, diversity=4.0), reading(20, diversity=0.4)], limits).state == SUSPECT
+    assert judge([record(10, diversity=4.0), record(20, diversity=0.6)], limits).state == HEALTHY
+    assert judge([record(10, diversity=4.0), record(20, diversity=0.4)], limits).state == SUSPECT
 
 
-def test_samples_are_compared_with_the_best_reading_not_with_the_best_of_each_sign() -> None:
+def test_samples_are_compared_with_the_best_checkpoint_not_with_the_best_of_each_value() -> None:
     """Young samples are diverse as noise is, and do not flicker; that is no merit either."""
-    noise = reading(10, FVD=300.0, diversity=1.0, static=0.0)
-    learnt = reading(20, FVD=90.0, diversity=0.6, static=0.3)
+    noise = record(10, FVD=300.0, diversity=1.0, static=0.0)
+    learnt = record(20, FVD=90.0, diversity=0.6, static=0.3)
     limits = guard(spread_ratio=0.5, defect_rise=0.3)
     now = {"diversity": 0.4, "static": 0.5}
-    assert judge([noise, learnt, reading(30, **now)], limits).state == HEALTHY
-    assert judge([noise, reading(30, **now)], limits).state == SUSPECT
+    assert judge([noise, learnt, record(30, **now)], limits).state == HEALTHY
+    assert judge([noise, record(30, **now)], limits).state == SUSPECT
 
 
 BASELINE = Baseline(
@@ -203,8 +214,8 @@ BASELINE = Baseline(
 
 
 def measured(step: int, fvd: float, reach: float, **changes: float | None) -> EvaluationRecord:
-    """A reading whose FVD has an interval."""
-    return replace(reading(step, FVD=fvd, **changes), intervals={"FVD": [fvd - reach, fvd + reach]})
+    """A record whose FVD has an interval."""
+    return replace(record(step, FVD=fvd, **changes), intervals={"FVD": [fvd - reach, fvd + reach]})
 
 
 @pytest.mark.parametrize(
@@ -217,17 +228,17 @@ def measured(step: int, fvd: float, reach: float, **changes: float | None) -> Ev
         (10.0, 1.0, HEALTHY),
     ],
 )
-def test_a_reading_is_healthy_only_clearly_below_the_untrained_generator(
+def test_a_checkpoint_is_healthy_only_clearly_below_the_untrained_generator(
     fvd: float, reach: float, expected: str
 ) -> None:
     limits = guard(baseline_factor=1.0)
     assert judge([measured(10, fvd, reach)], limits, BASELINE).state == expected
     # A run that is only warming up never collapses for that.
-    course = [measured(step, fvd, reach) for step in range(10, 100, 10)]
-    assert judge(course, limits, BASELINE).state == expected
+    records = [measured(step, fvd, reach) for step in range(10, 100, 10)]
+    assert judge(records, limits, BASELINE).state == expected
 
 
-def test_the_factor_asks_for_more_or_less_than_the_untrained_generator() -> None:
+def test_the_factor_requires_more_or_less_than_the_untrained_generator() -> None:
     assert (
         judge([measured(10, 32.0, 3.0)], guard(baseline_factor=0.5), BASELINE).state == WARMING_UP
     )
@@ -240,16 +251,16 @@ def test_without_a_baseline_nothing_is_warming_up() -> None:
 
 def test_a_healthy_run_that_falls_back_behind_the_untrained_generator_is_suspect() -> None:
     limits = guard(baseline_factor=1.0)
-    course = [measured(10, 20.0, 1.0), measured(20, 39.0, 1.0), measured(30, 39.0, 1.0)]
-    verdict = judge(course[:2], limits, BASELINE)
+    records = [measured(10, 20.0, 1.0), measured(20, 39.0, 1.0), measured(30, 39.0, 1.0)]
+    verdict = judge(records[:2], limits, BASELINE)
     assert (verdict.state, verdict.reasons) == (
         SUSPECT,
         ["FVD 39 at step 20 is higher than that of the untrained generator, 38.6"],
     )
-    assert judge(course, limits, BASELINE).state == COLLAPSED
+    assert judge(records, limits, BASELINE).state == COLLAPSED
     # In between it is neither: no place to go back to, no collapse.
-    course[1:] = [measured(20, 37.0, 3.0), measured(30, 37.0, 3.0)]
-    assert judge(course, limits, BASELINE).state == WARMING_UP
+    records[1:] = [measured(20, 37.0, 3.0), measured(30, 37.0, 3.0)]
+    assert judge(records, limits, BASELINE).state == WARMING_UP
 
 
 def test_samples_of_the_warm_up_are_no_measure_for_later_ones() -> None:
@@ -270,8 +281,8 @@ def test_near_zero_a_distance_wavers_by_multiples_of_itself(fvd: float, expected
     if verdict.reasons:
         assert verdict.reasons == ["FVD 7.8 at step 20 is more than 2 times the floor, 3.86"]
     # Where the lowest is above the floor, it counts.
-    course = [measured(10, 10.0, 0.1), measured(20, 20.5, 0.1)]
-    assert "the lowest, 10" in judge(course, limits, BASELINE).reasons[0]
+    records = [measured(10, 10.0, 0.1), measured(20, 20.5, 0.1)]
+    assert "the lowest, 10" in judge(records, limits, BASELINE).reasons[0]
 
 
 def test_a_gradient_of_zero_needs_no_comparison() -> None:

@@ -46,11 +46,11 @@ def test_a_later_signal_is_a_second_request(monkeypatch: pytest.MonkeyPatch) -> 
     now = [100.0]
     monkeypatch.setattr(interruption.time, "monotonic", lambda: now[0])
     burst = Burst()
-    heard = []
+    begins = []
     for pause in (0.0, 0.5, 1.9, 2.1, 0.1):
         now[0] += pause
-        heard.append(burst.begins())
-    assert heard == [True, False, False, True, False]
+        begins.append(burst.begins())
+    assert begins == [True, False, False, True, False]
 
 
 NOTING = """
@@ -59,7 +59,7 @@ from dvdgan.errors import InterruptedRunError
 from dvdgan.guard import interruption
 
 interruption.BURST_SECONDS = 0.0
-interruption.note_signals()
+interruption.record_signals()
 interruption.raise_if_interrupted()
 try:
     os.kill(os.getpid(), signal.SIGTERM)
@@ -109,11 +109,11 @@ interruption.raise_if_interrupted()
 
 
 @pytest.mark.parametrize(
-    ("listen", "told"), [("interrupt_on_signals", "raised"), ("note_signals", "noted")]
+    ("handle", "outcome"), [("interrupt_on_signals", "raised"), ("record_signals", "noted")]
 )
-def test_a_request_is_heard_although_it_was_swallowed(listen: str, told: str) -> None:
+def test_a_signal_counts_although_its_exception_was_swallowed(handle: str, outcome: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", DEAF, listen],
+        [sys.executable, "-c", DEAF, handle],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -122,5 +122,5 @@ def test_a_request_is_heard_although_it_was_swallowed(listen: str, told: str) ->
     assert process.stdout.readline() == "listening\n"
     process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=60)
-    assert output == f"{told}\n"
+    assert output == f"{outcome}\n"
     assert "InterruptedRunError: SIGTERM received" in errors

@@ -1,5 +1,6 @@
-"""The run's memory: what a rollback makes invalid, and what a crash may leave of it."""
+"""The run's memory: what a rollback makes invalid, what a crash may leave of it, what is kept."""
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -117,14 +118,74 @@ def test_numbers_that_are_not_finite_do_not_get_in(tmp_path: Path) -> None:
     assert ledger.read(tmp_path / "ledger.jsonl") == []
 
 
-def test_events_in_words() -> None:
+def test_events_as_lines() -> None:
     assert ledger.describe(RUN[1]) == "step 20: FID 1, FVD 50, IS 2, healthy"
     assert ledger.describe(RUN[4]) == "step 50: FID 1, IS 2, collapsed"
-    words = ledger.describe(rolled_back(30))
-    assert words == "back to step 30, learning rates x 0.5, new draws: FVD too high"
-    words = ledger.describe(rolled_back(0))
-    assert words.startswith("back to the beginning, fresh weights, learning rates x 0.5")
+    line = ledger.describe(rolled_back(30))
+    assert line == "back to step 30, learning rates x 0.5, new seeds: FVD too high"
+    line = ledger.describe(rolled_back(0))
+    assert line.startswith("back to the beginning, fresh weights, learning rates x 0.5")
     early = {"event": "ended_early", "step": 20, "reached": 50, "reasons": ["after 1 rollbacks"]}
-    words = ledger.describe(early)
-    assert words == "ended early at step 50; the best checkpoint is step 20: after 1 rollbacks"
+    line = ledger.describe(early)
+    assert line == "ended early at step 50; the best checkpoint is step 20: after 1 rollbacks"
     assert "warming up" in ledger.describe(evaluated(10, 9.0, "warming_up"))
+
+
+HISTORY = [
+    evaluated(10, 90),
+    evaluated(20, 50),
+    evaluated(30, 60),
+    evaluated(40, 70),
+    evaluated(50, 65),
+]
+STEPS = [10, 20, 30, 37, 40, 50, 60]
+
+
+@pytest.mark.parametrize(
+    ("last", "every", "expected"),
+    [
+        (1, None, {10, 20, 50, 60}),
+        (3, None, {10, 20, 40, 50, 60}),
+        (1, 15, {10, 20, 30, 50, 60}),
+        (100, None, set(STEPS)),
+    ],
+)
+def test_the_newest_the_best_so_far_and_every_nth_are_kept(
+    last: int, every: int | None, expected: set[int]
+) -> None:
+    assert ledger.kept(HISTORY, STEPS, last, every) == expected
+
+
+def test_without_a_ledger_everything_is_kept() -> None:
+    assert ledger.kept([], STEPS, 1) == set(STEPS)
+
+
+def test_the_best_so_far_is_none_once_rolled_back() -> None:
+    history = [
+        evaluated(10, 90),
+        evaluated(20, 50),
+        evaluated(30, 500, "collapsed"),
+        rolled_back(10),
+    ]
+    assert ledger.best_so_far([*history, evaluated(20, 70), evaluated(30, 60)]) == {10, 20, 30}
+    assert ledger.best_so_far(history) == {10}
+    assert ledger.best_so_far([evaluated(10, 90, "suspect")]) == set()
+
+
+def test_what_a_rollback_the_end_or_a_restart_needs_is_never_deleted() -> None:
+    rng = random.Random(0)
+    for _ in range(300):
+        events: list[dict[str, Any]] = []
+        for step in range(1, rng.randint(2, 12)):
+            verdict = rng.choice(["healthy", "healthy", "suspect", "collapsed"])
+            events.append(evaluated(step, rng.randint(1, 5), verdict))
+            if verdict == "collapsed":
+                events.append(rolled_back(ledger.last_healthy(events)))
+        steps = range(1, 14)
+        expected = ledger.kept(events, steps, rng.randint(1, 3), rng.choice([None, 2, 5]))
+        assert expected <= set(steps)
+        assert {ledger.best_in_line(events), ledger.last_healthy(events)} - {None, 0} <= expected
+        goes_on_from = ledger.last_healthy(events) or ledger.reached(
+            events
+        )  # of a warm-up the newest is enough
+        assert set(range(max(goes_on_from, 1), 14)) <= expected

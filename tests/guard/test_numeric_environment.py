@@ -46,14 +46,14 @@ def test_a_variable_that_agrees_with_the_params_is_fine() -> None:
 
 @pytest.mark.parametrize("value", ["bf16", "fp16", "FP8", "anything"])
 def test_another_precision_is_named_with_its_key(value: str) -> None:
-    told = refusal({"ACCELERATE_MIXED_PRECISION": value})
-    assert f"ACCELERATE_MIXED_PRECISION is {value!r}, but train.precision is fp32" in told
-    assert "--mixed_precision no" in told
+    message = refusal({"ACCELERATE_MIXED_PRECISION": value})
+    assert f"ACCELERATE_MIXED_PRECISION is {value!r}, but train.precision is fp32" in message
+    assert "--mixed_precision no" in message
 
 
 def test_another_accumulation_is_named_with_its_key() -> None:
-    told = refusal({"ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "4"}, accumulation=2)
-    assert "ACCELERATE_GRADIENT_ACCUMULATION_STEPS is '4', but train.accumulation is 2" in told
+    message = refusal({"ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "4"}, accumulation=2)
+    assert "ACCELERATE_GRADIENT_ACCUMULATION_STEPS is '4', but train.accumulation is 2" in message
 
 
 @pytest.mark.parametrize("name", [*TRAINING, *ARITHMETIC])
@@ -77,5 +77,7 @@ def test_tf32_is_decided_by_nobody_else_even_when_switched_off() -> None:
 
 
 def test_all_of_them_are_named_at_once() -> None:
-    told = refusal({"ACCELERATE_MIXED_PRECISION": "fp16", "ACCELERATE_DYNAMO_BACKEND": "INDUCTOR"})
-    assert "fp16" in told and "INDUCTOR" in told
+    message = refusal(
+        {"ACCELERATE_MIXED_PRECISION": "fp16", "ACCELERATE_DYNAMO_BACKEND": "INDUCTOR"}
+    )
+    assert "fp16" in message and "INDUCTOR" in message

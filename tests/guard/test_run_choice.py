@@ -11,9 +11,9 @@ from dvdgan.errors import UserError
 from dvdgan.guard import ledger
 from dvdgan.guard.earlier_runs import backed_up_runs, local_runs
 from dvdgan.guard.environment import RunEnvironment
-from dvdgan.guard.origin import Origin
+from dvdgan.guard.origin import RunOrigin
 from dvdgan.guard.remote_backup import RemoteBackup
-from dvdgan.guard.run_choice import Choice, Request, choose
+from dvdgan.guard.run_choice import RunChoice, RunRequest, choose
 from dvdgan.guard.run_folder import RunFolder, write_manifest
 from dvdgan.storage.folder import FolderStore
 from dvdgan.storage.local import write_json
@@ -21,7 +21,7 @@ from dvdgan.storage.local import write_json
 CODE = {"models/leak.py": "def leak(x):\n    return x * 0.2\n"}
 OTHER_CODE = {"models/leak.py": "def leak(x):\n    return x * 0.3\n"}
 PARAMS = {"clip": {"frames": 4}, "model": {}, "train": {"steps": 8, "batch_size": 4}}
-NOW = Origin(
+NOW = RunOrigin(
     {"clip.frames": 4, "train.steps": 8, "train.batch_size": 4}, {"index.json": "ab"}, CODE
 )
 JUDGED = {"event": "evaluated", "step": 8, "verdict": "healthy", "metrics": {"FVD": 1.0}}
@@ -30,7 +30,7 @@ JUDGED = {"event": "evaluated", "step": 8, "verdict": "healthy", "metrics": {"FV
 def a_run(
     runs: Path,
     name: str,
-    origin: Origin | None = NOW,
+    origin: RunOrigin | None = NOW,
     step: int = 4,
     params: dict[str, Any] = PARAMS,
     events: tuple[dict[str, Any], ...] = (),
@@ -49,18 +49,18 @@ def a_run(
     return run
 
 
-def chosen(runs: Path, now: Origin = NOW, **request: Any) -> Choice:
-    return choose(now, local_runs(runs), Request(**request), runs, "fresh")
+def chosen(runs: Path, now: RunOrigin = NOW, **request: Any) -> RunChoice:
+    return choose(now, local_runs(runs), RunRequest(**request), runs, "fresh")
 
 
-def refused(runs: Path, now: Origin = NOW, **request: Any) -> str:
+def refused(runs: Path, now: RunOrigin = NOW, **request: Any) -> str:
     with pytest.raises(UserError) as error:
         chosen(runs, now, **request)
     return str(error.value)
 
 
-def test_the_first_run_is_begun_without_a_word(tmp_path: Path) -> None:
-    assert chosen(tmp_path) == Choice("fresh", NOW, [])
+def test_the_first_run_is_begun_without_a_line(tmp_path: Path) -> None:
+    assert chosen(tmp_path) == RunChoice("fresh", NOW, [])
 
 
 def test_the_same_origin_goes_on_whatever_else_is_there(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_the_same_origin_goes_on_whatever_else_is_there(tmp_path: Path) -> None:
     a_run(tmp_path, "other", replace(NOW, code=OTHER_CODE), step=6)
     choice = chosen(tmp_path)
     assert (choice.name, choice.origin, list(choice.lines)) == ("mine", NOW, [])
-    assert "these very params, data and code" in refused(tmp_path, new_run=True)
+    assert "these params, data and code" in refused(tmp_path, new_run=True)
 
 
 def test_a_comment_does_not_orphan_a_run(tmp_path: Path) -> None:
@@ -79,19 +79,19 @@ def test_a_comment_does_not_orphan_a_run(tmp_path: Path) -> None:
 
 def test_other_code_stops_with_the_difference_and_the_ways_on(tmp_path: Path) -> None:
     run = a_run(tmp_path, "mine")
-    told = refused(tmp_path, replace(NOW, code=OTHER_CODE))
-    assert "models/leak.py (leak)" in told
-    assert "-    return x * 0.2" in told and "+    return x * 0.3" in told
-    assert f"{run.root} (step 4 of 8)" in told
-    assert "dvdgan train --continue-run mine" in told and "dvdgan train --new-run" in told
+    message = refused(tmp_path, replace(NOW, code=OTHER_CODE))
+    assert "models/leak.py (leak)" in message
+    assert "-    return x * 0.2" in message and "+    return x * 0.3" in message
+    assert f"{run.root} (step 4 of 8)" in message
+    assert "dvdgan train --continue-run mine" in message and "dvdgan train --new-run" in message
     assert "return x * 0.3" in (tmp_path / "mine.diff").read_text()
 
 
 def test_a_long_difference_is_cut_and_kept_whole(tmp_path: Path) -> None:
     a_run(tmp_path, "mine")
     many = {"models/leak.py": "".join(f"x{n} = {n}\n" for n in range(300))}
-    told = refused(tmp_path, replace(NOW, code=many))
-    assert len(told.splitlines()) < 60
+    message = refused(tmp_path, replace(NOW, code=many))
+    assert len(message.splitlines()) < 60
     assert len((tmp_path / "mine.diff").read_text().splitlines()) > 300
 
 
@@ -108,7 +108,7 @@ def test_continued_on_request_it_is_the_run_of_the_new_code(tmp_path: Path) -> N
     assert len(chosen(tmp_path, changed, continue_run="mine").origin.continued) == 1
     assert "--continue-run mine" in refused(tmp_path)  # by the code of before
     # A new run of the code of before does not take the folder that has its name.
-    again = choose(NOW, local_runs(tmp_path), Request(new_run=True), tmp_path, "mine")
+    again = choose(NOW, local_runs(tmp_path), RunRequest(new_run=True), tmp_path, "mine")
     assert again.name == "mine-2"
 
 
@@ -153,8 +153,8 @@ def test_a_changed_parameter_begins_a_run_and_is_named(tmp_path: Path) -> None:
     changed = replace(NOW, params=NOW.params | {"train.batch_size": 8})
     [line] = chosen(tmp_path, changed).lines
     assert "unlike " in line and f"{tmp_path}/near (step 4 of 8): train.batch_size: 4 -> 8" in line
-    told = refused(tmp_path, changed, continue_run="near")
-    assert "train.batch_size: 4 -> 8" in told
+    message = refused(tmp_path, changed, continue_run="near")
+    assert "train.batch_size: 4 -> 8" in message
 
 
 def test_changed_data_begin_a_run_and_are_named(tmp_path: Path) -> None:
@@ -166,10 +166,10 @@ def test_changed_data_begin_a_run_and_are_named(tmp_path: Path) -> None:
 def test_an_earlier_versions_run_is_named_and_continued_on_request(tmp_path: Path) -> None:
     """It kept no record of code and data, and a key of today's was not there yet."""
     run = a_run(tmp_path, "old", origin=None, params=PARAMS | {"train": {"steps": 8}})
-    told = refused(tmp_path)
-    assert "an earlier version of dvdgan kept no record" in told
-    assert "the key train.batch_size of params.yaml" in told
-    assert "--continue-run old" in told
+    message = refused(tmp_path)
+    assert "an earlier version of dvdgan kept no record" in message
+    assert "the key train.batch_size of params.yaml" in message
+    assert "--continue-run old" in message
     choice = chosen(tmp_path, continue_run="old")
     assert (choice.name, choice.origin.code) == ("old", CODE)
     choice.origin.write(run.provenance)
@@ -183,10 +183,10 @@ def test_an_earlier_versions_run_of_other_params_is_named_in_a_line(tmp_path: Pa
     assert "clip.frames: 8 -> 4" in line and "kept no record" in line
 
 
-def test_requests_that_fit_nothing_are_refused_in_words(tmp_path: Path) -> None:
+def test_requests_that_fit_nothing_are_refused(tmp_path: Path) -> None:
     a_run(tmp_path, "mine")
-    told = refused(tmp_path, continue_run="yours")
-    assert "there is no run yours; there are" in told and "mine (step 4 of 8)" in told
+    message = refused(tmp_path, continue_run="yours")
+    assert "there is no run yours; there are" in message and "mine (step 4 of 8)" in message
     assert "contradict" in refused(tmp_path, continue_run="mine", new_run=True)
 
 
@@ -212,6 +212,6 @@ def test_on_a_new_machine_the_backup_names_the_run(
     assert there.origin == local_runs(tmp_path / "runs")[0].origin
     assert "broken is not considered" in capsys.readouterr().err
     with pytest.raises(UserError, match="other code began"):
-        choose(NOW, [there], Request(), tmp_path, "fresh")
-    assert choose(there.origin, [there], Request(), tmp_path, "fresh").name == "mine"
+        choose(NOW, [there], RunRequest(), tmp_path, "fresh")
+    assert choose(there.origin, [there], RunRequest(), tmp_path, "fresh").name == "mine"
     assert backed_up_runs(str(tmp_path / "nothing")) == []

@@ -60,7 +60,7 @@ ENTRY = {"sha256": "0" * 64, "bytes": 1}
 
 
 @pytest.mark.parametrize(
-    ("manifest", "told"),
+    ("manifest", "problem"),
     [
         (b"", "manifest.json: Expecting value"),
         (b'{"weights": ', "manifest.json: Expecting value"),
@@ -77,19 +77,19 @@ ENTRY = {"sha256": "0" * 64, "bytes": 1}
         ({"weights.pt": ENTRY}, "weights.pt is neither safetensors nor JSON: refused, nothing is"),
         ({"state.json": "0" * 64}, "no sha256 of state.json"),
         ({"state.json": {"bytes": 1}}, "no sha256 of state.json"),
-        ({"state.json": {"sha256": "0" * 64}}, "does not tell the bytes of state.json"),
-        ({"state.json": {"sha256": "0" * 64, "bytes": "1"}}, "does not tell the bytes"),
+        ({"state.json": {"sha256": "0" * 64}}, "does not have the bytes of state.json"),
+        ({"state.json": {"sha256": "0" * 64, "bytes": "1"}}, "does not have the bytes"),
     ],
 )
-def test_a_manifest_that_is_none_is_told_of(run: RunFolder, manifest: Any, told: str) -> None:
+def test_a_manifest_that_is_none_is_refused(run: RunFolder, manifest: Any, problem: str) -> None:
     data = manifest if isinstance(manifest, bytes) else json.dumps(manifest).encode()
     (run.checkpoint(20) / "manifest.json").write_bytes(data)
-    assert told in (verify_checkpoint(run.checkpoint(20)) or "")
+    assert problem in (verify_checkpoint(run.checkpoint(20)) or "")
     assert latest_valid(run)[0] == 10
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "problem"),
     [
         ("weights.pt", "weights.pt is neither safetensors nor JSON: refused, nothing is ever unp"),
         ("weights", "weights is neither safetensors nor JSON"),
@@ -99,10 +99,10 @@ def test_a_manifest_that_is_none_is_told_of(run: RunFolder, manifest: Any, told:
     ],
 )
 def test_a_file_that_does_not_belong_is_refused_by_name(
-    run: RunFolder, name: str, told: str
+    run: RunFolder, name: str, problem: str
 ) -> None:
     (run.checkpoint(20) / name).write_bytes(b"{}")
-    assert told in (verify_checkpoint(run.checkpoint(20)) or "")
+    assert problem in (verify_checkpoint(run.checkpoint(20)) or "")
     assert latest_valid(run)[0] == 10
 
 

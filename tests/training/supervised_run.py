@@ -8,16 +8,15 @@ from pathlib import Path
 
 from dvdgan.config.schema import RunSettings
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError
-from dvdgan.guard.actions import LocalActions
 from dvdgan.guard.interruption import interrupt_on_signals
 from dvdgan.guard.run_folder import RunFolder
-from dvdgan.guard.supervisor import supervise
+from dvdgan.guard.supervisor import SupervisorActions, supervise
 
 interrupt_on_signals()
 run = RunFolder(Path(sys.argv[1]))
 settings = RunSettings.model_validate_json(run.settings.read_text(encoding="utf-8"))
 try:
-    supervise(run, settings.train, LocalActions())
+    supervise(run, settings.train, SupervisorActions())
 except InterruptedRunError as stopped:
     print(stopped, flush=True)
     sys.exit(EXIT_INTERRUPTED)
