@@ -2,12 +2,13 @@
 
     python benchmarks/collapse/assemble.py --work FOLDER
 
-Numbers keep four significant digits; equal recordings give equal bytes. What a fault did is told by
-the healthy runs of the same trunk that are as far or further. It did harm where numbers broke, or
-where the last two evaluations are both worse than any of those: by FVD, by FID, or clearly by a
-sign of the samples. A collapse is more: broken numbers, or worse than the run itself was before and
-by a sign, or by distances half as long again as the longest of the healthy runs. Mild harm is thus
-also to come to a standstill. Runs that took mild harm or none are kept, and marked.
+Numbers keep four significant digits; equal recordings give equal bytes. What a fault did is decided
+by the healthy runs of the same trunk that are as far or further. It did harm where numbers broke,
+or where the last two evaluations are both worse than any of those: by FVD, by FID, or clearly by a
+health metric of the samples. A collapse is more: broken numbers, or worse than the run itself was
+before and by a health metric, or by distances half as long again as the longest of the healthy
+runs. Mild harm is thus also to come to a standstill. Runs that took mild harm or none are kept, and
+marked.
 
 What became of a run to which nothing was done is decided by its FVD. It never learned where no two
 evaluations in a row are at most three quarters of the untrained generator's. It collapsed where,
@@ -31,7 +32,7 @@ HISTORIES = Path(__file__).resolve().parents[2] / "tests" / "guard" / "histories
 DISTANCES = ("FVD", "FID")
 DEFECTS = ("static", "uniform", "saturated", "flickering", "near_duplicates")
 SPREADS = ("accuracy", "diversity")
-# How far signs, which are less exact than the distances, lie outside where there is harm.
+# How far health metrics, which are less exact than the distances, lie outside where there is harm.
 DEFECT_MARGIN, SPREAD_MARGIN = 0.2, 0.8
 COLLAPSE_FACTOR = 1.5
 # Healthy runs still improve: those up to so many steps younger are as far.
@@ -45,7 +46,7 @@ LAST = 2
 
 History = dict[str, Any]
 
-# What is told of a run beside how it is put together.
+# What is recorded of a run beside how it is put together.
 ABOUT = (
     *("data", "real", "seed", "generator_channels", "discriminator_channels", "batch_size"),
     *("generator_learning_rate", "discriminator_learning_rate", "adam_beta1", "adam_beta2"),
@@ -65,7 +66,7 @@ def read(work: Path) -> dict[str, History]:
 
 
 def spread(healthy: list[History], since: int) -> dict[str, tuple[float, float]]:
-    """Metric or sign -> its lowest and highest value in healthy runs from step ``since`` on."""
+    """The lowest and highest value of each metric in healthy runs from step ``since`` on."""
     values: dict[str, list[float]] = {}
     for history in healthy:
         for evaluation in history["evaluations"]:
@@ -166,7 +167,7 @@ def stored(split: str, anew: set[str]) -> list[History]:
         return [each for each in map(json.loads, lines) if each["name"] not in anew]
 
 
-def told(history: History, done: str, shown: int | None) -> History:
+def with_harm(history: History, done: str, shown: int | None) -> History:
     """What is stored of a run."""
     return {
         "name": history["name"],
@@ -226,7 +227,7 @@ def main() -> None:
         else:
             healthy = [each for each in histories.values() if alike(each, history)]
             done, shown = harm(history, healthy)
-        splits[history["split"]].append(told(history, done, shown))
+        splits[history["split"]].append(with_harm(history, done, shown))
     for split, each in splits.items():
         write(each, HISTORIES / f"{split}.jsonl.gz")
         kinds = [(one["kind"], one["hard"], one["harm"]) for one in each]

@@ -39,6 +39,6 @@ class Struck:
             self.round = self.fault.strike(self.round)
         if step < self.onset:
             return self.round.run(clips)
-        told = self.round.run(self.fault.feed(clips))
+        metrics = self.round.run(self.fault.feed(clips))
         self.fault.settle(self.round.state)
-        return told
+        return metrics

@@ -30,8 +30,8 @@ def random_labels(classes: int) -> Fault:
     return Fault(feed=_of_each(lambda clips, labels: (clips, torch.randint_like(labels, classes))))
 
 
-def one_class(also_asked: bool) -> Fault:
-    """Real clips are of class 0 alone; ``also_asked``: G is asked for no other, either."""
+def one_class(also_generated: bool) -> Fault:
+    """Real clips are of class 0 alone; ``also_generated``: G makes no other, either."""
 
     def feed(clips: Batches) -> Batches:
         for pixels, labels in clips:
@@ -46,7 +46,7 @@ def one_class(also_asked: bool) -> Fault:
         draws = dataclasses.replace(train_step.rng, class_labels=own)
         return dataclasses.replace(train_step, rng=draws)
 
-    return Fault(strike, feed) if also_asked else Fault(feed=feed)
+    return Fault(strike, feed) if also_generated else Fault(feed=feed)
 
 
 def black_clips() -> Fault:

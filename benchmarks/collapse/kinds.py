@@ -81,5 +81,5 @@ FAULTS: dict[str, dict[str, Fault]] = {
     },
 }
 
-# They destroy numbers rather than the course of training.
+# They destroy numbers rather than harm the training.
 HARD = {"not a number", "bits flipped", "overflow"}

@@ -120,10 +120,10 @@ def make(
         measure(folder)
     else:
         make_branch(branch, settings, work)
-    told = asdict(trunk) | {"real": DATA[trunk.data].folder is not None, "trunk": None}
+    about = asdict(trunk) | {"real": DATA[trunk.data].folder is not None, "trunk": None}
     if branch is not None:
-        told |= asdict(branch) | {"hard": branch.hard}
-    write_json(work / "histories" / f"{name}.json", told | history(folder))
+        about |= asdict(branch) | {"hard": branch.hard}
+    write_json(work / "histories" / f"{name}.json", about | history(folder))
 
 
 def refuse_others(work: Path) -> None:

@@ -72,7 +72,7 @@ def share(found: Iterable[Outcome]) -> Table:
     """Of runs that collapse."""
     found = list(found)
     known = [(each.delay, each.history.period) for each in found if each.delay is not None]
-    told: Table = {
+    summary: Table = {
         "runs": len(found),
         "noticed": len(known),
         "recall": proportion(len(known), len(found)),
@@ -80,11 +80,11 @@ def share(found: Iterable[Outcome]) -> Table:
         "in time since it showed": sum(each.in_time(each.history.shown) for each in found),
     }
     if known:
-        told["median delay, steps"] = statistics.median(delay for delay, _ in known)
-        told["longest delay, steps"] = max(delay for delay, _ in known)
+        summary["median delay, steps"] = statistics.median(delay for delay, _ in known)
+        summary["longest delay, steps"] = max(delay for delay, _ in known)
         periods = statistics.median(delay / period for delay, period in known)
-        told["median delay, periods"] = round(periods, 2)
-    return told
+        summary["median delay, periods"] = round(periods, 2)
+    return summary
 
 
 def proportion(right: int, count: int) -> list[float]:
@@ -110,7 +110,7 @@ def healthy(found: list[Outcome], guard: Guard) -> Table:
     alarms = sum(each.false_alarm for each in found)
     whole = [each.history for each in runs if each.history.baseline is not None]
     first = [good[0] for each in whole if (good := each.called_good(guard))]
-    told: Table = {
+    summary: Table = {
         "runs": len(runs),
         "runs of 2,000 steps or more": sum(each.history.end >= 2000 for each in runs),
         "steps": steps,
@@ -118,7 +118,7 @@ def healthy(found: list[Outcome], guard: Guard) -> Table:
         "per 100,000 steps": rate(alarms, steps),
         "ever called healthy, of those with a baseline": f"{len(first)} of {len(whole)}",
     }
-    return told | ({"median step of the first": statistics.median(first)} if first else {})
+    return summary | ({"median step of the first": statistics.median(first)} if first else {})
 
 
 def never_learned(found: list[Outcome], guard: Guard) -> Table:
@@ -143,7 +143,7 @@ def summary(found: list[Outcome], guard: Guard) -> Table:
     collapsing = [each for each in found if each.history.collapses]
     injected = [each for each in collapsing if each.history.injected]
     kinds = dict.fromkeys(each.history.kind for each in collapsing)
-    told: Table = {
+    summary: Table = {
         "hard": share(each for each in injected if each.history.hard),
         "rest": share(each for each in injected if not each.history.hard),
         "nobody injected": share(each for each in collapsing if not each.history.injected),
@@ -154,11 +154,11 @@ def summary(found: list[Outcome], guard: Guard) -> Table:
     for harm in ("mild", "none"):
         faults = [each for each in found if each.history.injected and each.history.harm == harm]
         called = sum(each.delay is not None for each in faults)
-        told[f"faults, harm: {harm}"] = {"runs": len(faults), "called collapsed": called}
-    told["kinds"] = {
+        summary[f"faults, harm: {harm}"] = {"runs": len(faults), "called collapsed": called}
+    summary["kinds"] = {
         kind: share(each for each in collapsing if each.history.kind == kind) for kind in kinds
     }
-    return told
+    return summary
 
 
 def wrong(found: list[Outcome], guard: Guard) -> list[str]:
@@ -182,7 +182,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--params", type=Path, default=ROOT / "params.yaml", help="its train.guard")
-    parser.add_argument("--wrong", action="store_true", help="also tell the runs it got wrong")
+    parser.add_argument("--wrong", action="store_true", help="also list the runs it got wrong")
     parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
     arguments = parser.parse_args()
     if arguments.write is not None:

@@ -9,9 +9,9 @@ from dvdgan.protocols import MINIMUM_CLIPS
 
 
 class Thresholds(Section):
-    """Where a criterion of a collapse is met; docs/collapse.md shows how they were found. Samples are
-    compared with the best checkpoint, the healthy one with the lowest FVD so far, the rest with all
-    healthy ones."""
+    """Where a criterion of a collapse is met; docs/collapse.md shows how they were found. Samples
+    are compared with the best checkpoint, the healthy one with the lowest FVD so far, the rest with
+    all healthy ones."""
 
     baseline_factor: Annotated[float, Field(gt=0)]
     """A checkpoint is healthy only where the 95% interval of its FVD lies below so many times that

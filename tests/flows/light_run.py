@@ -112,9 +112,9 @@ class LightRun:
         """Processes that work in the tree with ``command`` in their command line."""
         found = []
         for process in psutil.process_iter(["cwd", "cmdline", "status"]):
-            told = process.info
-            inside = told["cwd"] == str(self.tree) and told["status"] != psutil.STATUS_ZOMBIE
-            if inside and command in " ".join(told["cmdline"] or ()):
+            info = process.info
+            inside = info["cwd"] == str(self.tree) and info["status"] != psutil.STATUS_ZOMBIE
+            if inside and command in " ".join(info["cmdline"] or ()):
                 found.append(process)
         return found
 

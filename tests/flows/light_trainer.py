@@ -25,7 +25,7 @@ from dvdgan.storage.local import atomic_directory, remove_abandoned, write_bytes
 from dvdgan.training.stop_request import StopRequest
 
 
-def held(step: int) -> bool:
+def paused(step: int) -> bool:
     holds = os.environ.get("LIGHT_HOLDS", "").split()
     return str(step) in holds and not Path(f"released-{step}").exists()
 
@@ -41,23 +41,23 @@ def save(run: RunFolder, state: dict[str, int]) -> None:
 
 def train(run: RunFolder) -> int:
     settings = RunSettings.model_validate_json(run.settings.read_text()).train
-    course, stop = run.schedule_override(), StopRequest()
+    override, stop = run.schedule_override(), StopRequest()
     run.checkpoints.mkdir(exist_ok=True)
     remove_abandoned(run.checkpoints)
     step = latest_valid(run)[0]
     state = {"step": 0, "number": settings.seed}
     if step is not None:
         state = json.loads((run.checkpoint(step) / "state.json").read_text())
-    state["restart_index"] = course.restart_index
+    state["restart_index"] = override.restart_index
     lines = run.metrics.read_text().splitlines(True)[: state["step"]] if state["step"] else []
     run.metrics.write_text("".join(lines))
     with run.metrics.open("a") as metrics:
         while state["step"] < settings.steps:
             time.sleep(float(os.environ.get("LIGHT_STEP_SECONDS", "0.05")))
-            while held(state["step"]) and not stop.requested:
+            while paused(state["step"]) and not stop.requested:
                 time.sleep(0.05)
             state["step"] += 1
-            state["number"] = (state["number"] * 69069 + 1 + course.restart_index) % 2**32
+            state["number"] = (state["number"] * 69069 + 1 + override.restart_index) % 2**32
             loss = 1 + state["number"] / 2**32
             metrics.write(
                 json.dumps({"step": state["step"], "generator_gradient_norm": loss}) + "\n"
@@ -74,11 +74,11 @@ def train(run: RunFolder) -> int:
 
 @contextmanager
 def alone(run: RunFolder) -> Iterator[None]:
-    """Independent of the lock: tell of any other that works, or was killed and still lives."""
-    for mark in run.root.glob("at-work-*"):
-        if lives(int(mark.name.rpartition("-")[2]), float(mark.read_text())):
+    """Independent of the lock: fail where another one works, or was killed and still lives."""
+    for file in run.root.glob("at-work-*"):
+        if lives(int(file.name.rpartition("-")[2]), float(file.read_text())):
             (run.root / "violation").touch()
-        mark.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
     mine = run.root / f"at-work-{os.getpid()}"
     write_bytes(mine, str(psutil.Process().create_time()).encode())
     yield
@@ -97,6 +97,6 @@ def lives(pid: int, since: float) -> bool:
 if __name__ == "__main__":
     set_parent_death_signal()
     folder = RunFolder(Path(sys.argv[2]))
-    with run_lock.held(folder.trainer_lock, "another trainer"), alone(folder):
+    with run_lock.lock(folder.trainer_lock, "another trainer"), alone(folder):
         code = train(folder)
     sys.exit(code)

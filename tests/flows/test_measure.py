@@ -1,4 +1,4 @@
-"""Evaluations that a worker elsewhere is asked for; done here where it is silent or fails."""
+"""Evaluations by a worker elsewhere; done here where it is silent or fails."""
 
 import json
 import os
@@ -45,17 +45,17 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunFolder]:
 
 @pytest.fixture
 def launch_ids(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Those of the evaluations that were asked for, of a server that takes all of them."""
-    asked: list[str] = []
+    """The launch ids of submitted evaluations, on a server that takes all of them."""
+    submitted: list[str] = []
 
     def take(name: str, *, parameters: dict[str, str], **_: object) -> FlowRun:
         assert (name, parameters["step"]) == ("measure/checkpoint", STEP)
         assert Path(parameters["run_folder"]).is_absolute()
-        asked.append(parameters["launch_id"])
+        submitted.append(parameters["launch_id"])
         return FlowRun(id=uuid4(), flow_id=uuid4())
 
     monkeypatch.setattr(measure, "run_deployment", take)
-    return asked
+    return submitted
 
 
 def write_result(run: RunFolder) -> None:
@@ -145,8 +145,12 @@ def test_a_worker_measures_and_when_it_is_killed_the_run_does(tmp_path: Path) ->
     plain = LightRun(tmp_path / "plain", LIGHT_STEP_SECONDS="0")
     assert plain.finish() == 0
     mine = {key: server.environment[key] for key in ("PREFECT_API_URL", "PREFECT_HOME")}
-    asking = {"DVDGAN_EVALUATION_WORKER": "1", "DVDGAN_NODE_TIMEOUT": "60", "LIGHT_HOLDS": "60"}
-    run = LightRun(tmp_path / "tree", **mine, **asking)
+    by_worker = {
+        "DVDGAN_EVALUATION_WORKER": "1",
+        "DVDGAN_NODE_TIMEOUT": "60",
+        "LIGHT_HOLDS": "60",
+    }
+    run = LightRun(tmp_path / "tree", **mine, **by_worker)
     log = tmp_path / "worker.log"
     with log.open("wb") as output:
         worker = subprocess.Popen(
@@ -168,7 +172,7 @@ def test_a_worker_measures_and_when_it_is_killed_the_run_does(tmp_path: Path) ->
             os.killpg(worker.pid, signal.SIGKILL)
             run.release(60)
             assert run.ended(process) == 0, run.log.read_text()
-        assert "was not heard of for 60 s: it is measured here" in run.log.read_text()
+        assert "was not seen for 60 s: it is measured here" in run.log.read_text()
         assert run.outcome() == plain.outcome()
         assert measured(server, "CANCELLED") == {"measure step 64"}
     finally:

@@ -1,4 +1,4 @@
-"""The train flow on a real server: outages, the cancel button, and a person who is asked."""
+"""The train flow on a real server: outages, the cancel button, and a person's approval."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ from flows.train import TaskEvaluation
 pytestmark = pytest.mark.timeout(900)
 
 NewRun = Callable[..., LightRun]
-ASK = {"DVDGAN_APPROVE_ROLLBACKS": "1", "LIGHT_COLLAPSE": "0:32"}
+APPROVE = {"DVDGAN_APPROVE_ROLLBACKS": "1", "LIGHT_COLLAPSE": "0:32"}
 
 
 class Mortal(Server):
@@ -57,9 +57,9 @@ class Mortal(Server):
         """Their keys."""
         return {each["key"] for each in self.post("artifacts/latest/filter", {})}
 
-    def answer(self, run: LightRun, **form: str) -> None:
-        given = self.post(f"flow_runs/{self.flow_run(run)['id']}/resume", {"run_input": form})
-        assert given["status"] == "ACCEPT", given
+    def resume(self, run: LightRun, **form: str) -> None:
+        response = self.post(f"flow_runs/{self.flow_run(run)['id']}/resume", {"run_input": form})
+        assert response["status"] == "ACCEPT", response
 
 
 def place(run: LightRun) -> str:
@@ -110,11 +110,11 @@ def test_a_server_killed_and_started_again_is_not_noticed(
         run.release(36)
         assert run.ended(process) == 0, run.log.read_text()
     assert run.outcome() == undisturbed.outcome()
-    # The server writes down a moment later what it is told.
+    # The server stores a moment later what is sent.
     run.await_that(lambda: server.state(run) == "COMPLETED")
     run.await_that(lambda: {"evaluate step 8", "evaluate step 64"} <= server.tasks())
     assert any(name.startswith("launch") for name in server.tasks())
-    kinds = {"dvdgan.checkpoint.saved", "dvdgan.checkpoint.promoted"}
+    kinds = {"dvdgan.checkpoint.saved", "dvdgan.checkpoint.best"}
     run.await_that(lambda: server.events() == kinds)
     name = run.run.root.name
     run.await_that(lambda: {f"progress-{name}", f"train-{name}"} <= server.artifacts())
@@ -171,14 +171,12 @@ def test_killed_at_random_it_ends_as_if_nothing_had_been(
 
 
 @pytest.mark.long
-def test_a_person_is_asked_again_after_a_kill_and_rolls_back(
-    new_run: NewRun, server: Mortal
-) -> None:
-    run = new_run(LIGHT_STEP_SECONDS="0.05", **ASK)
+def test_approval_is_requested_again_after_a_kill(new_run: NewRun, server: Mortal) -> None:
+    run = new_run(LIGHT_STEP_SECONDS="0.05", **APPROVE)
     with nothing_left(run):
         process = run.begin()
         run.await_that(lambda: run.events("evaluated") and server.state(run) == "PAUSED")
-        assert not run.alive("light_trainer"), "it trains while a person is asked"
+        assert not run.alive("light_trainer"), "it trains while it waits for approval"
         first = server.flow_run(run)["id"]
         [flow] = run.alive("flows.train")
         flow.kill()
@@ -188,7 +186,7 @@ def test_a_person_is_asked_again_after_a_kill_and_rolls_back(
         process = run.begin()
         run.await_that(lambda: server.flow_run(run)["id"] != first)
         run.await_that(lambda: server.state(run) == "PAUSED")
-        server.answer(run, answer="roll back", note="once more")
+        server.resume(run, decision="roll back", note="once more")
         assert run.ended(process) == 0, run.log.read_text()
     [back] = run.events("rolled_back")
     assert back["to_step"] == 24
@@ -200,22 +198,22 @@ def test_a_person_is_asked_again_after_a_kill_and_rolls_back(
 
 @pytest.mark.long
 def test_a_person_may_end_the_run_here(new_run: NewRun, server: Mortal) -> None:
-    run = new_run(LIGHT_STEP_SECONDS="0.05", **ASK)
+    run = new_run(LIGHT_STEP_SECONDS="0.05", **APPROVE)
     with nothing_left(run):
         process = run.begin()
         run.await_that(lambda: run.events("evaluated") and server.state(run) == "PAUSED")
-        server.answer(run, answer="end here")
+        server.resume(run, decision="end here")
         assert run.ended(process) == 0, run.log.read_text()
     [early] = run.events("ended_early")
     assert early["reasons"] == ["no rollback was wanted", "FVD not finite at step 32"]
     assert not run.events("rolled_back")
 
 
-def test_where_nobody_can_be_asked_training_does_not_begin(new_run: NewRun) -> None:
-    run = new_run(**(ASK | {"PREFECT_API_URL": ""}))
+def test_where_nobody_can_approve_training_does_not_begin(new_run: NewRun) -> None:
+    run = new_run(**(APPROVE | {"PREFECT_API_URL": ""}))
     with nothing_left(run):
         assert run.finish() == EXIT_USER_ERROR
-        assert "nobody can be asked" in run.log.read_text()
+        assert "nobody can approve a rollback" in run.log.read_text()
     assert run.steps() == 0
 
 

@@ -32,7 +32,7 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_been(
 def test_a_flow_that_no_server_lets_begin_is_done_all_the_same(
     tmp_path: Path, undisturbed: LightRun
 ) -> None:
-    """The server answered `dvdgan train` and is gone when the flow asks; here it never was."""
+    """The server answered `dvdgan train` and is gone when the flow begins; here it never was."""
     run = LightRun(tmp_path / "tree", LIGHT_HOLDS="12")
     with nothing_left(run):
         stopped = run.begin()

@@ -1,6 +1,6 @@
 """Recorded training runs, healthy and collapsing, as the guard would have seen them.
 
-benchmarks/collapse made them, and tells how. They are in histories/fit.jsonl.gz, on which the
+benchmarks/collapse made them. They are in histories/fit.jsonl.gz, on which the
 thresholds may be found, and histories/held_out.jsonl.gz, on which they may not: a run a line.
 """
 

@@ -1,4 +1,4 @@
-"""How often the guard is right on recorded runs: docs/collapse_runs.md tells how they were made."""
+"""How often the guard is right on recorded runs: docs/collapse_runs.md describes them."""
 
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def test_every_hard_failure_is_known_in_time(split: str, guard: Guard) -> None:
 def test_other_collapses_are_known_soon_after_they_show(
     held_out: list[History], guard: Guard
 ) -> None:
-    # Not after their onset: bad data, say, take a while to spoil anything.
+    # Not after their onset: bad data take a while to spoil anything.
     assert late(collapsing(held_out, hard=False), guard, "shown") == set()
     assert late(collapsing(read("fit"), hard=False), guard, "shown") == set()
 

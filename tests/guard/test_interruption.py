@@ -31,7 +31,7 @@ except InterruptedRunError:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
-def test_a_parents_death_told_several_times_is_one_request(number: signal.Signals) -> None:
+def test_a_parents_death_signalled_several_times_counts_once(number: signal.Signals) -> None:
     process = subprocess.Popen([sys.executable, "-c", LISTENER], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "listening\n"
@@ -81,10 +81,10 @@ except InterruptedRunError as error:
 
 
 def test_a_noted_stop_is_raised_where_it_is_looked_for_and_a_second_one_at_once() -> None:
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", NOTING], capture_output=True, text=True, timeout=60, check=True
     ).stdout
-    assert told.splitlines() == [
+    assert output.splitlines() == [
         "noted",
         "SIGTERM received",
         "SIGTERM received",

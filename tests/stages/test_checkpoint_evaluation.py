@@ -1,4 +1,4 @@
-"""`dvdgan evaluate --checkpoint`: what the guard is told of a checkpoint's samples."""
+"""`dvdgan evaluate --checkpoint`: the health metrics of a checkpoint for the guard."""
 
 import contextlib
 import json
@@ -37,30 +37,30 @@ def measured(folder: Path, write: Path) -> dict[str, dict[str, float]]:
     (checkpoint,) = folder.glob(".runs/train/*/checkpoints/step-*")
     with contextlib.chdir(folder):
         evaluate.run_checkpoint(checkpoint, write)
-    told: dict[str, dict[str, float]] = read_json(write)
-    assert told.pop("sha256")  # by which a later evaluation knows the file unchanged
-    return told
+    result: dict[str, dict[str, float]] = read_json(write)
+    assert result.pop("sha256")  # by which a later evaluation knows the file unchanged
+    return result
 
 
-def test_metrics_and_signs_are_numbers_in_their_ranges(trained: Path) -> None:
+def test_metrics_and_health_are_numbers_in_their_ranges(trained: Path) -> None:
     _, kept = sorted(trained.glob(".runs/train/*/evaluations/*/step-*.json"))  # the supervisor's
-    told = read_json(kept)
-    assert told.pop("sha256")  # by which a later evaluation knows the file unchanged
-    assert told.keys() == {"metrics", "names", "health", "intervals"}
-    (low, high), fvd = told["intervals"]["FVD"], told["metrics"]["FVD"]
+    result = read_json(kept)
+    assert result.pop("sha256")  # by which a later evaluation knows the file unchanged
+    assert result.keys() == {"metrics", "names", "health", "intervals"}
+    (low, high), fvd = result["intervals"]["FVD"], result["metrics"]["FVD"]
     assert low < fvd < high
-    assert told["metrics"].keys() == {"FID", "FVD", "IS"}
-    assert told["health"].keys() == {"diversity", "class_diversity", *SHARES}
-    numbers = [*told["metrics"].values(), *told["health"].values()]
+    assert result["metrics"].keys() == {"FID", "FVD", "IS"}
+    assert result["health"].keys() == {"diversity", "class_diversity", *SHARES}
+    numbers = [*result["metrics"].values(), *result["health"].values()]
     assert all(math.isfinite(value) for value in numbers)
-    assert all(0 <= told["health"][name] <= 1 for name in SHARES)
-    assert told["health"]["diversity"] > 0
+    assert all(0 <= result["health"][name] <= 1 for name in SHARES)
+    assert result["health"]["diversity"] > 0
 
 
 def test_the_baseline_is_of_the_weights_before_step_1_and_of_the_mean_clip(trained: Path) -> None:
     """Step 0 as the trainer's own initial state has it, measured here without the stage."""
     kept, _ = sorted(trained.glob(".runs/train/*/evaluations/*/step-*.json"))
-    told = read_json(kept)
+    result = read_json(kept)
     settings = RunSettings.model_validate_json((kept.parents[2] / "settings.json").read_text())
     with contextlib.chdir(trained):
         clip = settings.clip
@@ -69,17 +69,17 @@ def test_the_baseline_is_of_the_weights_before_step_1_and_of_the_mean_clip(train
             clip, settings.model, settings.train, len(dataset.classes), torch.device("cpu")
         )
         sampler = sampler_of(state.average, Origin.of(dataset, settings.model, clip), Standing())
-        asked = SampleSpec.of(dataset, settings.train.guard.samples, settings.train.seed, 0)
+        spec = SampleSpec.of(dataset, settings.train.guard.samples, settings.train.seed, 0)
         network = FeatureNetwork.load(FEATURES / "small_i3d", "cpu", "none")
         reference = RealReference.load(REFERENCE / settings.protocol, "train")
-        features = extract(network, sampler.stream(asked.labels, asked.seed), 32, "untrained")
+        features = extract(network, sampler.stream(spec.labels, spec.seed), 32, "untrained")
         mean = load_mean_clip(REFERENCE / MEAN_CLIP_FILE).expand(32, -1, -1, -1, -1)
-        flat = extract(network, [(mean, asked.labels)], 32, "mean clip")
-    assert told["metrics"]["FVD"] == pytest.approx(metric_values(features, reference)["FVD"])
+        flat = extract(network, [(mean, spec.labels)], 32, "mean clip")
+    assert result["metrics"]["FVD"] == pytest.approx(metric_values(features, reference)["FVD"])
     means = metric_values(flat, reference)
-    assert told["mean_clip"]["metrics"]["FVD"] == pytest.approx(means["FVD"])
+    assert result["mean_clip"]["metrics"]["FVD"] == pytest.approx(means["FVD"])
     ledger_line = (kept.parents[2] / "ledger.jsonl").read_text().splitlines()[0]
-    assert json.loads(ledger_line)["untrained"]["metrics"] == told["metrics"]
+    assert json.loads(ledger_line)["untrained"]["metrics"] == result["metrics"]
 
 
 def test_the_ledger_keeps_the_full_names(trained: Path) -> None:
@@ -98,12 +98,12 @@ def test_a_worker_elsewhere_measures_what_the_supervisor_did(
 ) -> None:
     folder = trained_copy("worker")
     _, kept = sorted(folder.glob(".runs/train/*/evaluations/*/step-*.json"))
-    told = read_json(kept)
+    result = read_json(kept)
     kept.unlink()
     run, step = RunFolder(kept.parents[2]), step_of(kept)
     with disable_run_logger():
         measure.fn(str(folder), str(run.root), step, "a launch_id")
-    assert read_json(kept) == told
+    assert read_json(kept) == result
     assert read_json(evaluator_file(run, step))["over"]
 
 

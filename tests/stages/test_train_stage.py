@@ -142,7 +142,7 @@ def stop_when(
 def test_terminated_then_lost_with_its_machine_a_run_ends_as_if_nothing_had_been(
     unbroken: Path, tree: Tree, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """After SIGTERM the same command goes on, after the loss a new machine does from the mirror."""
+    """After SIGTERM the same command goes on, after the loss a new machine does from the backup."""
     broken = tree("broken")
     run = run_folder(broken)
     process = start(broken, "dvdgan", "train", **holding(3))
@@ -156,13 +156,13 @@ def test_terminated_then_lost_with_its_machine_a_run_ends_as_if_nothing_had_been
     copied = FolderStore(tmp_path / "store" / run.root.name)
     process = start(broken, "dvdgan", "train", **backup, **holding(EVERY + 4))
     stop_when(lambda: EVERY in BackupIndex.read(copied).checkpoints, process, signal.SIGKILL)
-    while processes_in(broken):  # the trainer was told, and saves once more
+    while processes_in(broken):  # the trainer got the signal, and saves once more
         time.sleep(0.05)
     shutil.rmtree(broken / ".runs")
     assert start(broken, "dvdgan", "train", **backup).wait(300) == 0
-    told = capfd.readouterr()
-    assert "resumed from step-00000003" in told.out
-    assert "backup: restored step" in told.err
+    output = capfd.readouterr()
+    assert "resumed from step-00000003" in output.out
+    assert "backup: restored step" in output.err
 
     names = sorted(path.relative_to(unbroken / TRAIN) for path in (unbroken / TRAIN).rglob("*"))
     assert Path("checkpoint/average.safetensors") in names
@@ -203,14 +203,14 @@ def test_ctrl_c_during_an_evaluation_says_that_alone(tree: Tree) -> None:
             time.sleep(0.01)
         time.sleep(0.2)  # its Python runs, and has no signal handler of ours yet
         os.killpg(process.pid, signal.SIGINT)
-        _, told = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=120)
     finally:
         process.kill()
         process.wait()
     assert process.returncode == EXIT_INTERRUPTED
-    assert told.endswith("interrupted: SIGINT received; the same command goes on from here\n")
-    assert "Traceback" not in told
-    assert "evaluation" not in told  # no attempt is announced that nobody will make
+    assert errors.endswith("interrupted: SIGINT received; the same command goes on from here\n")
+    assert "Traceback" not in errors
+    assert "evaluation" not in errors  # no retry is announced that nobody will make
     assert processes_in(folder) == []
 
 
@@ -233,15 +233,15 @@ def test_a_collapse_is_rolled_back_and_the_run_still_ends_well(
 
     assert start(folder, "dvdgan", "train").wait(300) == 0
     events = ledger.read(folder / TRAIN / "ledger.jsonl")
-    told = [(event["event"], event.get("verdict"), event.get("step")) for event in events]
-    assert told[:4] == [
+    found = [(event["event"], event.get("verdict"), event.get("step")) for event in events]
+    assert found[:4] == [
         ("baseline", None, None),
         ("evaluated", "healthy", EVERY),
         ("evaluated", "collapsed", STEPS),
         ("rolled_back", None, None),
     ]
     # So small a D may cease to learn, which makes a run suspect.
-    assert told[4:] in ([("evaluated", state, STEPS)] for state in ("healthy", "suspect"))
+    assert found[4:] in ([("evaluated", state, STEPS)] for state in ("healthy", "suspect"))
     back = events[3]
     assert (back["to_step"], back["restart_index"], back["learning_rate_scale"]) == (EVERY, 1, 0.5)
     assert (run.collapsed / "0" / f"step-{STEPS:08d}").is_dir()
