@@ -36,7 +36,8 @@ from dvdgan.data.loader import RankShard, training_batches
 from dvdgan.data.random_clips import RandomClips
 from dvdgan.data.shard_source import StoredShards
 from dvdgan.data.synthetic import MOTIONS, draw
-from dvdgan.models import build, savings
+from dvdgan.models import build
+from dvdgan.models.cost import model_cost
 from dvdgan.progress import Progress
 from dvdgan.stages import index, shard
 from dvdgan.stages.artefacts import SHARDS
@@ -211,7 +212,7 @@ def _eaten(config: Config) -> dict[str, float]:
         build.generator_architecture(config.model, config.clip, CLASSES),
         build.discriminator_architecture(config.model, config.clip, CLASSES),
     )
-    cost = savings.model_cost(*networks, k=config.model.spatial_frames)
+    cost = model_cost(*networks, k=config.model.spatial_frames)
     g = cost.generator.multiply_adds
     d = sum(network.multiply_adds for network in cost.discriminators.values())
     updates = config.train.discriminator_steps

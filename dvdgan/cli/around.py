@@ -54,7 +54,8 @@ def model(
 
     config = load_config(params)
     from dvdgan.data.shard_source import INDEX, open_shards
-    from dvdgan.models import build, savings
+    from dvdgan.models import build
+    from dvdgan.models.cost import model_cost
     from dvdgan.reporting import costs
     from dvdgan.stages.artefacts import SHARDS
 
@@ -66,7 +67,7 @@ def model(
     number, source = costs.known_classes(classes, index, shards.where(INDEX))
     sections = (config.model, config.clip, number)
     networks = build.generator_architecture(*sections), build.discriminator_architecture(*sections)
-    cost = savings.model_cost(*networks, k=config.model.spatial_frames)
+    cost = model_cost(*networks, k=config.model.spatial_frames)
     print(costs.heading(params, config.clip, config.model, f"{number} classes ({source})"))
     print(costs.cost_page(cost, batch or config.train.batch_size))
 

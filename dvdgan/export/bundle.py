@@ -15,11 +15,11 @@ from dvdgan.export.card import model_card
 from dvdgan.export.sampler import CONFIG, WEIGHTS, Sampler
 from dvdgan.models.architecture import GeneratorArchitecture
 from dvdgan.models.build import generator_architecture
-from dvdgan.models.empty import empty_network
 from dvdgan.models.generator import Generator, GeneratorInputs
 from dvdgan.models.latent import derive_seed
+from dvdgan.models.meta import empty_network
 from dvdgan.models.spectral import bake
-from dvdgan.models.standing import recompute_statistics
+from dvdgan.models.standing_statistics import recompute_statistics
 from dvdgan.progress import track
 from dvdgan.storage.local import atomic_directory, write_json
 from dvdgan.storage.tensors import save_tensors

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from dvdgan.errors import NotFiniteError, UserError
 from dvdgan.models.architecture import GeneratorArchitecture
-from dvdgan.models.empty import empty_network
 from dvdgan.models.generator import Generator
 from dvdgan.models.latent import Truncation, interpolated, numbered_latents
+from dvdgan.models.meta import empty_network
 from dvdgan.models.spectral import bake
 from dvdgan.storage.local import read_json
 

@@ -1,4 +1,4 @@
-"""What decides the layers of G, D_S and D_T: names for every choice of the paper, its own default.
+"""What decides the layers of G, D_S and D_T. The defaults are the choices of the paper.
 
 Plain values, so that a model bundle can keep them in JSON.
 """
@@ -11,6 +11,23 @@ Norm = Literal["per_step_batch", "batch", "group", "layer", "instance", "none"]
 Blocks = Literal["biggan", "biggan_deep"]
 Kinds = Literal["dual", "spatial", "temporal"]
 Phi = Literal["average_pool_2x2", "average_pool_4x4", "identity", "random_half_crop"]
+
+# The layer constants: channels of every stage in units of ch, by resolution (paper A.2). 64 and
+# 128: the paper's; 256: BigGAN's; 32, for small runs: ours. G's first constant is the width of the
+# recurrence at 4 x 4; every further one is a stage that doubles the resolution.
+GENERATOR_CONSTANTS: dict[int, tuple[int, ...]] = {
+    32: (8, 8, 4, 2),
+    64: (8, 8, 8, 4, 2),
+    128: (16, 16, 8, 4, 2, 1),
+    256: (16, 16, 8, 8, 4, 2, 1),
+}
+# A discriminator's: one stage each; all but the last halve the resolution.
+DISCRIMINATOR_CONSTANTS: dict[int, tuple[int, ...]] = {
+    32: (4, 8, 16, 16),
+    64: (2, 4, 8, 16, 16),
+    128: (1, 2, 4, 8, 16, 16),
+    256: (1, 2, 4, 8, 8, 16, 16),
+}
 
 # Paper A.2: clips of 48 frames did better with the plain ConvGRU, shorter ones with the
 # multiplicative one.

@@ -1,4 +1,4 @@
-"""From params to networks: the one place where `models` meets the config."""
+"""Builds G, D_S and D_T from the sections `model` and `clip` of params.yaml."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def generator_architecture(model: "Model", clip: "Clip", classes: int) -> GeneratorArchitecture:
-    """G as params describe it, for a data set of so many classes. Prediction knows none (A.4)."""
+    """G as params describe it, for a data set of so many classes. Prediction uses none (A.4)."""
     return GeneratorArchitecture(
         classes=0 if model.conditioning_frames else classes,
         resolution=clip.resolution,

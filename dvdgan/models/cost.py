@@ -1,21 +1,31 @@
-"""What a network costs, layer by layer: parameters, multiply-adds, memory kept for backward.
+"""What G, D_S and D_T cost, and what the paper's two ideas save (paper 3.1, 3.2).
 
-On torch's device "meta" everything is found from shapes alone: no weights, no activations, seconds.
+Parameters, multiply-adds and memory kept for the backward pass, layer by layer. Nothing is
+allocated: on torch's device "meta" everything is found from shapes alone, in seconds.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
+from dvdgan.models.architecture import (
+    DISCRIMINATOR_CONSTANTS,
+    GENERATOR_CONSTANTS,
+    DiscriminatorArchitecture,
+    GeneratorArchitecture,
+)
+from dvdgan.models.attention import SelfAttention, SeparableSelfAttention
+from dvdgan.models.discriminators import Discriminators, TemporalDiscriminator
 from dvdgan.models.frame_encoder import FrameEncoder
-from dvdgan.models.generator import Stage
+from dvdgan.models.generator import Generator, Stage
+from dvdgan.models.meta import FUSED_ATTENTION, MetaShortcuts, without_memory
+from dvdgan.models.views import PHI
 
 # Modules that are lists of layers; every other module is a layer of its own in the table.
 CONTAINERS = (nn.ModuleList, nn.Sequential, Stage, FrameEncoder)
@@ -65,11 +75,116 @@ class NetworkCost:
         return self.kept_once + batch * self.kept
 
 
-@contextmanager
-def without_memory() -> Iterator[None]:
-    """Tensors and networks made inside have shapes, and no values: nothing is computed."""
-    with torch.device("meta"), _MetaShortcuts():
-        yield
+@dataclass(frozen=True)
+class AttentionCost:
+    """G's separable attention, and full attention at the same place (paper 3.2)."""
+
+    shape: tuple[int, int, int, int]
+    """T, C, H, W of the features they run on."""
+    separable: NetworkCost
+    full: NetworkCost
+
+    @property
+    def separable_weights(self) -> int:
+        """Entries of the largest weight tensor of a clip: max(H^2 W T, H W^2 T, H W T^2)."""
+        T, _, H, W = self.shape
+        return max(H * H * W * T, H * W * W * T, H * W * T * T)
+
+    @property
+    def full_weights(self) -> int:
+        """Entries of the weight tensor of a clip: (H W T)^2."""
+        T, _, H, W = self.shape
+        return (H * W * T) ** 2
+
+
+@dataclass(frozen=True)
+class ModelCost:
+    """The cost of a model's networks, and of what the paper compares them with."""
+
+    generator: NetworkCost
+    discriminators: dict[str, NetworkCost]
+    """D_S, D_T, or one of them."""
+    pixels_seen: dict[str, int]
+    """Of one clip, by each discriminator (paper 3.1)."""
+    clip_pixels: int
+    full_discriminator: NetworkCost
+    """A discriminator that sees the whole clip at full resolution, 3-D throughout."""
+    attention: AttentionCost
+
+
+def model_cost(
+    generator: GeneratorArchitecture, discriminator: DiscriminatorArchitecture, k: int
+) -> ModelCost:
+    """Measure the networks of a model; k: the frames D_S sees of each clip."""
+    clip = (generator.frames, 3, generator.resolution, generator.resolution)
+    with without_memory():
+        both = Discriminators(discriminator)
+        of_time = PHI[discriminator.phi](torch.empty(1, *clip), torch.empty(1, 2))[0]
+    networks = {"D_S": both.spatial, "D_T": both.temporal}
+    views = {"D_S": (k, *clip[1:]), "D_T": tuple(of_time.shape)}
+    given = {name: network for name, network in networks.items() if network is not None}
+    return ModelCost(
+        generator_cost(generator),
+        {name: network_cost(network, _clips(views[name])) for name, network in given.items()},
+        {name: _pixels(views[name]) for name in given},
+        _pixels(clip),
+        full_discriminator_cost(discriminator, generator.frames),
+        attention_cost(generator),
+    )
+
+
+def generator_cost(architecture: GeneratorArchitecture) -> NetworkCost:
+    """G, and in it the network that reads conditioning frames where there are any."""
+    a = architecture
+    with without_memory():
+        network = Generator(a)
+
+    def inputs(clips: int) -> tuple[Tensor, ...]:
+        latents = torch.empty(clips, a.latent_dim)
+        labels = torch.zeros(clips, dtype=torch.long)
+        if not a.conditioning_frames:
+            return latents, labels
+        given = torch.empty(clips, a.conditioning_frames, 3, a.resolution, a.resolution)
+        return latents, labels, given
+
+    return network_cost(network, inputs)
+
+
+def full_discriminator_cost(architecture: DiscriminatorArchitecture, frames: int) -> NetworkCost:
+    """D_T with phi = identity and every block in three dimensions."""
+    a = architecture
+    stages = len(DISCRIMINATOR_CONSTANTS[a.resolution])
+    blocks = stages if a.blocks == "biggan" else 2 * stages
+    sizes = (a.classes, a.resolution, a.channels, a.blocks)
+    with without_memory():
+        network = TemporalDiscriminator(*sizes, three_dimensional=blocks)
+    return network_cost(network, _clips((frames, 3, a.resolution, a.resolution)))
+
+
+def attention_cost(architecture: GeneratorArchitecture) -> AttentionCost:
+    """Separable attention where G has it, and one layer over all positions instead."""
+    a = architecture
+    half = a.resolution // 2
+    channels = a.channels * GENERATOR_CONSTANTS[a.resolution][-2]
+    shape = (a.generated_frames, channels, half, half)
+    with without_memory():
+        separable, full = SeparableSelfAttention(channels), nn.Sequential(SelfAttention(channels))
+
+    def inputs(clips: int) -> tuple[Tensor, ...]:
+        return (torch.empty(clips, *shape, requires_grad=True),)
+
+    return AttentionCost(shape, network_cost(separable, inputs), network_cost(full, inputs))
+
+
+def _clips(view: tuple[int, ...]) -> Inputs:
+    """Views of clips and their labels, the arguments of a discriminator."""
+    return lambda clips: (torch.empty(clips, *view), torch.zeros(clips, dtype=torch.long))
+
+
+def _pixels(view: tuple[int, ...]) -> int:
+    """Of (frames, 3, H, W)."""
+    frames, _, H, W = view
+    return frames * H * W
 
 
 def network_cost(network: nn.Module, inputs: Inputs) -> NetworkCost:
@@ -103,7 +218,7 @@ def network_cost(network: nn.Module, inputs: Inputs) -> NetworkCost:
 
 @dataclass
 class _Counts:
-    """Of one layer or the whole network, in one forward of several clips."""
+    """Counts of one layer or the whole network, in one forward of several clips."""
 
     multiply_adds: int = 0
     kept: int = 0
@@ -111,7 +226,7 @@ class _Counts:
 
 
 def _counted_forward(network: nn.Module, inputs: Inputs, clips: int) -> dict[str, _Counts]:
-    """What every layer did and kept, by its name, in the order they ran in; WHOLE for all."""
+    """The counts of every layer by its name, in the order they ran in; WHOLE for all of them."""
     with next(network.parameters()).device:
         arguments = inputs(clips)
     kept = _KeptStorages(network)
@@ -142,7 +257,7 @@ def _counted_forward(network: nn.Module, inputs: Inputs, clips: int) -> dict[str
         for name, layer in _layers(network):
             watch(name, layer)
         stack.enter_context(saved_tensors_hooks(kept.keep, lambda tensor: tensor))
-        stack.enter_context(_MetaShortcuts())
+        stack.enter_context(MetaShortcuts())
         network(*arguments)
         counts[WHOLE] = _Counts(*now())
     return counts
@@ -153,7 +268,7 @@ class _KeptStorages:
 
     def __init__(self, network: nn.Module) -> None:
         own = [*network.parameters(), *network.buffers()]
-        # Held, so that no address is used twice.
+        # References to the storages, so that no address is used twice.
         self._seen = {storage._cdata: storage for storage in map(Tensor.untyped_storage, own)}
         self.bytes = 0
 
@@ -163,38 +278,6 @@ class _KeptStorages:
             self._seen[storage._cdata] = storage
             self.bytes += storage.nbytes()
         return tensor
-
-
-class _MetaShortcuts(TorchFunctionMode):
-    """Where tensors have no values (on meta), do what real devices do, and nothing in vain."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        first = args[0] if args else kwargs.get("tensor")  # torch.nn.init goes by keyword
-        if not (isinstance(first, Tensor) and first.is_meta):
-            return func(*args, **kwargs)
-        # torch would load its compiler for these, which takes seconds.
-        if func in RANDOM_VALUES:
-            return first
-        if func is torch.empty_like:
-            return first.new_empty(first.shape, **kwargs)
-        if func is nn.functional.scaled_dot_product_attention:
-            # Left to itself, torch computes it with a stored matrix of weights on meta alone.
-            return FUSED_ATTENTION(*args, **kwargs)[0]
-        # The power iterations of spectral norm change values only, and would take most of the time.
-        if func is nn.functional.normalize:
-            return args[0] if kwargs.get("out") is None else kwargs["out"]
-        if func is torch.mv and not torch.is_grad_enabled():
-            return args[0].new_empty(len(args[0]))
-        return func(*args, **kwargs)
-
-
-# What the layers' initial values are drawn by.
-RANDOM_VALUES = (nn.init.kaiming_uniform_, nn.init.normal_, nn.init.uniform_, Tensor.normal_)
-
-FUSED_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 
 def _attention_flops(

@@ -1,4 +1,4 @@
-"""How frame prediction (DVD-GAN-FP) reads the frames it continues (paper A.4, Fig. 10)."""
+"""The network that encodes the frames to be continued, for DVD-GAN-FP (paper A.4, Fig. 10)."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from dvdgan.models.tower import FrameTower, layer_widths
 
 
 class EncodedFrames(NamedTuple):
-    """What G gets to know of the conditioning frames."""
+    """The features of the conditioning frames that G is given."""
 
     state: Tensor
     """h_0 of the recurrence, (B, ch0, 4, 4)."""

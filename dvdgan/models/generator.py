@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dvdgan.models import spectral, widths
-from dvdgan.models.architecture import GeneratorArchitecture
+from dvdgan.models import spectral
+from dvdgan.models.architecture import GENERATOR_CONSTANTS, GeneratorArchitecture
 from dvdgan.models.attention import SelfAttention, SeparableSelfAttention
 from dvdgan.models.conditional_norm import ConditionalNorm, OutputNorm
 from dvdgan.models.conv_gru import ConvGRU, MultiplicativeConvGRU
@@ -33,15 +33,15 @@ class GeneratorInputs(NamedTuple):
         return GeneratorInputs(self.latents.to(device), self.labels.to(device), given)
 
     def rows(self, chosen: slice) -> "GeneratorInputs":
-        """Those of some clips."""
+        """The inputs of some of the clips."""
         given = None if self.conditioning is None else self.conditioning[chosen]
         return GeneratorInputs(self.latents[chosen], self.labels[chosen], given)
 
 
 class Stage(nn.Module):
-    """A block at constant resolution and one that doubles it, both told the whole condition.
+    """A block at constant resolution and one that doubles it, both conditioned on all of [z; e(y)].
 
-    In frame prediction the features of the conditioning frames join between them.
+    In frame prediction the features of the conditioning frames are joined between the two (A.4).
     x: (B, T, C, H, W) -> (B, T, C', 2H, 2W).
     """
 
@@ -73,7 +73,7 @@ class Generator(nn.Module):
     def __init__(self, architecture: GeneratorArchitecture) -> None:
         super().__init__()
         a = self.architecture = architecture
-        constants = [a.channels * constant for constant in widths.GENERATOR[a.resolution]]
+        constants = [a.channels * constant for constant in GENERATOR_CONSTANTS[a.resolution]]
         ch0 = a.recurrent_channels or constants[0]
         T = a.generated_frames
         condition = a.latent_dim + (a.class_dim if a.classes else 0)

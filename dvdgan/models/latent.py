@@ -1,4 +1,4 @@
-"""Where randomness comes from: seeds mixed from what they are for, latents by number."""
+"""Latents by seed and number, truncated (paper 4.4) or interpolated (B.2); derived seeds."""
 
 import hashlib
 from dataclasses import dataclass

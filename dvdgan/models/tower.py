@@ -3,8 +3,7 @@ encoder of conditioning frames are made of (paper A.2, A.4)."""
 
 from torch import Tensor, nn
 
-from dvdgan.models import widths
-from dvdgan.models.architecture import Blocks
+from dvdgan.models.architecture import DISCRIMINATOR_CONSTANTS, Blocks
 from dvdgan.models.attention import SelfAttention
 from dvdgan.models.residual import DeepDiscriminatorBlock, DiscriminatorBlock, convolution
 
@@ -47,7 +46,7 @@ class FrameTower(nn.ModuleList):
 
 def layer_widths(resolution: int, channels: int) -> list[int]:
     """The channels of every stage at ``resolution``."""
-    return [channels * constant for constant in widths.DISCRIMINATOR[resolution]]
+    return [channels * constant for constant in DISCRIMINATOR_CONSTANTS[resolution]]
 
 
 def stages(constants: list[int], blocks: Blocks, three_dimensional: int) -> list[nn.Sequential]:

@@ -1,4 +1,4 @@
-"""What each discriminator gets to see of a video (paper 3.1, 4.3)."""
+"""What D_S and D_T see of a video: k of its frames, and phi of all of them (paper 3.1, 4.3)."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Self
@@ -16,18 +16,18 @@ class Views(NamedTuple):
     frames: Tensor
     """(B, k) int64: the frames D_S sees, different ones of each clip."""
     corners: Tensor
-    """(B, 2) in [0, 1): where phi = random_half_crop cuts, as shares of the room there is."""
+    """(B, 2) in [0, 1): where phi = random_half_crop cuts, as fractions of the room there is."""
 
     def to(self, device: torch.device) -> "Views":
         return Views(self.frames.to(device), self.corners.to(device))
 
     def rows(self, chosen: slice) -> "Views":
-        """Those of some clips."""
+        """The views of some of the clips."""
         return Views(self.frames[chosen], self.corners[chosen])
 
     @classmethod
     def join(cls, *parts: Self) -> "Views":
-        """Those of several batches, one after another."""
+        """The views of several batches, one after another."""
         frames, corners = zip(*parts, strict=True)
         return Views(torch.cat(frames), torch.cat(corners))
 
@@ -71,7 +71,7 @@ def crop_half(video: Tensor, corners: Tensor) -> Tensor:
     return video[clips, :, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 4, 1, 2)
 
 
-# D_T's view, phi: what it makes of a video, given the places of random crops.
+# phi, D_T's view of a video: (video, corners of random crops) -> view.
 PHI: dict[Phi, Callable[[Tensor, Tensor], Tensor]] = {
     "average_pool_2x2": lambda video, _: pool_space(video, 2),
     "average_pool_4x4": lambda video, _: pool_space(video, 4),

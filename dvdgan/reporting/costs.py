@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model
-    from dvdgan.models.cost import NetworkCost
-    from dvdgan.models.savings import ModelCost
+    from dvdgan.models.cost import ModelCost, NetworkCost
 
 COUNTS = ("", "K", "M", "G", "T", "P")
 BYTES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")

@@ -13,7 +13,7 @@ from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.random_clips import ConditioningFrames
 from dvdgan.models.generator import Generator, GeneratorInputs
 from dvdgan.models.latent import derive_seed
-from dvdgan.models.standing import recompute_statistics
+from dvdgan.models.standing_statistics import recompute_statistics
 from dvdgan.video.grid import film_strip, video_grid
 from dvdgan.video.image import encode_png
 

@@ -8,8 +8,8 @@ import torch
 
 from dvdgan.models.build import build_discriminators, build_generator, initial_generator
 from dvdgan.models.discriminators import Discriminators
-from dvdgan.models.empty import empty_network
 from dvdgan.models.generator import Generator
+from dvdgan.models.meta import empty_network
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model, Train

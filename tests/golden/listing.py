@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from dvdgan.config import Config
 from dvdgan.models.architecture import DiscriminatorArchitecture, GeneratorArchitecture
 from dvdgan.models.build import discriminator_architecture, generator_architecture
-from dvdgan.models.cost import without_memory
 from dvdgan.models.discriminators import Discriminators
 from dvdgan.models.generator import Generator
+from dvdgan.models.meta import without_memory
 
 # Classes of the data a preset is made for.
 CLASSES = {

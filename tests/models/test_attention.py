@@ -15,8 +15,8 @@ from dvdgan.models.attention import (
     SeparableSelfAttention,
     attend,
 )
-from dvdgan.models.cost import without_memory
 from dvdgan.models.discriminators import SpatialDiscriminator
+from dvdgan.models.meta import without_memory
 from dvdgan.models.tower import FrameAttention
 
 

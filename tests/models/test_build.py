@@ -13,7 +13,7 @@ from dvdgan.models.build import (
     discriminator_architecture,
     generator_architecture,
 )
-from dvdgan.models.cost import without_memory
+from dvdgan.models.meta import without_memory
 
 SMALL = {
     "generator_channels": 3,

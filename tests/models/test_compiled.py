@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dvdgan.models import widths
+from dvdgan.models import architecture
 from dvdgan.models.architecture import DiscriminatorArchitecture, GeneratorArchitecture, Recurrence
 from dvdgan.models.discriminators import Discriminators
 from dvdgan.models.generator import Generator
@@ -45,9 +45,9 @@ backends = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def small_networks_and_a_compiler_of_their_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Of 8 and 16 pixels, so that there is less to compile; no pool of processes."""
-    monkeypatch.setitem(widths.GENERATOR, 8, (4, 2))
-    monkeypatch.setitem(widths.DISCRIMINATOR, 8, (2, 4))
-    monkeypatch.setitem(widths.DISCRIMINATOR, 16, (2, 3, 4))
+    monkeypatch.setitem(architecture.GENERATOR_CONSTANTS, 8, (4, 2))
+    monkeypatch.setitem(architecture.DISCRIMINATOR_CONSTANTS, 8, (2, 4))
+    monkeypatch.setitem(architecture.DISCRIMINATOR_CONSTANTS, 16, (2, 3, 4))
     with torch._inductor.config.patch(compile_threads=1):
         torch._dynamo.reset()
         yield

@@ -10,8 +10,8 @@ from torch import nn
 
 from dvdgan.models.architecture import GeneratorArchitecture, Recurrence
 from dvdgan.models.conv_gru import ConvGRU, MultiplicativeConvGRU
-from dvdgan.models.cost import without_memory
 from dvdgan.models.generator import Generator
+from dvdgan.models.meta import without_memory
 
 Kind: TypeAlias = type[ConvGRU]
 

@@ -9,10 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from dvdgan.models.architecture import DiscriminatorArchitecture, GeneratorArchitecture
-from dvdgan.models.cost import LayerCost, NetworkCost, network_cost, without_memory
+from dvdgan.models.cost import (
+    LayerCost,
+    ModelCost,
+    NetworkCost,
+    attention_cost,
+    generator_cost,
+    model_cost,
+    network_cost,
+)
 from dvdgan.models.discriminators import SpatialDiscriminator, TemporalDiscriminator
 from dvdgan.models.generator import Generator
-from dvdgan.models.savings import ModelCost, attention_cost, generator_cost, model_cost
+from dvdgan.models.meta import without_memory
 from dvdgan.reporting.costs import cost_page
 
 CONSTANTS_OF_G = {32: [8, 8, 4, 2], 64: [8, 8, 8, 4, 2], 128: [16, 16, 8, 4, 2, 1]}

@@ -6,9 +6,9 @@ import torch
 from plain_numpy import array, relu, through
 
 from dvdgan.models.architecture import Blocks, GeneratorArchitecture
-from dvdgan.models.cost import without_memory
 from dvdgan.models.frame_encoder import FrameEncoder, SkipConnection
 from dvdgan.models.generator import Generator
+from dvdgan.models.meta import without_memory
 
 FRAMES, STATE = 3, 10
 WIDTHS = {16: 4, 8: 8, 4: 16}  # of the stages at 32 pixels with ch = 1, by resolution

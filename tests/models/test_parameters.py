@@ -6,9 +6,9 @@ import pytest
 from torch import nn
 
 from dvdgan.models.architecture import Blocks, GeneratorArchitecture, Norm, Recurrence
-from dvdgan.models.cost import without_memory
 from dvdgan.models.discriminators import SpatialDiscriminator, TemporalDiscriminator
 from dvdgan.models.generator import Generator
+from dvdgan.models.meta import without_memory
 
 Z, E, CLASSES = 10, 6, 5
 

@@ -9,8 +9,8 @@ from plain_numpy import array, halved, relu, through
 from torch import nn
 
 from dvdgan.models.architecture import Blocks
-from dvdgan.models.cost import without_memory
 from dvdgan.models.discriminators import SpatialDiscriminator, TemporalDiscriminator
+from dvdgan.models.meta import without_memory
 from dvdgan.models.tower import FrameTower
 
 # The paper's constants for 64 and 128 pixels; BigGAN's for 256; one stage less for 32.

@@ -2,8 +2,7 @@
 
 import pytest
 
-from dvdgan.models.cost import LayerCost, NetworkCost
-from dvdgan.models.savings import AttentionCost, ModelCost
+from dvdgan.models.cost import AttentionCost, LayerCost, ModelCost, NetworkCost
 from dvdgan.reporting.costs import cost_page, count, memory, table, times
 
 MIB = 1024**2

@@ -1,8 +1,8 @@
 """Standing statistics: batch-norm statistics for sampling, recomputed from many latents.
 
-Paper A.3 samples from averaged weights. No training step ever saw their batch statistics; as BigGAN
-does, they are the mean over training-mode forwards on untruncated latents. Nor did any power
-iteration see these weights.
+Paper A.3 samples from averaged weights, whose batch statistics no training step has computed. As in
+BigGAN they are the mean over training-mode forwards on untruncated latents. The power iterations of
+spectral normalisation are converged for the averaged weights, too.
 """
 
 from collections.abc import Iterable

@@ -10,7 +10,7 @@ from torch import nn
 
 from dvdgan.models.architecture import GeneratorArchitecture, Norm
 from dvdgan.models.generator import Generator, GeneratorInputs
-from dvdgan.models.standing import recompute_statistics
+from dvdgan.models.standing_statistics import recompute_statistics
 
 
 def tiny(conditioning_frames: int, block_norm: Norm = "per_step_batch") -> Generator:

@@ -8,8 +8,8 @@ from torch import nn
 
 from dvdgan.models.architecture import DiscriminatorArchitecture, GeneratorArchitecture
 from dvdgan.models.discriminators import Discriminators
-from dvdgan.models.empty import empty_network
 from dvdgan.models.generator import Generator
+from dvdgan.models.meta import empty_network
 from dvdgan.models.spectral import bake
 
 TINY = GeneratorArchitecture(3, 32, frames=4, channels=1, latent_dim=8, class_dim=8)
