@@ -190,7 +190,9 @@ def _speed(
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})  # workers inherit it
     try:
-        batches = training_batches(RandomClips(data, 0), BATCH, share=RankShard(workers=workers))
+        batches = training_batches(
+            RandomClips(data, 0), BATCH, rank_shard=RankShard(workers=workers)
+        )
         for _ in islice(batches, 2 + 2 * workers):  # opens files; empties what was fetched ahead
             pass
         rates, costs = [], []

@@ -18,7 +18,7 @@ from dvdgan.evaluation.networks.clip_network import ClipNetwork
 from dvdgan.evaluation.networks.i3d import ConvUnit, same_padding
 from dvdgan.evaluation.networks.resize import resize
 from dvdgan.video.decode import CONVERSION
-from dvdgan.video.transform import center_crop, resize_short_side
+from dvdgan.video.image import center_crop, resize_short_side
 
 BATCH = 16
 

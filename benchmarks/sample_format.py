@@ -20,7 +20,7 @@ import numpy as np
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.manifest import video_id
 from dvdgan.video.decode import frames
-from dvdgan.video.transform import resize_short_side
+from dvdgan.video.image import resize_short_side
 
 FRAMES, STRIDE, REPEATS = 12, 1, 60
 

@@ -92,7 +92,7 @@ _TO_DO = {
 }
 
 
-def in_words(error: OSError) -> UserError | None:
+def as_user_error(error: OSError) -> UserError | None:
     """The UserError for a failure of the disk or the file system; None for any other error."""
     if error.errno not in _TO_DO:
         return None

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-# A covariance of fewer clips than this says nothing.
+# A covariance of fewer clips than this means nothing.
 MINIMUM_CLIPS = 32
 
 POOLED, LOGITS = "pooled", "logits"
@@ -21,7 +21,7 @@ SMALL_I3D = "small_i3d"
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is fixed whatever is measured; see docs/stages/evaluate.md."""
+    """The settings that every measurement under one name shares; see docs/stages/evaluate.md."""
 
     network: str
     """The feature network, one of evaluation.networks."""
@@ -30,7 +30,7 @@ class Protocol:
     layers: dict[str, str]
     """Metric -> the layer it is taken of: pooled (I3D's average pool) or logits."""
     source: str
-    """Who measures so."""
+    """The publication that measures in this way."""
     frames: int | None = None
     """Length of a clip, given frames included; None: any, but numbers compare at one length only.
     """
@@ -45,7 +45,7 @@ class Protocol:
 
     @property
     def distances(self) -> list[str]:
-        """Its Frechet distances, the first one the chief: FVD, FID."""
+        """Its Frechet distances, the most important one first: FVD, FID."""
         return [name for name in ("FVD", "FID") if name in self.layers]
 
     @property
@@ -126,18 +126,20 @@ def short_name(protocol: str, clips: int, *full_names: str) -> str:
     return f"{protocol},{clips},{digest}"
 
 
-def misfits(names: Sequence[str], frames: int, conditioning_frames: int, samples: int) -> list[str]:
+def incompatibilities(
+    names: Sequence[str], frames: int, conditioning_frames: int, samples: int
+) -> list[str]:
     """Why the protocols ``names`` together cannot measure a run, in sentences; empty: they can."""
-    told = Counter(metric for name in names for metric in PROTOCOLS[name].layers)
-    found = [f"{metric} is told by two of them" for metric, times in told.items() if times > 1]
+    counts = Counter(metric for name in names for metric in PROTOCOLS[name].layers)
+    found = [f"{metric} is measured by two of them" for metric, n in counts.items() if n > 1]
     if "FVD" not in PROTOCOLS[names[0]].layers:
-        found.append(f"the first one judges checkpoints by FVD, which {names[0]} does not tell")
+        found.append(f"the first one judges checkpoints by FVD, which {names[0]} does not measure")
     for name in names:
-        found += unfit(name, frames, conditioning_frames, samples)
+        found += unmet_requirements(name, frames, conditioning_frames, samples)
     return found
 
 
-def unfit(name: str, frames: int, conditioning_frames: int, samples: int) -> list[str]:
+def unmet_requirements(name: str, frames: int, conditioning_frames: int, samples: int) -> list[str]:
     """Why the protocol ``name`` cannot measure such clips, in sentences; empty when it can.
 
     Clips have so many ``frames``, ``conditioning_frames`` of them given; ``samples`` are measured.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import dvdgan.cli
-from dvdgan.errors import EXIT_USER_ERROR, in_words
+from dvdgan.errors import EXIT_USER_ERROR, as_user_error
 from dvdgan.storage.output import write_output
 
 # Prints a line, and nothing on stderr.
@@ -83,9 +83,9 @@ def test_params_that_cannot_be_read_are_refused_in_words(
 
 
 def test_an_error_that_may_be_a_bug_has_no_words() -> None:
-    assert in_words(FileNotFoundError(errno.ENOENT, "missing", "a")) is None
-    assert in_words(OSError("no number")) is None
-    told = in_words(OSError(errno.EMFILE, "Too many open files", b"caf\xe9"))
+    assert as_user_error(FileNotFoundError(errno.ENOENT, "missing", "a")) is None
+    assert as_user_error(OSError("no number")) is None
+    told = as_user_error(OSError(errno.EMFILE, "Too many open files", b"caf\xe9"))
     assert told is not None and "ulimit -n" in told.todo
 
 

@@ -11,7 +11,7 @@ from dvdgan.errors import (
     EXIT_USER_ERROR,
     InterruptedRunError,
     UserError,
-    in_words,
+    as_user_error,
 )
 from dvdgan.guard.interruption import interrupt_on_signals
 from dvdgan.guard.parent_death_signal import set_parent_death_signal
@@ -41,7 +41,7 @@ def main() -> None:
         print(f"interrupted: {error}; the same command goes on when it is back", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     except OSError as error:
-        known = in_words(error)
+        known = as_user_error(error)
         if known is None:
             raise
         _end_with(known)

@@ -7,8 +7,8 @@ import typer
 from typer.core import TyperGroup
 
 import dvdgan
-from dvdgan.data.sources.choices import Layout, ValueRange
 from dvdgan.errors import UserError
+from dvdgan.video.preprocessing import AxisOrder, ValueRange
 
 
 class Verbs(TyperGroup):
@@ -73,7 +73,7 @@ NewRun = Annotated[
     bool, typer.Option("--new-run", help="Begin anew where other code began such a run.")
 ]
 ArrayLayout = Annotated[
-    Optional[Layout],  # noqa: UP045
+    Optional[AxisOrder],  # noqa: UP045
     typer.Option(help="Axes of that side's array.", show_default="the one that has 3 channels"),
 ]
 ArrayRange = Annotated[

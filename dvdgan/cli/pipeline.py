@@ -16,10 +16,10 @@ from dvdgan.cli.options import (
     app,
     refuse_unheeded,
 )
-from dvdgan.data.sources.choices import Window
 from dvdgan.errors import UserError
 from dvdgan.protocols import PROTOCOLS, ProtocolName
 from dvdgan.storage.output import check_output_file
+from dvdgan.video.preprocessing import TemporalWindow
 
 
 @app.command()
@@ -188,7 +188,7 @@ def evaluate(
         int, typer.Option(min=0, help="Real frames each generated clip begins with.")
     ] = 0,
     window: Annotated[
-        Window, typer.Option(help="Part of a longer video that is its clip.")
+        TemporalWindow, typer.Option(help="Part of a longer video that is its clip.")
     ] = "first",
     resolution: Annotated[
         Optional[int],  # noqa: UP045

@@ -9,7 +9,7 @@ from dvdgan.data.sources.opening import Place, ReadOptions
 from dvdgan.errors import UserError
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import DESCRIPTION_FILE, RealReference
-from dvdgan.protocols import MINIMUM_CLIPS, PROTOCOLS, ProtocolName, unfit
+from dvdgan.protocols import MINIMUM_CLIPS, PROTOCOLS, ProtocolName, unmet_requirements
 from dvdgan.video.preprocessing import Preprocessing
 
 
@@ -186,7 +186,7 @@ def check(
             where=str(spec.generated.path),
             todo="--given-frames counts the real frames that each generated clip begins with",
         )
-    wrong = unfit(spec.protocol, frames, given, len(sources["generated"]))
+    wrong = unmet_requirements(spec.protocol, frames, given, len(sources["generated"]))
     if wrong:
         unlike = PROTOCOLS[spec.protocol].conditioning not in (None, given > 0)
         raise UserError(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dvdgan.config.schema import POOLED_PER_WIDTH
-from dvdgan.protocols import PROTOCOLS, SMALL_I3D, misfits
+from dvdgan.protocols import PROTOCOLS, SMALL_I3D, incompatibilities
 
 
 def contradictions(values: dict[str, Any]) -> list[str]:
@@ -30,7 +30,7 @@ def _unmeasurable(values: dict[str, Any]) -> list[str]:
         return []
     if not (isinstance(frames, int) and isinstance(given, int) and isinstance(samples, int)):
         return []
-    found = misfits(names, frames, given, samples)
+    found = incompatibilities(names, frames, given, samples)
     found = [f"features.protocols is {names}, but {reason}" for reason in found]
     components, width = values.get("monitor.components"), values.get("features.width")
     if isinstance(components, int) and isinstance(width, int):

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dvdgan.data.damage import DamagedShardError
 from dvdgan.data.frame_pack import read_window
 from dvdgan.data.shard_source import (
     INDEX,
@@ -22,14 +21,30 @@ from dvdgan.data.shard_source import (
     read_index,
 )
 from dvdgan.errors import UserError
-from dvdgan.video.jpeg import decode_frame
-from dvdgan.video.transform import crop
+from dvdgan.video.image import crop, decode_frame
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Clip
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+
+class DamagedShardError(UserError):
+    """A shard that does not hold what its index says; ``shard`` is its name."""
+
+    shard: str
+
+    @classmethod
+    def at(cls, shard: str, sample: str, why: object, where: str) -> "DamagedShardError":
+        """The error for a clip of ``sample`` that cannot be read because of ``why``."""
+        error = cls(
+            f"shard {shard} is damaged at sample {sample}: {why}",
+            where=where,
+            todo="run `dvc repro shard` (or `dvc checkout`) to restore it",
+        )
+        error.shard = shard
+        return error
 
 
 class ClipDataset:
@@ -95,7 +110,7 @@ class ClipDataset:
             raise DamagedShardError.at(name, self.ids[video], error, where) from error
         return clip
 
-    def in_order(self, task: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    def in_order(self, task: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> list[ResultT]:
         """``task`` of each of ``items``; side by side where the shards lie far away."""
         return self._source.in_order(task, items)
 
@@ -125,3 +140,15 @@ class ClipDataset:
 def open_clips(folder: Path, split: str, clip: "Clip") -> ClipDataset:
     """The clips of ``split`` that every stage reads: see `open_shards` for ``folder``."""
     return ClipDataset(open_shards(folder), split, clip.resolution, clip.frames, clip.stride)
+
+
+def too_many_damaged(limit: int, found: Mapping[str, DamagedShardError]) -> UserError:
+    """The error that stops a run which found more than ``limit`` damaged shards, by name."""
+    if len(found) == 1:
+        return next(iter(found.values()))
+    reasons = "".join(f"\n  {error.what}" for error in found.values())
+    return UserError(
+        f"{len(found)} shards are damaged, more than train.max_damaged_shards = {limit}:{reasons}",
+        where=next(iter(found.values())).where,
+        todo="run `dvc repro shard` (or `dvc checkout`) to restore them",
+    )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dvdgan.video.jpeg import decode_frame
+from dvdgan.video.image import decode_frame
 
 MAGIC = b"DVDF"
 HEADER = struct.Struct("<4sI")

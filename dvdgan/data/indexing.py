@@ -7,12 +7,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dvdgan.data.inspection import Accepted, Limits, inspect_all
+from dvdgan.data.inspection import (
+    Accepted,
+    Limits,
+    append_outcomes,
+    inspect_all,
+    read_outcomes,
+)
 from dvdgan.data.manifest import TEST, TRAIN, Manifest, commonest
-from dvdgan.data.outcomes import keeping, read_outcomes
-from dvdgan.data.pictures import refuse_pictures
 from dvdgan.data.refusal import STRUCTURAL, Refusal, Refused
-from dvdgan.data.scan import scan
+from dvdgan.data.scan import refuse_pictures, scan
 from dvdgan.data.splits import held_out_groups, read_groups, unite
 from dvdgan.errors import UserError
 
@@ -23,20 +27,20 @@ if TYPE_CHECKING:
 def build_manifest(section: "Index", limits: Limits, workers: int, kept: Path) -> Manifest:
     """Scan, probe, group and split; see the UserErrors of scan, read_groups and refuse_pictures.
 
-    ``kept`` is the file of outcomes that earlier runs with the same root and limits left: what
-    stands there is not probed again, what is new is added to it.
+    ``kept`` is the file of outcomes that earlier runs with the same root and limits left: a
+    file with an outcome there is not probed again, new outcomes are appended.
     """
     root = Path(section.root)
     below = scan(root, where=f"index.root = {root}")
     folders = [each.path for each in below.refused if each.reason is Refusal.IS_A_DIRECTORY]
-    refuse_pictures(root, map(Path, (*(each.path for each in below.candidates), *folders)))
+    refuse_pictures(root, map(Path, (*(each.path for each in below.videos), *folders)))
     known = read_outcomes(kept)
-    unknown = [candidate for candidate in below.candidates if candidate not in known]
-    with keeping(kept) as keep:
-        for candidate, outcome in inspect_all(unknown, root, limits, section.timeout_s, workers):
-            keep(candidate, outcome)
-            known[candidate] = outcome
-    outcomes = [known[candidate] for candidate in below.candidates]
+    unknown = [video for video in below.videos if video not in known]
+    with append_outcomes(kept) as append:
+        for video, outcome in inspect_all(unknown, root, limits, section.timeout_s, workers):
+            append(video, outcome)
+            known[video] = outcome
+    outcomes = [known[video] for video in below.videos]
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refused = below.refused + [outcome for outcome in outcomes if isinstance(outcome, Refused)]
     refused.sort(key=lambda row: row.path)

@@ -1,30 +1,31 @@
-"""Probe files in processes of their own: a decoder that crashes or hangs costs its file alone."""
+"""Probe files in processes of their own: a decoder that crashes or hangs costs its file alone.
 
+Each outcome is appended to a file as it is found, so that no file is probed twice: a line of JSON
+for each, named by its path, size and time of change. A run that was killed leaves at worst half a
+line, which is skipped.
+"""
+
+import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 from pebble import ProcessExpired
 
 from dvdgan.data.refusal import Refusal, Refused
 from dvdgan.data.scan import FoundVideo
-from dvdgan.data.workers import worker_pool
-from dvdgan.progress import Progress
+from dvdgan.data.workers import run_isolated
+from dvdgan.progress import track
 from dvdgan.storage.local import sha256_of_file
 from dvdgan.video.decode import VideoError, VideoFacts, probe
 
 # Longer side over shorter side as shown; beyond it a stored frame is mostly never cropped.
 MAX_ELONGATION = 16
 
-# Files handed out per worker.
-AHEAD = 4
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+# Refusals that may not recur, though the file has not changed.
+TRANSIENT = frozenset({Refusal.UNREADABLE, Refusal.TIMED_OUT, Refusal.DECODER_CRASHED})
 
 
 @dataclass(frozen=True)
@@ -55,20 +56,20 @@ class Accepted:
 Outcome = Accepted | Refused
 
 
-def inspect(candidate: FoundVideo, root: Path, limits: Limits) -> Outcome:
+def inspect(video: FoundVideo, root: Path, limits: Limits) -> Outcome:
     """Hash and decode one file; the facts, or the first reason against it."""
-    file = root / candidate.path
+    file = root / video.path
     try:
         digest = sha256_of_file(file)
         facts = probe(file, limits.max_pixels)
     except OSError as error:
-        return Refused(candidate.path, Refusal.UNREADABLE, error.strerror or str(error))
+        return Refused(video.path, Refusal.UNREADABLE, error.strerror or str(error))
     except VideoError as error:
-        return Refused(candidate.path, Refusal(error.reason.value), error.detail)
+        return Refused(video.path, Refusal(error.reason.value), error.detail)
     objection = _objection(facts, limits)
     if objection is not None:
-        return Refused(candidate.path, *objection)
-    return Accepted(candidate.path, candidate.label_name, digest, facts)
+        return Refused(video.path, *objection)
+    return Accepted(video.path, video.label_name, digest, facts)
 
 
 def _objection(facts: VideoFacts, limits: Limits) -> tuple[Refusal, str] | None:
@@ -95,46 +96,66 @@ def _objection(facts: VideoFacts, limits: Limits) -> tuple[Refusal, str] | None:
 
 
 def inspect_all(
-    candidates: Sequence[FoundVideo], root: Path, limits: Limits, timeout_s: float, workers: int
+    videos: Sequence[FoundVideo], root: Path, limits: Limits, timeout_s: float, workers: int
 ) -> Iterator[tuple[FoundVideo, Outcome]]:
-    """Inspect every candidate in worker processes, each in ``timeout_s`` seconds.
+    """Inspect every video in worker processes, each in ``timeout_s`` seconds.
 
     Yields in the order they finish. A hang or a crash of the decoder is a refusal of its file; a
     Python exception is a bug and is raised.
     """
+    if not videos:
+        return
     task = partial(inspect, root=root, limits=limits)
-    for candidate, future in run_isolated(task, candidates, timeout_s, workers):
+    done = run_isolated(task, videos, timeout_s, workers)
+    for video, future in track(done, "index", len(videos), "files"):
         try:
-            yield candidate, future.result()
+            yield video, future.result()
         except TimeoutError:
             detail = f"not probed within {timeout_s:g} s"
-            yield candidate, Refused(candidate.path, Refusal.TIMED_OUT, detail)
+            yield video, Refused(video.path, Refusal.TIMED_OUT, detail)
         except ProcessExpired as error:
             detail = f"the decoder died (exit code {error.exitcode})"
-            yield candidate, Refused(candidate.path, Refusal.DECODER_CRASHED, detail)
+            yield video, Refused(video.path, Refusal.DECODER_CRASHED, detail)
 
 
-def run_isolated(
-    task: Callable[[Item], Result], items: Sequence[Item], timeout_s: float, workers: int
-) -> Iterator[tuple[Item, "Future[Result]"]]:
-    """Run ``task`` on each item in ``workers`` processes; yield item and future as they finish.
+def read_outcomes(file: Path) -> dict[FoundVideo, Outcome]:
+    """The outcomes that earlier runs wrote to ``file``; empty where there is none."""
+    known: dict[FoundVideo, Outcome] = {}
+    if file.is_file():
+        with file.open(encoding="ascii", errors="replace") as lines:
+            for line in lines:
+                try:
+                    record = json.loads(line)
+                except json.JSONDecodeError:  # the end of a killed run
+                    continue
+                video = FoundVideo(**record["file"])
+                known[video] = _outcome(video, record)
+    return known
 
-    No process is started where there is no item.
-    """
-    if not items:
-        return
-    rest = iter(items)
-    running: dict[Future[Result], Item] = {}
-    with (
-        Progress("index", len(items), "files") as progress,
-        worker_pool(min(workers, len(items))) as pool,
-    ):
-        while True:
-            # A few ahead keep the workers busy; all at once would fill the memory.
-            for item in islice(rest, AHEAD * workers - len(running)):
-                running[pool.schedule(task, args=(item,), timeout=timeout_s)] = item
-            if not running:
+
+@contextmanager
+def append_outcomes(file: Path) -> Iterator[Callable[[FoundVideo, Outcome], None]]:
+    """Give a function that appends an outcome to ``file``, unless it is TRANSIENT."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="ascii", buffering=1) as lines:
+
+        def append(video: FoundVideo, outcome: Outcome) -> None:
+            if isinstance(outcome, Accepted):
+                found = {"sha256": outcome.sha256, "facts": asdict(outcome.facts)}
+            elif outcome.reason in TRANSIENT:
                 return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(future), future
-                progress.advance()
+            else:
+                found = {"refused": astuple(outcome)}
+            # The line break comes first, so that half a line is never continued.
+            lines.write("\n" + json.dumps({"file": asdict(video), **found}))
+
+        yield append
+
+
+def _outcome(video: FoundVideo, record: dict[str, object]) -> Outcome:
+    match record:
+        case {"sha256": str(digest), "facts": dict(facts)}:
+            return Accepted(video.path, video.label_name, digest, VideoFacts(**facts))
+        case {"refused": [str(path), str(reason), str(detail)]}:
+            return Refused(path, Refusal(reason), detail)
+    raise ValueError(f"not an outcome: {record}")

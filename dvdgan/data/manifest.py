@@ -5,17 +5,20 @@ the number of workers, the machine's order of directory entries, or the time.
 """
 
 import csv
+import io
+import json
 import statistics
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow.json import ParseOptions, ReadOptions, read_json
 
 from dvdgan.data.refusal import Refused
-from dvdgan.data.tables import write_rows
 from dvdgan.storage.local import atomic_file, write_json
 
 TRAIN, TEST = "train", "test"
@@ -101,3 +104,21 @@ def summarise(manifest: Manifest) -> dict[str, Any]:
 def commonest(reasons: "Counter[Any]") -> list[tuple[Any, int]]:
     """Reasons and counts, the commonest first, ties by name."""
     return sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+
+
+def write_rows(rows: Sequence[dict[str, Any]], schema: pa.Schema, file: Path) -> None:
+    """Write ``rows`` as a parquet ``file`` of ``schema``; equal rows give equal bytes."""
+    with atomic_file(file) as aside:
+        pq.write_table(_table(rows, schema) if rows else schema.empty_table(), aside)
+
+
+def _table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    # By way of JSON, since Arrow imports pandas (a second) where it is given Python lists. Both
+    # sides write floats so that they are read back exactly.
+    text = "\n".join(json.dumps(row) for row in rows).encode()
+    return read_json(
+        io.BytesIO(text),
+        # One block, since a row may not be longer than a block.
+        read_options=ReadOptions(use_threads=False, block_size=len(text)),
+        parse_options=ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
+    )

@@ -10,26 +10,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from dvdgan.data.damage import DamagedShardError, beyond
-from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.dataset import ClipDataset, DamagedShardError, too_many_damaged
 from dvdgan.errors import UserError
 from dvdgan.storage.store import StoreUnavailableError
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Augmentation
 
-Clips = tuple[Tensor, Tensor]
+ClipBatch = tuple[Tensor, Tensor]
 """Clips (B, T, 3, H, W) uint8 and their labels (B,) int64."""
 
-Clip = tuple[NDArray[np.uint8], int]
-Error = TypeVar("Error", bound=Exception)
+_LabelledClip = tuple[NDArray[np.uint8], int]
+ErrorT = TypeVar("ErrorT", bound=Exception)
 
 # Videos tried in place of one that cannot be read, before the data are given up.
-MOST_ATTEMPTS = 100
+MAX_SUBSTITUTES = 100
 
 
-class Batch(NamedTuple):
-    """What a worker hands over."""
+class LoadedBatch(NamedTuple):
+    """A batch as a worker process hands it over."""
 
     clips: Tensor
     labels: Tensor
@@ -37,13 +36,13 @@ class Batch(NamedTuple):
     """Why clips were replaced, in their order."""
 
 
-class RandomClips(Dataset[Batch]):
+class RandomClips(Dataset[LoadedBatch]):
     """Every epoch shows each video once, in an order of its own; window and crop are uniform.
 
     ``augmentation`` changes that; None is the paper's (2.4, A.1). A clip that cannot be read is
-    replaced by one of a video drawn anew: what replaces it depends on (seed, c) and on what is
-    damaged, and not on who reads it when. A clip that meets more than ``max_damaged_shards``
-    damaged tars is an error.
+    replaced by one of another random video: which one depends on (seed, c) and on what is damaged,
+    not on the process that reads it. A clip for which more than ``max_damaged_shards`` tars are
+    found damaged is an error.
     """
 
     def __init__(
@@ -56,17 +55,17 @@ class RandomClips(Dataset[Batch]):
         self.dataset, self.seed, self.augmentation = dataset, seed, augmentation
         self.max_damaged_shards = max_damaged_shards
 
-    def __getitems__(self, numbers: list[int]) -> Batch | Exception:
+    def __getitems__(self, numbers: list[int]) -> LoadedBatch | Exception:
         """The clips of these numbers, or the UserError or StoreUnavailableError that stopped us."""
-        # As a value, since torch would make another exception of it, with a traceback for text.
+        # Returned, since torch would raise another exception, whose text is a traceback.
         try:
-            rows = self.dataset.in_order(self._whole, numbers)
+            rows = self.dataset.in_order(self._readable, numbers)
         except (UserError, StoreUnavailableError) as error:
-            return _bare(error)
-        damaged = [_bare(error) for _, errors in rows for error in errors]
-        return Batch(*to_tensors([clip for clip, _ in rows]), damaged)
+            return _without_traceback(error)
+        damaged = [_without_traceback(error) for _, errors in rows for error in errors]
+        return LoadedBatch(*to_tensors([clip for clip, _ in rows]), damaged)
 
-    def exactly(self, numbers: Sequence[int]) -> Clips:
+    def read(self, numbers: Sequence[int]) -> ClipBatch:
         """The clips of these numbers, none replaced; raises DamagedShardError."""
         return to_tensors(self.dataset.in_order(self._clip, numbers))
 
@@ -74,39 +73,42 @@ class RandomClips(Dataset[Batch]):
         """The labels of the clips of these numbers, none replaced, (N,) int64."""
         return torch.tensor([int(self.dataset.labels[self._video(n)]) for n in numbers])
 
-    def _whole(self, number: int) -> tuple[Clip, list[DamagedShardError]]:
-        met: dict[str, DamagedShardError] = {}
-        for attempt in range(MOST_ATTEMPTS):
+    def _readable(self, number: int) -> tuple[_LabelledClip, list[DamagedShardError]]:
+        """Clip ``number`` or the first substitute that can be read, and why others could not."""
+        damaged: dict[str, DamagedShardError] = {}
+        for retry in range(MAX_SUBSTITUTES):
             try:
-                clip = self._clip(number) if attempt == 0 else self._substitute(number, attempt)
+                clip = self._clip(number) if retry == 0 else self._substitute(number, retry)
             except DamagedShardError as error:
-                met.setdefault(error.shard, error)
-                if len(met) > self.max_damaged_shards:
-                    raise beyond(self.max_damaged_shards, met) from None  # it may be this very one
+                damaged.setdefault(error.shard, error)
+                if len(damaged) > self.max_damaged_shards:
+                    # From None, since it may be this very error.
+                    raise too_many_damaged(self.max_damaged_shards, damaged) from None
             else:
-                return clip, list(met.values())
+                return clip, list(damaged.values())
         raise UserError(
-            f"of {MOST_ATTEMPTS} videos drawn one after another none can be read",
-            where=", ".join(met),
+            f"of {MAX_SUBSTITUTES} videos drawn one after another none can be read",
+            where=", ".join(damaged),
             todo="run `dvc repro shard` (or `dvc checkout`) to restore the shards",
         )
 
-    def _clip(self, number: int) -> Clip:
-        return self._drawn(np.random.default_rng([self.seed, 1, number]), self._video(number))
+    def _clip(self, number: int) -> _LabelledClip:
+        return self._window(np.random.default_rng([self.seed, 1, number]), self._video(number))
 
-    def _substitute(self, number: int, attempt: int) -> Clip:
-        rng = np.random.default_rng([self.seed, 2, number, attempt])
-        return self._drawn(rng, int(rng.integers(len(self.dataset))))
+    def _substitute(self, number: int, retry: int) -> _LabelledClip:
+        rng = np.random.default_rng([self.seed, 2, number, retry])
+        return self._window(rng, int(rng.integers(len(self.dataset))))
 
     def _video(self, number: int) -> int:
         epoch, position = divmod(number, len(self.dataset))
         return int(_order(self.seed, epoch, len(self.dataset))[position])
 
-    def _drawn(self, rng: np.random.Generator, video: int) -> Clip:
+    def _window(self, rng: np.random.Generator, video: int) -> _LabelledClip:
         data, how = self.dataset, self.augmentation
         late = data.lengths[video] - data.span
         margins = data.shapes[video] - data.resolution
-        # All is drawn, whatever is asked for, so that one choice leaves the others as they were.
+        # Everything is drawn, whatever the augmentation, so that one choice leaves the others as
+        # they were.
         start = int(rng.integers(late + 1))
         top, left = map(int, rng.integers(margins + 1))
         flip = rng.random() < 0.5
@@ -133,7 +135,7 @@ class ConditioningFrames:
 
     def __getitem__(self, numbers: slice) -> Tensor:
         """The given frames of clips start .. stop-1: (N, C, 3, H, W) uint8."""
-        return self.whole(numbers)[0][:, : self.frames]
+        return self.clips(numbers)[0][:, : self.frames]
 
     def fingerprint(self) -> str:
         """Of index.json, which holds the sha256 of every shard, the split, windows and seed."""
@@ -145,19 +147,19 @@ class ConditioningFrames:
         """The labels of clips start .. stop-1: (N,) int64."""
         return self._clips.labels(range(numbers.start, numbers.stop))
 
-    def whole(self, numbers: slice) -> Clips:
+    def clips(self, numbers: slice) -> ClipBatch:
         """The whole clips start .. stop-1, (N, T, 3, H, W) uint8: what really happened; labels."""
-        return self._clips.exactly(range(numbers.start, numbers.stop))
+        return self._clips.read(range(numbers.start, numbers.stop))
 
 
-def to_tensors(rows: Sequence[Clip]) -> Clips:
+def to_tensors(rows: Sequence[_LabelledClip]) -> ClipBatch:
     """Clips (T, H, W, 3) and labels, put together."""
     frames_last = torch.from_numpy(np.stack([clip for clip, _ in rows]))
     labels = torch.tensor([label for _, label in rows])
     return frames_last.permute(0, 1, 4, 2, 3).contiguous(), labels
 
 
-def _bare(error: Error) -> Error:
+def _without_traceback(error: ErrorT) -> ErrorT:
     """Without its traceback and causes, which libraries (tblib, of Dask) teach pickle to follow."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)

@@ -8,8 +8,7 @@ from dvdgan.data.frame_pack import pack
 from dvdgan.errors import UserError
 from dvdgan.storage.local import sha256_of_file
 from dvdgan.video.decode import VideoError, frames
-from dvdgan.video.jpeg import encode_frame
-from dvdgan.video.transform import resize_short_side, resized_shape
+from dvdgan.video.image import encode_frame, resize_short_side, resized_shape
 
 
 def encode_sample(row: dict[str, Any], root: Path, short_side: int, quality: int) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""What lies below the root: <root>/<class>/<video>, and everything that is not that."""
+"""Finds the files of <root>/<class>/<video>, and everything below the root that is not that."""
 
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +12,15 @@ from dvdgan.errors import UserError
 from dvdgan.storage.ignored import describe_ignored, ignored_as
 
 LAYOUT = "name a folder that holds one folder of videos per class"
+# Frames of videos that were never put together.
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".exr"})
 
 
 @dataclass(frozen=True, slots=True)
 class FoundVideo:
     """A non-empty regular file in a class folder, not opened yet; ``path`` is relative, posix.
 
-    ``size`` (bytes) and ``mtime_ns`` tell whether it has changed since it was last probed.
+    ``size`` (bytes) and ``mtime_ns`` show whether it has changed since it was last probed.
     """
 
     path: str
@@ -38,7 +40,7 @@ class Scan:
     ignored: "Counter[str]"
 
     @property
-    def candidates(self) -> list[FoundVideo]:
+    def videos(self) -> list[FoundVideo]:
         return [entry for entry in self.entries if isinstance(entry, FoundVideo)]
 
     @property
@@ -50,7 +52,7 @@ def scan(root: Path, where: str, flat: bool = False) -> Scan:
     """List the files to probe and refuse the rest; `ignored` says what is left out.
 
     Links are followed, but never deeper than root/class/file, so loops end. Nothing is opened.
-    ``flat``: the files of a root without folders are candidates of no class (""), too. Raises
+    ``flat``: the files of a root without folders are videos of no class (""), too. Raises
     UserError at ``where`` when ``root`` is no folder that can be read, or holds nothing.
     """
     if not _is_folder(root):
@@ -69,6 +71,37 @@ def scan(root: Path, where: str, flat: bool = False) -> Scan:
     if flat and not any(_is_folder(root / name) for name in names):
         return Scan([_scan_member(root, name, label_name="") for name in names], ignored)
     return Scan([entry for name in names for entry in _scan_class(root, name, ignored)], ignored)
+
+
+def refuse_pictures(root: Path, paths: Iterable[Path]) -> None:
+    """Raise UserError where all ``paths`` below ``root`` are pictures, or folders of pictures.
+
+    Of a folder the first file is looked at, by its name alone.
+    """
+    endings = set()
+    for path in paths:
+        file = _first_file(root / path) if (root / path).is_dir() else path
+        ending = "" if file is None else file.suffix
+        if ending.lower() not in PICTURES:
+            return
+        endings.add(ending)
+    if endings:
+        [ending, *_] = sorted(endings)
+        raise UserError(
+            f"these are pictures ({ending}), not videos",
+            where=str(root),
+            todo="make a video of each folder of frames, here without loss, and name its frame "
+            f"rate:\n    ffmpeg -framerate 25 -pattern_type glob -i 'FRAMES/*{ending}' "
+            "-c:v libx264rgb -crf 0 VIDEO.mp4",
+        )
+
+
+def _first_file(folder: Path) -> Path | None:
+    try:
+        names = [entry for entry in folder.iterdir() if ignored_as(entry.name) is None]
+    except OSError:
+        return None  # reported where it is opened
+    return min(names, default=None)
 
 
 def _names(folder: Path, ignored: "Counter[str]") -> list[str]:

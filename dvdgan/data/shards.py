@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pebble import ProcessExpired
 
-from dvdgan.data.manifest import TEST, TRAIN
+from dvdgan.data.manifest import TEST, TRAIN, write_rows
 from dvdgan.data.samples import changed, encode_sample, stored_shape
-from dvdgan.data.tables import write_rows
 from dvdgan.data.workers import worker_pool
 from dvdgan.progress import Progress
 from dvdgan.storage.local import atomic_file, read_json, sha256_of_file, write_json

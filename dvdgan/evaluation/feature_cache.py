@@ -38,8 +38,7 @@ LEAVING_SECONDS = 60.0
 # With what they import, the code that can move a feature: it reads, changes, or measures clips.
 CODE = (
     *("evaluation/features.py", "evaluation/networks/feature_network.py"),
-    *("data/random_clips.py", "data/sources/altered.py", "data/sources/even_clips.py"),
-    "data/sources/opening.py",
+    *("data/random_clips.py", "data/sources/derived_clips.py", "data/sources/opening.py"),
 )
 
 

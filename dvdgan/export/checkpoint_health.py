@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dvdgan.config.schema import RunSettings
 from dvdgan.data.dataset import ClipDataset, open_clips
-from dvdgan.data.sources.altered import RepeatedClip
+from dvdgan.data.sources.derived_clips import RepeatedClip
 from dvdgan.evaluation.conditions import NOT_DRAWN, Drawn
 from dvdgan.evaluation.confidence import half_sampling
 from dvdgan.evaluation.features import ClipFeatures, extract

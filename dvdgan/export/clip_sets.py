@@ -4,8 +4,13 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
-from dvdgan.data.sources.altered import Altered, ContinuedClips, Readable, RepeatedClip
-from dvdgan.data.sources.even_clips import EvenClips
+from dvdgan.data.sources.derived_clips import (
+    ContinuedClips,
+    Readable,
+    RepeatedClip,
+    TransformedClips,
+)
+from dvdgan.data.sources.shard_set import EvenClips
 from dvdgan.evaluation.conditions import NOT_DRAWN, USUAL_STANDING, Drawn
 from dvdgan.evaluation.controls import frozen, held, shuffled
 from dvdgan.export.generated_clips import GeneratedClips, SampleSpec
@@ -72,14 +77,14 @@ def controls(inputs: EvaluationInputs) -> dict[str, ClipSet]:
     }
     if inputs.real is not None:
         found["real clips, shuffled"] = ClipSet(
-            Altered(
+            TransformedClips(
                 inputs.real, lambda clips, first: shuffled(clips, seed, first), f"shuffled {seed}"
             )
         )
     if spec.conditioning is not None:
         given = spec.conditioning.frames
         found["last given frame repeated"] = ClipSet(
-            Altered(
+            TransformedClips(
                 ContinuedClips(spec.conditioning, spec.labels),
                 lambda clips, _: held(clips, given),
                 f"held after {given}",
@@ -100,5 +105,5 @@ def _made(
     return ClipSet(GeneratedClips(sampler, spec, truncation), drawn)
 
 
-def _frozen(clips: Readable) -> Altered:
-    return Altered(clips, lambda some, _: frozen(some), "frozen")
+def _frozen(clips: Readable) -> TransformedClips:
+    return TransformedClips(clips, lambda some, _: frozen(some), "frozen")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.random_clips import ConditioningFrames
-from dvdgan.data.sources.clip_source import Clips
+from dvdgan.data.sources.clip_source import SourceClips
 from dvdgan.evaluation.conditions import Drawn
 from dvdgan.export.sampler import Sampler
 from dvdgan.models.latent import Truncation, derive_seed
@@ -60,13 +60,13 @@ class GeneratedClips:
     def __len__(self) -> int:
         return len(self.spec.labels)
 
-    def read(self, start: int, stop: int) -> Clips:
+    def read(self, start: int, stop: int) -> SourceClips:
         labels = self.spec.labels[start:stop]
         given = None
         if self.spec.conditioning is not None:
             given = self.spec.conditioning[slice(start, start + len(labels))]
         clips = self.sampler.sample(labels, self.spec.seed, start, given, self.truncation)
-        return Clips(clips, labels, [])
+        return SourceClips(clips, labels, [])
 
     def fingerprint(self) -> str:
         """Of the weights, the code that runs them, and what is asked for."""

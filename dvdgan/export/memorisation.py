@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dvdgan.data.sources.even_clips import EvenClips
+from dvdgan.data.sources.shard_set import EvenClips
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.interpolation_jumps import (
     Jumps,

@@ -13,8 +13,7 @@ from dvdgan.models.latent import Truncation
 from dvdgan.video.decode import VideoError, frames
 from dvdgan.video.encode import encode_mp4
 from dvdgan.video.grid import film_strip, video_grid
-from dvdgan.video.image import encode_png
-from dvdgan.video.transform import center_crop, resize_short_side
+from dvdgan.video.image import center_crop, encode_png, resize_short_side
 
 VIDEO, STRIP = "samples.mp4", "samples.png"
 

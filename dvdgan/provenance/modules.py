@@ -20,8 +20,6 @@ WITHOUT_INFLUENCE = (
     "provenance/",
     "storage/",  # writes files whole, moves bytes
     "stages/artefacts.py",  # paths
-    "data/damage.py",  # messages and their budget
-    "data/loader_processes.py",
     "data/workers.py",
     "training/stop_request.py",  # signals
     "training/trackers.py",

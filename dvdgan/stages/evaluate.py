@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dvdgan.config.schema import RunSettings
 from dvdgan.data.dataset import open_clips
-from dvdgan.data.sources.even_clips import EvenClips
+from dvdgan.data.sources.shard_set import EvenClips
 from dvdgan.errors import UserError
 from dvdgan.evaluation.device import beside_trainer
 from dvdgan.evaluation.extraction import Extraction, Process

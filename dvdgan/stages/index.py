@@ -21,8 +21,8 @@ from dvdgan.storage.output import check_stage_output
 if TYPE_CHECKING:
     from dvdgan.config import Config
 
-# The code that decides what becomes of a file.
-PROBING_CODE = ("data/inspection.py", "data/outcomes.py", "video/decode.py", "video/foreign.py")
+# The code that accepts or refuses a file.
+PROBING_CODE = ("data/inspection.py", "video/decode.py")
 
 
 def run(config: "Config", workers: int | None = None) -> None:
@@ -39,7 +39,7 @@ def run(config: "Config", workers: int | None = None) -> None:
         clip_frames=config.clip.frames,
         clip_stride=config.clip.stride,
     )
-    kept = RUNS / "index" / _mark(config.index.root, limits) / "outcomes.jsonl"
+    kept = RUNS / "index" / _cache_key(config.index.root, limits) / "outcomes.jsonl"
     manifest = build_manifest(config.index, limits, workers or os.cpu_count() or 1, kept)
     if manifest.ignored:
         print(f"index: {describe_ignored(manifest.ignored)}")
@@ -53,7 +53,7 @@ def run(config: "Config", workers: int | None = None) -> None:
     print(_described(manifest, config.index.root))
 
 
-def _mark(root: str, limits: Limits) -> str:
+def _cache_key(root: str, limits: Limits) -> str:
     code = fingerprint_of(code_behind(*PROBING_CODE))
     return fingerprint(root, json.dumps(asdict(limits)), version("av"), code)
 

@@ -6,7 +6,7 @@ from dvdgan.config import Config
 from dvdgan.data.dataset import open_clips
 from dvdgan.data.loader import reference_clips
 from dvdgan.data.shard_source import open_shards, splits_of
-from dvdgan.data.sources.even_clips import EvenClips
+from dvdgan.data.sources.shard_set import EvenClips
 from dvdgan.evaluation.extraction import Process
 from dvdgan.evaluation.feature_cache import FeatureCache, end
 from dvdgan.evaluation.features import BATCH_SIZE

@@ -29,7 +29,7 @@ def run(config: "Config", workers: int | None = None) -> None:
     check_stage_output(SHARDS)
     job = _Job.of(config)
     job.write(job.plans, workers)
-    write_index(job.plans, config.shard, job.mark, job.work)
+    write_index(job.plans, config.shard, job.fingerprint, job.work)
     publish(job.work / "shards", SHARDS)
     shutil.rmtree(job.work)
     totals = read_json(SHARDS / "index.json")["totals"]
@@ -56,7 +56,7 @@ class _Job:
     """What is to be written, and the folder in which finished shards wait."""
 
     config: "Config"
-    mark: str
+    fingerprint: str
     plans: list[Plan]
 
     @classmethod
@@ -67,13 +67,13 @@ class _Job:
                 "there is no manifest", where=str(manifest), todo="run `dvdgan index` first"
             )
         code = fingerprint_of(code_of_stage("shard"))
-        mark = fingerprint(config.shard, config.index.root, sha256_of_file(manifest), code)
+        key = fingerprint(config.shard, config.index.root, sha256_of_file(manifest), code)
         plans = plan_shards(read_manifest(manifest), config.shard.videos_per_shard)
-        return cls(config, mark, plans)
+        return cls(config, key, plans)
 
     @property
     def work(self) -> Path:
-        return RUNS / "shard" / self.mark
+        return RUNS / "shard" / self.fingerprint
 
     def write(self, plans: list[Plan], workers: int | None) -> None:
         root = Path(self.config.index.root)

@@ -50,7 +50,7 @@ class SampleSheet:
             labels = torch.arange(size) % len(dataset.classes)
             conditioning = None
             if model.conditioning_frames:
-                whole, labels = source.whole(slice(first, first + size))
+                whole, labels = source.clips(slice(first, first + size))
                 conditioning = whole[:, : model.conditioning_frames] / 127.5 - 1
                 clips.append(whole)
             batches.append(GeneratorInputs(latents, labels, conditioning))

@@ -11,9 +11,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from dvdgan.video.foreign import unopened
-
-Frame = NDArray[np.uint8]
+_Frame = NDArray[np.uint8]
 
 # Only formats that hold coded video. Without this list ffmpeg would also read playlists (which
 # open other files), still images, and plain text (which its terminal demuxer draws as pictures).
@@ -21,6 +19,17 @@ CONTAINERS = "mov,mp4,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg,gif,apng,mxf,dv,
 
 # Exact arithmetic, so that levels do not depend on the processor's instruction set.
 CONVERSION = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
+
+HEAD_BYTES = 64
+
+# The first bytes of files that are taken for videos now and then.
+PICTURES = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"BM": "BMP",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+}
 
 
 class VideoProblem(StrEnum):
@@ -43,7 +52,7 @@ class VideoError(Exception):
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What a full decode of a file tells.
+    """What a full decode of a file finds.
 
     ``width`` and ``height`` are pixels after rotation; ``sample_aspect`` is the displayed width of
     a pixel over its height, after rotation; ``fps`` frames per second; ``duration`` seconds.
@@ -58,7 +67,7 @@ class VideoFacts:
     codec: str
 
 
-def frames(path: Path) -> Iterator[Frame]:
+def frames(path: Path) -> Iterator[_Frame]:
     """Yield every frame, (H, W, 3) uint8 RGB in [0, 255], turned upright.
 
     The stream's own matrix and range are respected; alpha is dropped; interlaced frames stay
@@ -71,15 +80,15 @@ def frames(path: Path) -> Iterator[Frame]:
 
 
 @dataclass(frozen=True)
-class Window:
+class DecodedFrames:
     """Some frames of a video, (H, W, 3) uint8 RGB in [0, 255], turned upright."""
 
-    frames: list[Frame]
+    frames: list[_Frame]
     sample_aspect: float
     """Shown width of a pixel over its height, after rotation."""
 
 
-def window(path: Path, start: int, count: int, stride: int) -> Window:
+def window(path: Path, start: int, count: int, stride: int) -> DecodedFrames:
     """Frames start, start + stride, ... as ``frames`` gives them; fewer where the file ends first.
 
     Decodes no further than the last of them, and converts no others. Never seeks: headers and time
@@ -90,12 +99,12 @@ def window(path: Path, start: int, count: int, stride: int) -> Window:
         stream = _video_stream(container)
         aspect = float(stream.sample_aspect_ratio or 1)
         convert = _Conversion()
-        found: list[Frame] = []
+        found: list[_Frame] = []
         for frame in islice(_frames_of(container, stream, None), start, stop, stride):
             if not found and _quarter_turns(frame) % 2:
                 aspect = 1 / aspect
             found.append(convert(frame))
-    return Window(found, aspect)
+    return DecodedFrames(found, aspect)
 
 
 def frame_count(path: Path) -> int:
@@ -143,8 +152,28 @@ def _opened(path: Path) -> "av.container.InputContainer":
     except (PermissionError, FileNotFoundError):  # the file cannot be read, whatever it holds
         raise
     except av.FFmpegError as error:
-        detail = unopened(path, isinstance(error, av.ArgumentError), str(error.strerror))
+        detail = _why_unopened(path, isinstance(error, av.ArgumentError), str(error.strerror))
         raise VideoError(VideoProblem.NOT_A_VIDEO, detail) from error
+
+
+def _why_unopened(path: Path, recognised: bool, reason: str) -> str:
+    """Why ffmpeg cannot open ``path``, and how it can be converted.
+
+    ``recognised``: ffmpeg knows the format, but it is not one of CONTAINERS; ``reason`` is
+    ffmpeg's message otherwise. Raises OSError.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        if b"ANIM" in head:
+            return "animated WebP is not supported; docs/stages/index.md says how to convert it"
+        return "a WebP picture, not a video"
+    for start, name in PICTURES.items():
+        if head.startswith(start):
+            return f"a {name} picture, not a video"
+    if recognised:
+        return "its format is not supported; convert it: ffmpeg -i FILE -c:v ffv1 FILE.mkv"
+    return f"not a readable video container ({reason})"
 
 
 def _video_stream(container: "av.container.InputContainer") -> "av.VideoStream":
@@ -205,7 +234,7 @@ class _Conversion:
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
 
-    def __call__(self, frame: "av.VideoFrame") -> Frame:
+    def __call__(self, frame: "av.VideoFrame") -> _Frame:
         rgb = self._reformatter.reformat(
             frame, format="rgb24", dst_color_range=ColorRange.JPEG, interpolation=CONVERSION
         )

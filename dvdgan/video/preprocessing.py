@@ -1,10 +1,26 @@
-"""What was done to make clips of the files that hold them."""
+"""How clips are taken out of the files that hold them, in the words of the command line.
+
+Loads nothing, so that the command line starts fast.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
 
-Window = Literal["first", "centre", "random", "even"]
+TemporalWindow = Literal["first", "centre", "random"]
+"""Part of a longer video; random is drawn for each video by its place, and is always the same."""
+
 Framing = Literal["whole", "resized", "cropped"]
+"""whole: the frames, or the centre square of stored ones; resized: short side resized, then the
+centre cropped; cropped: the centre of larger frames."""
+
+Side = Literal["generated", "real"]
+"""Which of two compared sets, as the names of options begin: --real-range."""
+
+AxisOrder = Literal["NTHWC", "NTCHW", "NCTHW"]
+"""Axes of an array, in its order: N clips, T frames, C channels, H height, W width."""
+
+ValueRange = Literal["[-1, 1]", "[0, 1]", "[0, 255]"]
+"""Lowest and highest level of float clips."""
 
 
 @dataclass(frozen=True)
@@ -13,11 +29,9 @@ class Preprocessing:
 
     stride: int = 1
     """Source frames from one clip frame to the next."""
-    window: Window = "first"
+    window: TemporalWindow | Literal["even"] = "first"
     """Part of a longer video; even: several clips of each, evenly spaced in time."""
     framing: Framing = "whole"
-    """whole: the frames, or the centre square of stored ones; resized: short side resized, then the
-    centre cropped; cropped: the centre of larger frames."""
     levels: str | None = None
     """Range that floats were scaled from; None: uint8, or floats in [-1, 1]."""
     layout: str | None = None

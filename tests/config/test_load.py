@@ -106,8 +106,8 @@ def test_impossible_combinations_are_refused(
 @pytest.mark.parametrize(
     ("protocols", "words"),
     [
-        (["self_trained", "unterthiner_fvd"], "FVD is told by two of them"),
-        (["tgan_is"], "the first one judges checkpoints by FVD, which tgan_is does not tell"),
+        (["self_trained", "unterthiner_fvd"], "FVD is measured by two of them"),
+        (["tgan_is"], "the first one judges checkpoints by FVD, which tgan_is does not measure"),
         (["prediction_fvd"], "measures models that continue given frames"),
     ],
 )

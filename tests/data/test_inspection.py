@@ -1,17 +1,29 @@
-"""A decoder that dies or hangs costs one file; the others keep their results."""
+"""A decoder that dies or hangs costs one file; outcomes are kept, and changed files probed anew."""
 
 import os
+import shutil
 import signal
 import time
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+from test_manifest import KEPT, section
 
 from dvdgan.data import inspection
-from dvdgan.data.inspection import Limits, inspect_all, run_isolated
+from dvdgan.data.indexing import build_manifest
+from dvdgan.data.inspection import (
+    Accepted,
+    Limits,
+    Outcome,
+    append_outcomes,
+    inspect_all,
+    read_outcomes,
+)
+from dvdgan.data.manifest import write_manifest
 from dvdgan.data.refusal import Refusal, Refused
 from dvdgan.data.scan import FoundVideo
+from dvdgan.storage.local import sha256_of_file
+from dvdgan.video.decode import VideoFacts
 
 LIMITS = Limits(min_short_side=32, max_pixels=10**6, clip_frames=12, clip_stride=1)
 
@@ -26,8 +38,8 @@ def behave(kind: str) -> str:
     return kind.upper()
 
 
-def behave_as_file(candidate: FoundVideo, root: Path, limits: Limits) -> Refused:
-    return Refused(behave(candidate.path), Refusal.DAMAGED, "")
+def behave_as_file(video: FoundVideo, root: Path, limits: Limits) -> Refused:
+    return Refused(behave(video.path), Refusal.DAMAGED, "")
 
 
 def files(*names: str) -> list[FoundVideo]:
@@ -36,9 +48,9 @@ def files(*names: str) -> list[FoundVideo]:
 
 def test_crashes_and_hangs_are_contained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspection, "inspect", behave_as_file)
-    candidates = files("a", "crash", "b", "hang", "c")
-    outcomes = dict(inspect_all(candidates, Path(), LIMITS, timeout_s=2, workers=2))
-    assert [outcomes[candidate] for candidate in candidates] == [
+    videos = files("a", "crash", "b", "hang", "c")
+    outcomes = dict(inspect_all(videos, Path(), LIMITS, timeout_s=2, workers=2))
+    assert [outcomes[video] for video in videos] == [
         Refused("A", Refusal.DAMAGED, ""),
         Refused("crash", Refusal.DECODER_CRASHED, "the decoder died (exit code -11)"),
         Refused("B", Refusal.DAMAGED, ""),
@@ -53,21 +65,70 @@ def test_a_bug_is_not_taken_for_a_bad_file(monkeypatch: pytest.MonkeyPatch) -> N
         list(inspect_all(files("a", "bug"), Path(), LIMITS, timeout_s=60, workers=1))
 
 
-def test_few_files_are_handed_out_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = [f"n{number}" for number in range(100)]
-    waiting = []
-
-    def watch(running: dict[Future[str], str], return_when: str) -> object:
-        waiting.append(len(running))
-        return wait(running, return_when=return_when)
-
-    wait = inspection.wait
-    monkeypatch.setattr(inspection, "wait", watch)
-    found = {name: future.result() for name, future in run_isolated(behave, names, 60, 2)}
-    assert found == {name: name.upper() for name in names}
-    assert max(waiting) == 2 * inspection.AHEAD
+@pytest.fixture
+def root(tmp_path: Path, synthetic_videos: Path) -> Path:
+    """Twelve good videos and one bad one."""
+    folder = tmp_path / "videos"
+    shutil.copytree(synthetic_videos, folder)
+    (folder / "circle_right" / "bad\n.mp4").write_bytes(b"no video")
+    return folder
 
 
-def test_no_process_is_started_for_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(inspection, "worker_pool")
-    assert list(run_isolated(behave, [], timeout_s=60, workers=2)) == []
+def manifest_of(root: Path, kept: Path, out: Path) -> tuple[int, list[str]]:
+    """How many files were probed, and the digests of what was written."""
+    manifest = build_manifest(section(root), LIMITS, 2, kept)
+    write_manifest(manifest, out)
+    return manifest.probed, [sha256_of_file(path) for path in sorted(out.iterdir())]
+
+
+def test_a_second_run_probes_nothing_and_writes_the_same(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probed, cold = manifest_of(root, tmp_path / KEPT, tmp_path / "out")
+    assert probed == 13
+    monkeypatch.delattr(inspection, "run_isolated")
+    assert manifest_of(root, tmp_path / KEPT, tmp_path / "out") == (0, cold)
+
+
+def test_only_what_changed_is_probed_anew(root: Path, tmp_path: Path) -> None:
+    manifest_of(root, tmp_path / KEPT, tmp_path / "out")
+    first, second, third = sorted((root / "ring_growing").iterdir())
+    os.utime(first, ns=(1, 1))  # another time, equal bytes
+    third.unlink()
+    kept_time = second.stat().st_mtime_ns
+    second.write_bytes(second.read_bytes() + b"\0" * 8)  # other bytes, equal time
+    os.utime(second, ns=(kept_time, kept_time))
+    shutil.copy(first, root / "ring_growing" / "new.mp4")
+    probed, warm = manifest_of(root, tmp_path / KEPT, tmp_path / "out")
+    assert probed == 3
+    assert (13, warm) == manifest_of(root, tmp_path / "fresh" / KEPT, tmp_path / "fresh_out")
+
+
+def test_half_a_line_costs_its_file_alone(root: Path, tmp_path: Path) -> None:
+    kept = tmp_path / KEPT
+    _, whole = manifest_of(root, kept, tmp_path / "out")
+    kept.write_bytes(kept.read_bytes()[:-20])
+    assert manifest_of(root, kept, tmp_path / "out") == (1, whole)
+    assert manifest_of(root, kept, tmp_path / "out") == (0, whole)
+
+
+def test_outcomes_come_back_as_they_were(tmp_path: Path) -> None:
+    facts = VideoFacts(7, 1000 / 1001, 64, 48, 0.1 + 0.2, 1e-300, "h264")
+    outcomes: dict[FoundVideo, Outcome] = {
+        FoundVideo(path, "класс", size, 2**62): Accepted(path, "класс", "0f" * 32, facts)
+        for size, path in enumerate(["класс/é.mp4", "класс/e\u0301.mp4", 'класс/\n\r"\\\u2028'])
+    }
+    refused = FoundVideo("класс/🎞", "класс", 9, 0)
+    outcomes[refused] = Refused("класс/🎞", Refusal.TOO_SHORT, "1 frame; needs 12")
+    with append_outcomes(tmp_path / KEPT) as append:
+        for video, outcome in outcomes.items():
+            append(video, outcome)
+            assert read_outcomes(tmp_path / KEPT)[video] == outcome  # at once, not at the end
+    assert read_outcomes(tmp_path / KEPT) == outcomes
+
+
+@pytest.mark.parametrize("reason", [Refusal.TIMED_OUT, Refusal.DECODER_CRASHED, Refusal.UNREADABLE])
+def test_a_refusal_that_may_not_recur_is_not_kept(tmp_path: Path, reason: Refusal) -> None:
+    with append_outcomes(tmp_path / KEPT) as append:
+        append(FoundVideo("a/1.mp4", "a", 1, 1), Refused("a/1.mp4", reason, "this time"))
+    assert read_outcomes(tmp_path / KEPT) == {}

@@ -84,7 +84,7 @@ def test_ranks_are_disjoint_and_together_the_batch_whatever_the_shards(shards: P
     clips = RandomClips(dataset, 0)
     whole = rows(training_batches(clips, 6), 6)
     shares = [RankShard(rank, 3, workers=rank) for rank in range(3)]
-    parts = [rows(training_batches(clips, 6, share=share), 6) for share in shares]
+    parts = [rows(training_batches(clips, 6, rank_shard=share), 6) for share in shares]
     for batch, *of_ranks in zip(whole, *parts, strict=True):
         assert torch.equal(torch.stack(of_ranks, dim=1).flatten(0, 1), batch)
 
@@ -114,7 +114,7 @@ class ReadVideos(ClipDataset):
 def test_the_global_generator_is_left_alone(shards: Path) -> None:
     before = torch.get_rng_state()
     clips = RandomClips(ClipDataset(shards, "train", 32, 12, 2), 0)
-    next(training_batches(clips, 4, share=RankShard(workers=1)))
+    next(training_batches(clips, 4, rank_shard=RankShard(workers=1)))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -159,7 +159,7 @@ def test_damage_names_the_shard_and_the_sample(shards: Path, tmp_path: Path) -> 
     data[offset : offset + 4] = b"DVDG"
     (broken / name).write_bytes(data)
     with pytest.raises(UserError, match="is damaged at sample"):  # through a worker process too
-        batches = training_batches(RandomClips(dataset, 0), 8, share=RankShard(workers=1))
+        batches = training_batches(RandomClips(dataset, 0), 8, rank_shard=RankShard(workers=1))
         list(itertools.islice(batches, 9))
     (broken / name).write_bytes(data[:-512])
     with pytest.raises(UserError, match=r"not those of index\.json"):
@@ -186,7 +186,7 @@ def test_the_classes_are_named_by_label(shards: Path) -> None:
 def test_conditioning_frames_are_what_a_numbered_clip_begins_with(shards: Path) -> None:
     dataset = ClipDataset(shards, "train", 32, 6, 2)
     source = ConditioningFrames(dataset, seed=3, frames=2)
-    clips, labels = source.whole(slice(0, 20))
+    clips, labels = source.clips(slice(0, 20))
     assert clips.shape == (20, 6, 3, 32, 32)
     assert torch.equal(source[0:20], clips[:, :2])
     assert torch.equal(source.labels(slice(0, 20)), labels)

@@ -9,8 +9,7 @@ import pytest
 import torch
 from small_shards import rows, same
 
-from dvdgan.data.damage import DamagedShardError
-from dvdgan.data.dataset import ClipDataset
+from dvdgan.data.dataset import ClipDataset, DamagedShardError
 from dvdgan.data.loader import RankShard, reference_clips, training_batches
 from dvdgan.data.random_clips import ConditioningFrames, RandomClips
 from dvdgan.errors import UserError

@@ -23,7 +23,7 @@ from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import RankShard, training_batches
 from dvdgan.data.random_clips import RandomClips
 clips = RandomClips(ClipDataset(Path(sys.argv[1]), "train", 32, 12, 2), 0)
-batches = training_batches(clips, 4, share=RankShard(workers=2))
+batches = training_batches(clips, 4, rank_shard=RankShard(workers=2))
 next(batches)
 print(*(child.pid for child in multiprocessing.active_children()), flush=True)
 time.sleep(600)
@@ -37,7 +37,7 @@ def test_a_killed_worker_is_named_and_nobody_hangs(shards: Path) -> None:
     rng = random.Random(0)
     for _ in range(6):
         before = set(multiprocessing.active_children())
-        batches = training_batches(clips, 4, share=RankShard(workers=2))
+        batches = training_batches(clips, 4, rank_shard=RankShard(workers=2))
         next(batches)
         victim = min(child.pid for child in set(multiprocessing.active_children()) - before)
         time.sleep(rng.uniform(0, 0.02))
@@ -58,7 +58,7 @@ def test_a_death_noticed_while_waiting_says_what_to_do(
     monkeypatch.setattr(RandomClips, "__getitems__", lambda *_: os._exit(3))
     clips = RandomClips(ClipDataset(shards, "train", 32, 12, 2), 0)
     with pytest.raises(UserError, match="a process that loads clips ended") as ended:
-        next(training_batches(clips, 4, share=RankShard(workers=1)))
+        next(training_batches(clips, 4, rank_shard=RankShard(workers=1)))
     assert "set fewer loader workers" in str(ended.value)
 
 

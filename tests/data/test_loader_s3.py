@@ -33,7 +33,7 @@ def endpoint(shards: Path) -> Iterator[str]:
 def take(folder: Path, store: Store | None, allowed: int = 0, **share: int) -> list[torch.Tensor]:
     dataset = ClipDataset(StoredShards(store) if store else folder, "train", 32, 12, 2)
     clips = RandomClips(dataset, 0, max_damaged_shards=allowed)
-    return rows(training_batches(clips, 8, share=RankShard(**share)), 3)
+    return rows(training_batches(clips, 8, rank_shard=RankShard(**share)), 3)
 
 
 def test_batches_from_s3_are_those_from_the_disk(shards: Path, endpoint: str) -> None:

@@ -46,7 +46,7 @@ class MeetingStore(CountingStore):
 def take(folder: Path, store: Store | None, allowed: int = 0, **share: int) -> list[torch.Tensor]:
     dataset = ClipDataset(StoredShards(store) if store else folder, "train", 32, 12, 2)
     clips = RandomClips(dataset, 0, max_damaged_shards=allowed)
-    return rows(training_batches(clips, 8, share=RankShard(**share)), 4)
+    return rows(training_batches(clips, 8, rank_shard=RankShard(**share)), 4)
 
 
 def test_batches_from_a_store_are_those_from_the_disk(shards: Path) -> None:
@@ -70,8 +70,8 @@ def test_what_is_read_is_little_more_than_the_window(shards: Path) -> None:
 
 def test_clips_of_a_batch_are_fetched_side_by_side(shards: Path) -> None:
     dataset = ClipDataset(StoredShards(MeetingStore(shards)), "train", 32, 12, 2)
-    clips, labels = RandomClips(dataset, 0).exactly(range(AT_ONCE))
-    local = RandomClips(ClipDataset(shards, "train", 32, 12, 2), 0).exactly(range(AT_ONCE))
+    clips, labels = RandomClips(dataset, 0).read(range(AT_ONCE))
+    local = RandomClips(ClipDataset(shards, "train", 32, 12, 2), 0).read(range(AT_ONCE))
     assert torch.equal(clips, local[0]) and torch.equal(labels, local[1])
 
 

@@ -1,17 +1,21 @@
 """The manifest over hostile and plain folders: every path accepted, or refused for its reason."""
 
 import csv
+import math
 import os
 import shutil
 import socket
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dvdgan.config.schema import Index
 from dvdgan.data.indexing import build_manifest, check
 from dvdgan.data.inspection import Limits
-from dvdgan.data.manifest import read_manifest, write_manifest
+from dvdgan.data.manifest import read_manifest, write_manifest, write_rows
 from dvdgan.data.refusal import STRUCTURAL, Refusal
 from dvdgan.errors import UserError
 from dvdgan.storage.local import read_json, sha256_of_file
@@ -203,3 +207,26 @@ def test_roots_without_videos(tmp_path: Path) -> None:
         check(manifest, 1.0, table=Path("refused.csv"))
     write_manifest(manifest, tmp_path / "out")
     assert read_manifest(tmp_path / "out" / "manifest.parquet") == []
+
+
+COLUMNS = pa.schema([("text", pa.string()), ("count", pa.int64()), ("value", pa.float64())])
+
+
+def test_rows_come_back_exactly(tmp_path: Path) -> None:
+    """Read by pyarrow's own reader."""
+    rng = np.random.default_rng(0)
+    values = [*rng.standard_normal(1000) * 10.0 ** rng.integers(-300, 300, 1000), 0.0, math.pi]
+    texts = ["", None, 'é\n\r\t"\\\u2028 видео', "2020-01-01", "null", "1"]
+    rows = [
+        {"text": texts[i % len(texts)], "count": 2**63 - 1 - i, "value": float(value)}
+        for i, value in enumerate(values)
+    ]
+    write_rows(rows, COLUMNS, tmp_path / "table.parquet")
+    table = pq.read_table(tmp_path / "table.parquet")
+    assert table.schema.equals(COLUMNS)
+    assert table.to_pylist() == rows
+
+
+def test_no_rows_are_a_table_too(tmp_path: Path) -> None:
+    write_rows([], COLUMNS, tmp_path / "table.parquet")
+    assert pq.read_table(tmp_path / "table.parquet").schema.equals(COLUMNS)

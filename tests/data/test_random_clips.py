@@ -28,7 +28,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> ClipDataset:
 
 def clips(dataset: ClipDataset, window: str = "random", crop: str = "random", flip: bool = False):
     how = Augmentation(temporal_window=window, crop=crop, flip=flip)
-    found, _ = RandomClips(dataset, 0, how).exactly(MANY)
+    found, _ = RandomClips(dataset, 0, how).read(MANY)
     return found
 
 
@@ -38,7 +38,7 @@ def first_frame_numbers(found: torch.Tensor) -> set[int]:
 
 
 def test_without_a_choice_all_is_random_and_nothing_flipped(wide: ClipDataset) -> None:
-    plain, _ = RandomClips(wide, 0).exactly(MANY)
+    plain, _ = RandomClips(wide, 0).read(MANY)
     assert torch.equal(plain, clips(wide))
 
 

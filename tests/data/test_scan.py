@@ -163,7 +163,7 @@ def test_what_may_not_be_read_is_refused(as_nobody: Path) -> None:
     (root / "bend").chmod(0)
     found = scan(root, where="here")
     assert [(row.path, row.reason) for row in found.refused] == [("bend", Refusal.UNREADABLE)]
-    outcome = inspect(found.candidates[1], root, LIMITS)
+    outcome = inspect(found.videos[1], root, LIMITS)
     source = VideoFolder(root, Windowing(4))
     assert source.read(0, 3).refused == [
         "bend: unreadable, Permission denied",

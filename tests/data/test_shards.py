@@ -25,8 +25,7 @@ from dvdgan.errors import UserError
 from dvdgan.stages import index, shard
 from dvdgan.storage.local import read_json, sha256_of_file
 from dvdgan.video.decode import frames
-from dvdgan.video.jpeg import decode_frame
-from dvdgan.video.transform import resize_short_side
+from dvdgan.video.image import decode_frame, resize_short_side
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -8,8 +8,7 @@ import pytest
 from dvdgan.data.synthetic import MOTIONS, draw, read_frame_number, write_synthetic
 from dvdgan.errors import UserError
 from dvdgan.video.decode import frames, probe
-from dvdgan.video.jpeg import decode_frame, encode_frame
-from dvdgan.video.transform import resize_short_side
+from dvdgan.video.image import decode_frame, encode_frame, resize_short_side
 
 
 def test_files_are_h264_and_repeat_bit_for_bit(tmp_path: Path, synthetic_videos: Path) -> None:

@@ -12,7 +12,7 @@ from dvdgan.errors import UserError
 from dvdgan.evaluation.controls import frozen
 from dvdgan.evaluation.liveliness import Liveliness, Ranges, outside
 from dvdgan.video.decode import frames
-from dvdgan.video.transform import resize_short_side
+from dvdgan.video.image import resize_short_side
 
 WEIZMANN = Path(__file__).resolve().parents[2] / "../shared/data/weizmann"
 SIDE, SPAN, STRIDE = 32, 15, 2

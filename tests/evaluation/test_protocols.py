@@ -8,7 +8,15 @@ from dvdgan.evaluation.networks.catalogue import CATALOGUE
 from dvdgan.evaluation.networks.feature_network import BUILD, TORCHSCRIPT
 from dvdgan.evaluation.networks.i3d import I3D
 from dvdgan.evaluation.networks.resize import RULES
-from dvdgan.protocols import LOGITS, POOLED, PROTOCOLS, SMALL_I3D, ProtocolName, misfits, unfit
+from dvdgan.protocols import (
+    LOGITS,
+    POOLED,
+    PROTOCOLS,
+    SMALL_I3D,
+    ProtocolName,
+    incompatibilities,
+    unmet_requirements,
+)
 
 
 def test_each_has_a_network_a_rule_and_layers_that_exist():
@@ -34,9 +42,9 @@ def test_the_papers_are_as_the_papers_have_them():
 
 
 def test_alone_each_needs_no_other():
-    assert unfit("dvdgan_fid_is", 12, 0, 10_000) == []
-    assert unfit("tgan_is", 16, 0, 9984) == []
-    [reason] = unfit("prediction_fvd", 16, 5, 255)
+    assert unmet_requirements("dvdgan_fid_is", 12, 0, 10_000) == []
+    assert unmet_requirements("tgan_is", 16, 0, 9984) == []
+    [reason] = unmet_requirements("prediction_fvd", 16, 5, 255)
     assert "needs at least 256 generated clips, not 255" in reason
 
 
@@ -48,8 +56,8 @@ def test_alone_each_needs_no_other():
         (["unterthiner_fvd", "dvdgan_fid_is"], 12, 0, 10_000, []),
         (["unterthiner_fvd", "tgan_is"], 16, 0, 9984, []),
         (["prediction_fvd"], 16, 5, 2048, []),
-        (["self_trained", "unterthiner_fvd"], 16, 0, 999, ["FVD is told by two of them"]),
-        (["dvdgan_fid_is"], 12, 0, 9999, ["by FVD, which dvdgan_fid_is does not tell"]),
+        (["self_trained", "unterthiner_fvd"], 16, 0, 999, ["FVD is measured by two of them"]),
+        (["dvdgan_fid_is"], 12, 0, 9999, ["by FVD, which dvdgan_fid_is does not measure"]),
         (["unterthiner_fvd"], 8, 0, 999, ["measures clips of 9 frames or more"]),
         (["prediction_fvd"], 12, 5, 999, ["measures clips of 16 frames, not 12"]),
         (["prediction_fvd"], 16, 0, 999, ["measures models that continue given frames"]),
@@ -64,8 +72,8 @@ def test_alone_each_needs_no_other():
         ),
     ],
 )
-def test_what_they_cannot_measure_is_said(names, frames, given, samples, reasons):
-    found = misfits(names, frames, given, samples)
+def test_reasons_against_a_combination_are_listed(names, frames, given, samples, reasons):
+    found = incompatibilities(names, frames, given, samples)
     for reason in reasons:
         assert any(reason in line for line in found), found
     assert bool(found) == bool(reasons)

@@ -21,7 +21,7 @@ from dvdgan.evaluation.neighbours import copying, nearest
 from dvdgan.evaluation.networks.classifier import train_small_i3d
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
 from dvdgan.video.decode import frames
-from dvdgan.video.transform import resize_short_side
+from dvdgan.video.image import resize_short_side
 
 WEIZMANN = Path(__file__).resolve().parents[2] / "../shared/data/weizmann"
 SIDE, FRAMES, STRIDE = 32, 8, 2

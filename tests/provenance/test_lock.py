@@ -64,7 +64,7 @@ def test_neither_do_messages_and_what_moves_no_number(
             "train export evaluate report",
         ),
         ("evaluation/frechet.py", "float64", "float32", "evaluate"),
-        ("video/jpeg.py", "return", "return 1 and", "features reference train evaluate report"),
+        ("video/image.py", "return", "return 1 and", "features reference train evaluate report"),
         ("reporting/page.html.j2", "<title>", "<title>A ", "report"),
         ("training/__main__.py", "runtime.world_size *", "2 * runtime.world_size *", "train"),
         ("stages/shard.py", "[part - 1 :: parts]", "[part::parts]", "shard"),

@@ -131,7 +131,7 @@ def test_other_limits_have_outcomes_of_their_own(
     index.run(longer, workers=2)
     assert capsys.readouterr().out.count("12 files probed") == 2
 
-    monkeypatch.delattr(inspection, "worker_pool")
+    monkeypatch.delattr(inspection, "run_isolated")
     index.run(config, workers=2)
     index.run(longer, workers=2)
     line = f"index: nothing new below {synthetic_videos}: 12 videos in 4 classes (8 train, 4 test)"

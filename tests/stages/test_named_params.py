@@ -11,7 +11,7 @@ from tiny_pipeline import run_stages, tiny
 
 from dvdgan.config import Config
 from dvdgan.data.dataset import ClipDataset
-from dvdgan.data.sources.even_clips import EvenClips
+from dvdgan.data.sources.shard_set import EvenClips
 from dvdgan.evaluation.conditions import USUAL_STANDING, Conditions
 from dvdgan.evaluation.measurement import Metric
 from dvdgan.export.bundle import Standing

@@ -121,7 +121,7 @@ def test_the_sheet_shows_given_frames_marked_the_prediction_and_the_truth(finish
         return rows[row][:, 2 + 34 * column : 34 + 34 * column].astype(int)
 
     source = ConditioningFrames(ClipDataset(finished / SHARDS, "train", 32, T, 1), 0, C)
-    truth, _ = source.whole(slice(0, 4))
+    truth, _ = source.clips(slice(0, 4))
     for pair in range(4):
         for column in range(T):
             real = truth[pair, column].permute(1, 2, 0).numpy()

@@ -9,8 +9,7 @@ from PIL import Image
 
 from dvdgan.video.decode import frames, probe
 from dvdgan.video.encode import encode_mp4
-from dvdgan.video.image import encode_png
-from dvdgan.video.jpeg import decode_frame, encode_frame
+from dvdgan.video.image import decode_frame, encode_frame, encode_png
 
 
 def gradient(height: int, width: int) -> np.ndarray:

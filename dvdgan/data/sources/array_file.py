@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from dvdgan.data.sources.array_reading import read_arrays
-from dvdgan.data.sources.choices import Layout, Side, ValueRange
-from dvdgan.data.sources.clip_source import NO_CLASS, Clips
+from dvdgan.data.sources.clip_source import NO_CLASS, SourceClips
 from dvdgan.errors import UserError
 from dvdgan.storage.local import sha256_of_file
-from dvdgan.video.preprocessing import Preprocessing
+from dvdgan.video.preprocessing import AxisOrder, Preprocessing, Side, ValueRange
 
-LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+LAYOUTS: tuple[AxisOrder, ...] = get_args(AxisOrder)
 
 RANGES: dict[ValueRange, tuple[float, float]] = {
     "[-1, 1]": (-1.0, 1.0),
@@ -31,12 +30,12 @@ CHANNELS = (1, 3, 4)
 
 
 class ArrayFile:
-    """The clips of one array, read from the file as they are asked for where it can be mapped.
+    """The clips of one array, read from the file on demand where it can be mapped.
 
     uint8 is taken as it is. Floats are scaled linearly from ``value_range`` (a key of RANGES;
     None: [-1, 1], which they must then reach below 0 to prove) to 0..255 and rounded half to even,
     as `dvdgan sample` rounds. Grey clips (1 channel) become RGB by repetition; a fourth channel
-    (alpha) is dropped where it is the same everywhere. All values are looked at once, here.
+    (alpha) is dropped where it is the same everywhere. All values are checked once, here.
     ``side`` names the options that errors advise. Raises UserError for any other type or shape,
     clips that are not square, an alpha that varies, an ambiguous layout or range, NaN and infinity.
     """
@@ -46,7 +45,7 @@ class ArrayFile:
     def __init__(
         self,
         path: Path,
-        layout: Layout | None = None,
+        layout: AxisOrder | None = None,
         value_range: ValueRange | None = None,
         side: Side = "generated",
     ) -> None:
@@ -84,7 +83,7 @@ class ArrayFile:
     def __len__(self) -> int:
         return len(self._array)
 
-    def read(self, start: int, stop: int) -> Clips:
+    def read(self, start: int, stop: int) -> SourceClips:
         """Clips start..stop - 1; none is ever refused."""
         clips = self._array[start:stop]
         if self._range is not None:
@@ -97,14 +96,14 @@ class ArrayFile:
             if self.numbers is None
             else self.numbers[start:stop]
         )
-        return Clips(clips.contiguous(), labels, [])
+        return SourceClips(clips.contiguous(), labels, [])
 
     def fingerprint(self) -> str:
         """Of the file's bytes, the layout and the range."""
         return f"{sha256_of_file(self.path)} {self._layout} {self._range}"
 
 
-def fitting_layouts(shape: tuple[int, ...]) -> list[Layout]:
+def fitting_layouts(shape: tuple[int, ...]) -> list[AxisOrder]:
     """Those that give 3 channels; where there are none, 1 or 4 channels and square frames."""
     sizes = {layout: dict(zip(layout, shape, strict=True)) for layout in LAYOUTS}
     colour = [layout for layout, size in sizes.items() if size["C"] == 3]
@@ -113,7 +112,7 @@ def fitting_layouts(shape: tuple[int, ...]) -> list[Layout]:
     ]
 
 
-def _only_layout(path: Path, array: Tensor, fitting: list[Layout], side: Side) -> Layout:
+def _only_layout(path: Path, array: Tensor, fitting: list[AxisOrder], side: Side) -> AxisOrder:
     if len(fitting) == 1:
         return fitting[0]
     shape = tuple(array.shape)
@@ -140,11 +139,11 @@ def _refuse_varying(path: Path, alpha: Tensor) -> None:
 
 
 def _checked_range(
-    path: Path, array: Tensor, asked: ValueRange | None, side: Side
+    path: Path, array: Tensor, requested: ValueRange | None, side: Side
 ) -> ValueRange | None:
     """The range of float clips, asserted; None for uint8. Raises UserError."""
     if array.dtype == torch.uint8:
-        if asked is not None:
+        if requested is not None:
             raise UserError(
                 "uint8 clips are levels 0..255 and have no other range",
                 where=str(path),
@@ -159,23 +158,23 @@ def _checked_range(
         )
     least, most = _extremes(path, array)
     found = f"its values go from {least:g} to {most:g}"
-    low, high = RANGES[asked or SIGNED]
+    low, high = RANGES[requested or SIGNED]
     if least < low or most > high:
         likely = [name for name, (a, b) in RANGES.items() if a <= least and most <= b]
         raise UserError(
-            f"float clips must lie in {asked or SIGNED}, but {found}",
+            f"float clips must lie in {requested or SIGNED}, but {found}",
             where=str(path),
             todo=f'say what they are, for instance --{side}-range "{likely[0]}"'
             if likely
             else "clip them if they overshoot, or scale them",
         )
-    if asked is None and least >= 0:
+    if requested is None and least >= 0:
         raise UserError(
             f"{found}, which may be all of [0, 1] or the bright half of [-1, 1]",
             where=str(path),
             todo=f'say which: --{side}-range "[0, 1]" or --{side}-range "[-1, 1]"',
         )
-    return asked or SIGNED
+    return requested or SIGNED
 
 
 def _extremes(path: Path, array: Tensor) -> tuple[float, float]:

@@ -6,22 +6,21 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from torch import Tensor
 
-from dvdgan.data.sources.choices import Window
-from dvdgan.video.preprocessing import Preprocessing
+from dvdgan.video.preprocessing import Preprocessing, TemporalWindow
 
 # The label of a clip of which no class is known.
 NO_CLASS = -1
 
 
-class Clips(NamedTuple):
-    """What stands at some places of a source."""
+class SourceClips(NamedTuple):
+    """The clips at some places of a source."""
 
     clips: Tensor
     """(N, T, 3, H, W) uint8 RGB in 0..255."""
     labels: Tensor
     """(N,) int64 into the source's classes; NO_CLASS where none is known."""
     refused: list[str]
-    """Places that gave no clip, which and why: N plus their number is what was asked for."""
+    """Places that gave no clip, and why; N plus their number are the requested places."""
 
 
 class ClipSource(Protocol):
@@ -46,8 +45,8 @@ class ClipSource(Protocol):
     def __len__(self) -> int:
         """Places, refused ones included."""
 
-    def read(self, start: int, stop: int) -> Clips:
-        """The clips at places start..stop - 1. Raises UserError for what nobody may go on with."""
+    def read(self, start: int, stop: int) -> SourceClips:
+        """The clips at places start..stop - 1. Raises UserError where a set cannot be measured."""
 
     def fingerprint(self) -> str:
         """Equal for sources that give equal clips; differs as soon as their data are changed."""
@@ -59,7 +58,7 @@ class Windowing:
 
     frames: int
     stride: int = 1
-    window: Window = "first"
+    window: TemporalWindow = "first"
 
     @property
     def span(self) -> int:

@@ -6,22 +6,22 @@ from pathlib import Path
 
 from dvdgan.data.sources.array_file import ArrayFile
 from dvdgan.data.sources.array_reading import ENDINGS
-from dvdgan.data.sources.choices import Layout, Side, ValueRange, Window
 from dvdgan.data.sources.clip_source import ClipSource, Windowing
 from dvdgan.data.sources.shard_set import ShardSet
 from dvdgan.data.sources.video_folder import VideoFolder
 from dvdgan.errors import UserError
+from dvdgan.video.preprocessing import AxisOrder, Side, TemporalWindow, ValueRange
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the clips of one side lie, and what is said of them alone."""
+    """Where the clips of one side lie, and the options of that side alone."""
 
     path: Path
     side: Side
     stride: int | None = None
     """Of videos; None: 1."""
-    layout: Layout | None = None
+    layout: AxisOrder | None = None
     """Of an array file, as value_range."""
     value_range: ValueRange | None = None
 
@@ -40,46 +40,46 @@ class ReadOptions:
 
     frames: int | None = None
     """None: those of the clips in an array file, if one is opened."""
-    window: Window = "first"
+    window: TemporalWindow = "first"
     resolution: int | None = None
     """Folders: resize to it. None: a video's own size, which all must have."""
     split: str = "train"
 
 
-def open_sources(places: Sequence[Place], reading: ReadOptions) -> list[ClipSource]:
+def open_sources(places: Sequence[Place], options: ReadOptions) -> list[ClipSource]:
     """The clips at each of ``places``.
 
-    Array files are taken as they are, shard sets and folders of videos by the reading. Raises
+    Array files are taken as they are, shard sets and folders of videos by the options. Raises
     UserError where a path is none of these, where it says less than ``reading`` must know, or where
     something is said of it that it cannot have.
     """
     for place in places:
-        _refuse_unheeded(place)
+        _refuse_unused_options(place)
     arrays = {
         place: ArrayFile(place.path, place.layout, place.value_range, place.side)
         for place in places
         if place.is_array
     }
-    frames = reading.frames or next((each.shape[0] for each in arrays.values()), None)
+    frames = options.frames or next((each.shape[0] for each in arrays.values()), None)
     for array in arrays.values():
-        asked = frames, reading.resolution or array.shape[1]
-        if array.shape != asked:
+        expected = frames, options.resolution or array.shape[1]
+        if array.shape != expected:
             raise UserError(
                 f"the array holds clips of {array.shape[0]} frames of {array.shape[1]} pixels, not "
-                f"{asked[0]} of {asked[1]}",
+                f"{expected[0]} of {expected[1]}",
                 where=str(array.path),
                 todo="arrays are taken as they are: cut or resize the clips before saving them",
             )
     return [
-        arrays[place] if place in arrays else _folder(place.path, frames, place.stride, reading)
+        arrays[place] if place in arrays else _folder(place.path, frames, place.stride, options)
         for place in places
     ]
 
 
-def _refuse_unheeded(place: Place) -> None:
-    """Raise UserError for an option that moves nothing: its user believes that it does."""
+def _refuse_unused_options(place: Place) -> None:
+    """Raise UserError for an option that has no influence on what lies at ``place``."""
     stride = "--stride" if place.side == "real" else "--generated-stride"
-    options: dict[str, object] = {
+    unused: dict[str, object] = {
         f"--{place.side}-range": place.value_range,
         f"--{place.side}-layout": place.layout,
     }
@@ -87,8 +87,8 @@ def _refuse_unheeded(place: Place) -> None:
         return  # it is refused for that
     kind = "are videos and have levels and axes of their own"
     if place.is_array:
-        options, kind = {stride: place.stride}, "are an array, whose clips are taken as they are"
-    given = [name for name, value in options.items() if value is not None]
+        unused, kind = {stride: place.stride}, "are an array, whose clips are taken as they are"
+    given = [name for name, value in unused.items() if value is not None]
     if given:
         raise UserError(
             f"the {place.side} clips {kind}",
@@ -97,7 +97,7 @@ def _refuse_unheeded(place: Place) -> None:
         )
 
 
-def _folder(path: Path, frames: int | None, stride: int | None, reading: ReadOptions) -> ClipSource:
+def _folder(path: Path, frames: int | None, stride: int | None, options: ReadOptions) -> ClipSource:
     if not path.is_dir():
         raise UserError(
             f"{path} is no folder, and no {', '.join(ENDINGS)} file",
@@ -107,9 +107,9 @@ def _folder(path: Path, frames: int | None, stride: int | None, reading: ReadOpt
         raise UserError(
             "a video may be longer than a clip",
             where=str(path),
-            todo="say how many frames a clip has, for instance --frames 16",
+            todo="give the number of frames of a clip, for instance --frames 16",
         )
-    windowing = Windowing(frames, stride or 1, reading.window)
+    windowing = Windowing(frames, stride or 1, options.window)
     if (path / "index.json").is_file():
-        return ShardSet(path, reading.split, windowing, reading.resolution)
-    return VideoFolder(path, windowing, reading.resolution)
+        return ShardSet(path, options.split, windowing, options.resolution)
+    return VideoFolder(path, windowing, options.resolution)

@@ -9,16 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dvdgan.data.pictures import refuse_pictures
 from dvdgan.data.refusal import Refusal, Refused
-from dvdgan.data.scan import FoundVideo, Scan, scan
-from dvdgan.data.sources.clip_source import NO_CLASS, Clips, Windowing
+from dvdgan.data.scan import FoundVideo, Scan, refuse_pictures, scan
+from dvdgan.data.sources.clip_source import NO_CLASS, SourceClips, Windowing
 from dvdgan.errors import UserError
 from dvdgan.video.decode import VideoError, frame_count, window
+from dvdgan.video.image import center_crop, resize_short_side
 from dvdgan.video.preprocessing import Framing, Preprocessing
-from dvdgan.video.transform import center_crop, resize_short_side
 
-Clip = NDArray[np.uint8]
+_Clip = NDArray[np.uint8]
 
 
 class VideoFolder:
@@ -38,7 +37,7 @@ class VideoFolder:
         found = _scan(root)
         self.ignored = found.ignored
         self._entries = [entry for entry in found.entries if not _is_empty_class(entry)]
-        names = sorted({each.label_name for each in found.candidates}, key=os.fsencode)
+        names = sorted({each.label_name for each in found.videos}, key=os.fsencode)
         self.classes = None if names == [""] else names
         self._label = {name: label for label, name in enumerate(self.classes or [])}
         self._resize = resolution is not None
@@ -57,13 +56,13 @@ class VideoFolder:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def read(self, start: int, stop: int) -> Clips:
+    def read(self, start: int, stop: int) -> SourceClips:
         """A clip of each file in turn; files that give none are refused.
 
-        Raises UserError where a size differs from the others' and none was asked for.
+        Raises UserError where a size differs from the others' and no resolution was given.
         """
         places = range(start, min(stop, len(self)))
-        clips: list[Clip] = []
+        clips: list[_Clip] = []
         labels: list[int] = []
         refused: list[str] = []
         # A decoder lets go of the interpreter, so threads decode side by side.
@@ -78,7 +77,7 @@ class VideoFolder:
         frames, size = self.shape
         stacked = np.stack(clips) if clips else np.empty((0, frames, size, size, 3), np.uint8)
         frames_first = torch.from_numpy(stacked).permute(0, 1, 4, 2, 3).contiguous()
-        return Clips(frames_first, torch.tensor(labels, dtype=torch.int64), refused)
+        return SourceClips(frames_first, torch.tensor(labels, dtype=torch.int64), refused)
 
     def fingerprint(self) -> str:
         """Of names, sizes and times of change (a hash of terabytes of video would take hours)."""
@@ -87,7 +86,7 @@ class VideoFolder:
             digest.update(f"{entry}\n".encode())
         return digest.hexdigest()
 
-    def _read(self, place: int) -> tuple[Clip, int] | Refused:
+    def _read(self, place: int) -> tuple[_Clip, int] | Refused:
         entry = self._entries[place]
         if isinstance(entry, Refused):
             return entry
@@ -101,16 +100,16 @@ class VideoFolder:
             return clip
         return clip, self._label.get(entry.label_name, NO_CLASS)
 
-    def _clip(self, entry: FoundVideo, place: int) -> Clip | Refused:
-        file, asked = self.root / entry.path, self.windowing
-        length = asked.span if asked.window == "first" else frame_count(file)
-        begin = asked.start(max(length, asked.span), place)
-        found = window(file, begin, asked.frames, asked.stride)
-        if len(found.frames) < asked.frames:
+    def _clip(self, entry: FoundVideo, place: int) -> _Clip | Refused:
+        file, taken = self.root / entry.path, self.windowing
+        length = taken.span if taken.window == "first" else frame_count(file)
+        begin = taken.start(max(length, taken.span), place)
+        found = window(file, begin, taken.frames, taken.stride)
+        if len(found.frames) < taken.frames:
             return Refused(
                 entry.path,
                 Refusal.TOO_SHORT,
-                f"a clip of {asked.frames} frames at stride {asked.stride} needs {asked.span} "
+                f"a clip of {taken.frames} frames at stride {taken.stride} needs {taken.span} "
                 f"frames; the file has fewer",
             )
         size = self._resolution

@@ -11,7 +11,7 @@ from dvdgan.data.sources.video_folder import VideoFolder
 from dvdgan.errors import UserError
 from dvdgan.video import decode
 from dvdgan.video.encode import encode_mp4
-from dvdgan.video.transform import center_crop, resize_short_side
+from dvdgan.video.image import center_crop, resize_short_side
 
 RNG = np.random.default_rng(0)
 

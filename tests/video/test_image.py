@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dvdgan.video.transform import center_crop, crop, resize_short_side
+from dvdgan.video.image import center_crop, crop, resize_short_side
 
 
 def triangle_weights(source: int, target: int) -> np.ndarray:

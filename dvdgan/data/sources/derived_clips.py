@@ -8,33 +8,33 @@ from typing import Protocol
 from torch import Tensor
 
 from dvdgan.data.random_clips import ConditioningFrames
-from dvdgan.data.sources.clip_source import Clips
+from dvdgan.data.sources.clip_source import SourceClips
 
 
 class Readable(Protocol):
     """As much of a ClipSource as features need."""
 
     def __len__(self) -> int: ...
-    def read(self, start: int, stop: int) -> Clips: ...
+    def read(self, start: int, stop: int) -> SourceClips: ...
     def fingerprint(self) -> str: ...
 
 
 @dataclass(frozen=True)
-class Altered:
-    """Every clip of ``source`` changed by ``alter``, which is told the number of the first one."""
+class TransformedClips:
+    """Every clip of ``source``, changed by ``transform``."""
 
     source: Readable
-    alter: Callable[[Tensor, int], Tensor]
-    """(clips (N, T, 3, H, W) uint8, first) -> clips of the same shape."""
+    transform: Callable[[Tensor, int], Tensor]
+    """(clips (N, T, 3, H, W) uint8, the place of the first one) -> clips of the same shape."""
     name: str
-    """Tells ``alter`` from others, for the fingerprint."""
+    """Distinguishes ``transform`` from others in the fingerprint."""
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def read(self, start: int, stop: int) -> Clips:
+    def read(self, start: int, stop: int) -> SourceClips:
         clips, labels, refused = self.source.read(start, stop)
-        return Clips(self.alter(clips, start), labels, refused)
+        return SourceClips(self.transform(clips, start), labels, refused)
 
     def fingerprint(self) -> str:
         return f"{self.name} of {self.source.fingerprint()}"
@@ -52,9 +52,9 @@ class RepeatedClip:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def read(self, start: int, stop: int) -> Clips:
+    def read(self, start: int, stop: int) -> SourceClips:
         labels = self.labels[start:stop]
-        return Clips(self.clip.expand(len(labels), *self.clip.shape), labels, [])
+        return SourceClips(self.clip.expand(len(labels), *self.clip.shape), labels, [])
 
     def fingerprint(self) -> str:
         digest = sha256(self.clip.numpy().tobytes())
@@ -64,7 +64,7 @@ class RepeatedClip:
 
 @dataclass(frozen=True)
 class ContinuedClips:
-    """The real clips whose first frames a predicting model is given, whole."""
+    """The whole real clips whose first frames a predicting model continues."""
 
     conditioning: ConditioningFrames
     labels: Tensor
@@ -73,9 +73,9 @@ class ContinuedClips:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def read(self, start: int, stop: int) -> Clips:
-        clips, labels = self.conditioning.whole(slice(start, min(stop, len(self))))
-        return Clips(clips, labels, [])
+    def read(self, start: int, stop: int) -> SourceClips:
+        clips, labels = self.conditioning.clips(slice(start, min(stop, len(self))))
+        return SourceClips(clips, labels, [])
 
     def fingerprint(self) -> str:
         return f"{self.conditioning.fingerprint()} {len(self)}"
