@@ -1,4 +1,4 @@
-"""The two ways a command ends early, their exit codes, and what no message may show.
+"""How a command ends early: the errors, their exit codes, and what no message may show.
 
 0 is success; 2 is a mistake the user can mend; 75 (EX_TEMPFAIL) is an interruption after which
 the same command goes on where it stopped.
@@ -25,7 +25,7 @@ _SECRET = re.compile(
 def redacted(text: str) -> str:
     """``text`` without the credentials of the URLs in it: `https://***@host/path?***`.
 
-    For all that is printed, logged, shown on a page or kept. What is left says which place is
+    For all that is printed, logged, shown on a page or kept. What is left shows which place is
     meant.
     """
     for secret in (_USER, _QUERY, _SECRET):
@@ -64,7 +64,7 @@ class NotFiniteError(UserError, FloatingPointError):
 
 
 class InterruptedRunError(Exception):
-    """A signal asked the run to stop; its state is saved and the same command resumes it."""
+    """A signal stopped the run; its state is saved and the same command resumes it."""
 
 
 _FREE_SPACE = "free some space, or write to another disk, and run the same command again"

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-Item = TypeVar("Item")
+ItemT = TypeVar("ItemT")
 
 SECONDS_BETWEEN_LINES = 10.0
 # The rate is that of about the last minute: a pause is forgotten a minute after its end.
@@ -44,7 +44,7 @@ class Progress:
 
     @property
     def rate(self) -> float:
-        """Units a second, of late; 0 when that cannot be told yet."""
+        """Units a second, of late; 0 while it is not known."""
         began, already = self._samples[0]
         elapsed = time.monotonic() - began
         return (self.done - already) / elapsed if elapsed > 0 else 0.0
@@ -95,7 +95,7 @@ class Progress:
         print(f"{self.label}: {self._text()}", file=sys.stderr, flush=True)
 
 
-def track(items: Iterable[Item], label: str, total: int, unit: str) -> Iterator[Item]:
+def track(items: Iterable[ItemT], label: str, total: int, unit: str) -> Iterator[ItemT]:
     """Yield ``items``, showing how many of ``total`` are done."""
     with Progress(label, total, unit) as progress:
         for item in items:
@@ -109,7 +109,7 @@ def number(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the units a person would say: 40 s, 12 min, 3 h 12 min, 2 d 5 h."""
+    """Seconds in the usual units: 40 s, 12 min, 3 h 12 min, 2 d 5 h."""
     if seconds < MINUTE:
         return f"{seconds:.0f} s"
     minutes = round(seconds / MINUTE)

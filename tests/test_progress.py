@@ -10,7 +10,7 @@ from dvdgan.progress import SECONDS_BETWEEN_LINES, Progress, duration, number, t
 
 
 class Clock:
-    """A clock that moves when it is told to."""
+    """A clock that moves when a test moves it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -100,7 +100,7 @@ def test_a_clock_set_back_or_forward_changes_no_rate(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "shown"),
     [
         (0.2, "0 s"),
         (40, "40 s"),
@@ -110,15 +110,15 @@ def test_a_clock_set_back_or_forward_changes_no_rate(clock: Clock) -> None:
         (53 * 3600 + 100, "2 d 5 h"),
     ],
 )
-def test_durations(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
+def test_durations(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(0.05123, "0.0512"), (52.34, "52.3"), (1234.5, "1,234")]
+    ("value", "shown"), [(0.05123, "0.0512"), (52.34, "52.3"), (1234.5, "1,234")]
 )
-def test_numbers(value: float, said: str) -> None:
-    assert number(value) == said
+def test_numbers(value: float, shown: str) -> None:
+    assert number(value) == shown
 
 
 def test_tracked_items_pass_unchanged(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,9 @@ from dvdgan.protocols import MINIMUM_CLIPS
 
 
 class Thresholds(Section):
-    """Where a criterion of a collapse is met; docs/collapse.md shows how they were found. Samples
-    are compared with the best checkpoint, the healthy one with the lowest FVD so far, the rest with
-    all healthy ones."""
+    """Values beyond which a health metric indicates a collapse (docs/collapse.md). Samples are
+    compared with the best checkpoint, the healthy one with the lowest FVD so far, the rest with all
+    healthy ones."""
 
     baseline_factor: Annotated[float, Field(gt=0)]
     """A checkpoint is healthy only where the 95% interval of its FVD lies below so many times that
@@ -55,7 +55,7 @@ class Guard(Section):
     patience: Count
     """Suspect evaluations in a row that make a collapse; non-finite values need only one."""
     thresholds: Thresholds
-    """Where a criterion of a collapse is met."""
+    """Values beyond which a health metric indicates a collapse."""
     warm_up: Annotated[float, Field(gt=0, le=1)]
     """Part of train.steps within which a checkpoint has to be clearly nearer to real clips than the
     untrained generator; a run without one ends as never learned."""

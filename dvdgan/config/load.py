@@ -1,4 +1,4 @@
-"""params.yaml -> Config, or every problem in it at once, in words."""
+"""Loads params.yaml as a Config, or raises one error that lists every problem in it."""
 
 import hashlib
 import json
@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from dvdgan.config.contradictions import contradictions
+from dvdgan.config.checks import contradictions
 from dvdgan.config.problems import described, keys_with_problems
 from dvdgan.config.schema import Config
-from dvdgan.config.section import Section
+from dvdgan.config.section import Section, subsection
 from dvdgan.config.yaml_file import read_yaml
 from dvdgan.errors import UserError
 
@@ -42,7 +42,7 @@ def parse_config(raw: Any, source: str = "params") -> Config:
     except ValidationError as error:
         problems, wrong = described(error), keys_with_problems(error)
     values = dict(_values("", Config, raw))
-    # What is wrong by itself must be mended first, whatever it then contradicts.
+    # A value that is wrong by itself is corrected first, whatever it then contradicts.
     problems += contradictions({key: values[key] for key in values.keys() - wrong})
     if problems:
         count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -62,11 +62,10 @@ def fingerprint(*parts: BaseModel | str) -> str:
 def _values(prefix: str, section: type[Section], raw: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
     """The dotted key and the value of every known parameter that is given."""
     for name, field in section.model_fields.items():
-        kind: Any = field.annotation
-        value = raw.get(name)
-        if isinstance(kind, type) and issubclass(kind, Section):
+        value, below = raw.get(name), subsection(field)
+        if below is not None:
             if isinstance(value, dict):
-                yield from _values(f"{prefix}{name}.", kind, value)
+                yield from _values(f"{prefix}{name}.", below, value)
         elif name in raw:
             yield f"{prefix}{name}", value
 

@@ -1,4 +1,4 @@
-"""What is wrong with a params file, a line for each problem, in YAML's words."""
+"""Describes what pydantic finds wrong with a params file, in the terms of YAML: a line each."""
 
 import difflib
 import json
@@ -11,9 +11,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from dvdgan.config.kinds import kind_of
 from dvdgan.config.schema import Config
-from dvdgan.config.section import Section
+from dvdgan.config.section import Section, kind_of, subsection
 
 SHOWN = 60  # characters of a wrong value
 
@@ -27,7 +26,7 @@ LIMITS = {
     "string_too_short": "text that is not empty",
     "too_short": "a list that is not empty",
 }
-WORDS_OF_OTHERS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+OTHER_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
 def described(error: ValidationError) -> list[str]:
@@ -57,7 +56,7 @@ def _line(detail: ErrorDetails) -> str:
     if error in LIMITS:
         context = {name: _plain(limit) for name, limit in detail.get("ctx", {}).items()}
         allowed = LIMITS[error].format(**context)
-    elif _section(field) is not None:
+    elif subsection(field) is not None:
         allowed = "a section: its keys stand below it, indented by two more spaces"
     else:
         allowed = _article(kind_of(field, item=isinstance(path[-1], int)))
@@ -85,8 +84,8 @@ def _hint(value: Any, allowed: str) -> str:
         return _number_in(value)
     if "whole number" in allowed and isinstance(value, float) and value.is_integer():
         return f"write {int(value)}"
-    if "true or false" in allowed and str(value).lower() in WORDS_OF_OTHERS:
-        return f"write {WORDS_OF_OTHERS[str(value).lower()]}"
+    if "true or false" in allowed and str(value).lower() in OTHER_BOOLEANS:
+        return f"write {OTHER_BOOLEANS[str(value).lower()]}"
     if "true or false" in allowed and str(value).lower() in ("true", "false"):
         return f"write {str(value).lower()} without quotes"
     if allowed.startswith("text") and not isinstance(value, str | list | dict | None):
@@ -141,11 +140,6 @@ def _fields(prefix: str, section: type[Section]) -> Iterator[tuple[str, FieldInf
     """The dotted key and the field of every section and parameter below ``section``."""
     for name, field in section.model_fields.items():
         yield f"{prefix}{name}", field
-        below = _section(field)
+        below = subsection(field)
         if below is not None:
             yield from _fields(f"{prefix}{name}.", below)
-
-
-def _section(field: FieldInfo) -> type[Section] | None:
-    kind: Any = field.annotation
-    return kind if isinstance(kind, type) and issubclass(kind, Section) else None

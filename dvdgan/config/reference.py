@@ -6,20 +6,19 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic.fields import FieldInfo
 
-from dvdgan.config.kinds import kind_of
 from dvdgan.config.schema import Config
-from dvdgan.config.section import Section
+from dvdgan.config.section import Section, kind_of, subsection
 
 INTRODUCTION = """# Parameters
 
-Every key of `params.yaml`. All of them must be given, and no others; `dvdgan check` tells every
+Every key of `params.yaml`. All of them must be given, and no others; `dvdgan check` lists every
 problem of a file at once. Where the paper gives a value, it stands in brackets.
 
 This page is made from `dvdgan/config/schema.py`: `python -m dvdgan.config.reference >
 docs/params.md`.
 """
 
-SIGNS = {Ge: "at least {.ge}", Gt: "above {.gt}", Le: "at most {.le}", Lt: "below {.lt}"}
+BOUNDS = {Ge: "at least {.ge}", Gt: "above {.gt}", Le: "at most {.le}", Lt: "below {.lt}"}
 
 
 def params_page() -> str:
@@ -29,21 +28,17 @@ def params_page() -> str:
 
 def _sections(prefix: str, section: type[Section]) -> Iterator[tuple[str, type[Section]]]:
     for name, field in section.model_fields.items():
-        if _is_section(field):
-            kind: Any = field.annotation
-            yield f"{prefix}{name}", kind
-            yield from _sections(f"{prefix}{name}.", kind)
-
-
-def _is_section(field: FieldInfo) -> bool:
-    return isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+        below = subsection(field)
+        if below is not None:
+            yield f"{prefix}{name}", below
+            yield from _sections(f"{prefix}{name}.", below)
 
 
 def _table(name: str, section: type[Section]) -> str:
     rows = [
         f"| `{key}` | {kind_of(field)} | {_allowed(field)} | {_one_line(field.description)} |\n"
         for key, field in section.model_fields.items()
-        if not _is_section(field)
+        if subsection(field) is None
     ]
     head = f"\n## {name}\n{_one_line(section.__doc__)}\n\n| key | type | allowed | meaning |\n"
     return head + "|---|---|---|---|\n" + "".join(rows)
@@ -65,8 +60,8 @@ def _allowed(field: FieldInfo) -> str:
 def _bound(limit: Any) -> str:
     if isinstance(limit, MinLen):
         return "not empty"
-    sign = SIGNS.get(type(limit))
-    return sign.format(limit) if sign else ""
+    bound = BOUNDS.get(type(limit))
+    return bound.format(limit) if bound else ""
 
 
 def _one_line(text: str | None) -> str:

@@ -72,8 +72,8 @@ class Features(Section):
     """What is measured, and the networks whose features are compared."""
 
     protocols: Annotated[list[ProtocolName], Field(min_length=1)]
-    """How metrics are measured, by name (docs/stages/evaluate.md). The first one tells FVD; it
-    judges checkpoints and drift. No two tell the same metric."""
+    """How metrics are measured, by name (docs/stages/evaluate.md). The first one has FVD; it
+    judges checkpoints and drift. No two have the same metric."""
     width: Annotated[int, Field(ge=4, le=128)]
     """Channels of the first layer of small_i3d; its pooled feature has 8 x width."""
     steps: Count
@@ -141,7 +141,7 @@ class Augmentation(Section):
     crop: Literal["random", "center"]
     """Where the square crop lies (paper: random)."""
     flip: bool
-    """Mirror half of the clips left to right (paper: false)."""
+    """Flip half of the clips left to right (paper: false)."""
 
 
 class Train(Section):
@@ -204,8 +204,8 @@ class Evaluate(Section):
     seed: Seed
     """Latents of the generated clips."""
     truncations: list[Annotated[float, Field(gt=0, lt=1)]]
-    """Standard deviations of z at which FID and IS are told, too (paper 4.4), by a protocol that
-    has both."""
+    """Standard deviations of z at which FID and IS are measured, too (paper 4.4), by a protocol
+    that has both."""
     interpolation_lines: Annotated[int, Field(ge=0)]
     """Lines of videos between two latents, and as many between two classes (paper Figs. 8, 9), to
     look at and to see whether the model jumps (paper B.2)."""

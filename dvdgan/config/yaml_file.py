@@ -1,4 +1,4 @@
-"""A YAML file -> plain values, or what is wrong with it, in words and with the line."""
+"""Reads a YAML file as plain values, or raises an error that explains which line is wrong."""
 
 import codecs
 import re
@@ -20,8 +20,8 @@ ENCODINGS = {  # the longer marks first: that of UTF-16 begins that of UTF-32
     codecs.BOM_UTF16_BE: "UTF-16",
 }
 
-# What the parser says -> what to write about it.
-WORDS = {
+# Patterns of the parser's messages -> explanations.
+EXPLANATIONS = {
     r"found character '(.)' that cannot start": "a plain value cannot begin with {}: quote it",
     r'found duplicate key "(.+?)" with': "the key {} is given a second time in its section",
     r"mapping values are not allowed": "a colon in a plain value, or a line that is indented too "
@@ -63,7 +63,7 @@ def read_yaml(path: Path) -> Any:
             _refuse_endless(_parser().compose(text), path)
         return _parser().load(text)
     except MarkedYAMLError as error:
-        raise _error(path, *_in_words(error, text)) from error
+        raise _error(path, *_explained(error, text)) from error
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise _error(path, line, f"the character U+{_code(error):04X} is not allowed") from error
@@ -123,7 +123,7 @@ def _refuse_endless(root: Node | None, path: Path) -> None:
         waiting += [(child, (*above, node)) for child in children]
 
 
-def _in_words(error: MarkedYAMLError, text: str) -> tuple[int, str]:
+def _explained(error: MarkedYAMLError, text: str) -> tuple[int, str]:
     """The line, from 1, and what is wrong there."""
     mark = error.problem_mark
     problem = str(error.problem if error.problem.strip() else error.context)
@@ -133,10 +133,10 @@ def _in_words(error: MarkedYAMLError, text: str) -> tuple[int, str]:
         return (found or [mark.line + 1])[0], "a tab: YAML is indented by spaces"
     if re.search("expected (',' or|':')|end of stream", problem) and error.context_mark is not None:
         mark = error.context_mark  # where it was opened
-    for pattern, words in WORDS.items():
-        found_words = re.search(pattern, problem)
-        if found_words:
-            return mark.line + 1, words.format(*found_words.groups())
+    for pattern, explanation in EXPLANATIONS.items():
+        matched = re.search(pattern, problem)
+        if matched:
+            return mark.line + 1, explanation.format(*matched.groups())
     return mark.line + 1, problem
 
 

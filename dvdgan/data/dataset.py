@@ -31,7 +31,7 @@ ResultT = TypeVar("ResultT")
 
 
 class DamagedShardError(UserError):
-    """A shard that does not hold what its index says; ``shard`` is its name."""
+    """A shard whose contents differ from its index; ``shard`` is its name."""
 
     shard: str
 
@@ -111,7 +111,7 @@ class ClipDataset:
         return clip
 
     def in_order(self, task: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> list[ResultT]:
-        """``task`` of each of ``items``; side by side where the shards lie far away."""
+        """Apply ``task`` to each of ``items``, concurrently where the shards are in a store."""
         return self._source.in_order(task, items)
 
     def _check(self) -> None:

@@ -118,7 +118,7 @@ def _worker_deaths_named(loader: "DataLoader[LoadedBatch]") -> Iterator[Any]:
     try:
         yield from _watched_batches(loader)
     except RuntimeError as error:
-        # torch watches its workers, and has nothing but this text for what it sees.
+        # torch reports the death of a worker by this text alone.
         if "DataLoader worker" not in str(error):
             raise
         raise UserError(
@@ -132,12 +132,12 @@ def _worker_deaths_named(loader: "DataLoader[LoadedBatch]") -> Iterator[Any]:
 def _watched_batches(loader: "DataLoader[LoadedBatch]") -> Iterator[Any]:
     """Iterate; a worker's death is noticed within seconds, and by whoever waits for its batch.
 
-    torch also has SIGCHLD raise, wherever the trainer then is, and again when the next worker ends:
-    in the middle of saving, or of answering the first error. That is undone.
+    torch also installs a handler of SIGCHLD that raises wherever the trainer is at that moment, for
+    instance in the middle of saving, and again when the next worker ends. This removes it.
     """
     before = signal.getsignal(signal.SIGCHLD)
     batches = iter(loader)
-    # Signals are the main thread's; torch leaves them alone in others, too.
+    # Only the main thread may set handlers; torch does not in others, either.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGCHLD, before)
     yield from batches
@@ -172,7 +172,7 @@ class LockFreeEvent:
 
 
 class LoaderContext(ForkContext):
-    """What torch's DataLoader makes its processes, queues and event with."""
+    """The context from which torch's DataLoader makes its processes, queues and event."""
 
     def Event(self) -> LockFreeEvent:  # type: ignore[override]  # noqa: N802
         return LockFreeEvent()

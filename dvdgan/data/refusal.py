@@ -1,11 +1,11 @@
-"""Why something below the root does not become a training video: a closed set of reasons."""
+"""The reasons for which a file below index.root does not become a training video."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Refusal(StrEnum):
-    """One reason per refused path; docs/stages/index.md says what to do about each."""
+    """One reason per refused path; docs/stages/index.md lists what to do about each."""
 
     NOT_IN_A_CLASS_FOLDER = "not_in_a_class_folder"
     EMPTY_CLASS = "empty_class"
@@ -40,7 +40,7 @@ STRUCTURAL = frozenset(
 
 @dataclass(frozen=True)
 class Refused:
-    """A refused path (relative to the root, printable), the reason, and the detail in words."""
+    """A refused path (relative to the root, printable), the reason, and a sentence with details."""
 
     path: str
     reason: Refusal

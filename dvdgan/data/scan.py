@@ -49,7 +49,7 @@ class Scan:
 
 
 def scan(root: Path, where: str, flat: bool = False) -> Scan:
-    """List the files to probe and refuse the rest; `ignored` says what is left out.
+    """List the files to probe and refuse the rest; `storage.ignored` lists what is left out.
 
     Links are followed, but never deeper than root/class/file, so loops end. Nothing is opened.
     ``flat``: the files of a root without folders are videos of no class (""), too. Raises

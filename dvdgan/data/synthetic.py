@@ -11,7 +11,7 @@ from dvdgan.storage.local import atomic_directory
 from dvdgan.storage.output import check_output_folder, check_stage_output
 from dvdgan.video.encode import encode_mp4
 
-Array = NDArray[np.float64]
+_Array = NDArray[np.float64]
 
 FPS = 25
 BITS = 8
@@ -81,7 +81,7 @@ def _barcode(number: int, size: int) -> NDArray[np.uint8]:
     return np.broadcast_to(row[None, :, None], (_strip_height(size), size, 3))
 
 
-def _wrapped(offset: Array, period: float) -> Array:
+def _wrapped(offset: _Array, period: float) -> _Array:
     """``offset`` brought to [-period/2, period/2): what leaves on one side enters on the other."""
     return (offset + period / 2) % period - period / 2
 
@@ -90,19 +90,19 @@ def _wrapped(offset: Array, period: float) -> Array:
 # negative inside, of every pixel at every time: x, y in [0, 1), time (T, 1, 1) in frames.
 
 
-def _circle_right(rng: np.random.Generator, x: Array, y: Array, time: Array) -> Array:
+def _circle_right(rng: np.random.Generator, x: _Array, y: _Array, time: _Array) -> _Array:
     radius, speed = rng.uniform(0.13, 0.19), rng.uniform(0.025, 0.045)
     dx = _wrapped(x - rng.uniform() - speed * time, 1.0)
     return np.hypot(dx, y - rng.uniform(0.25, 0.65)) - radius
 
 
-def _square_down(rng: np.random.Generator, x: Array, y: Array, time: Array) -> Array:
+def _square_down(rng: np.random.Generator, x: _Array, y: _Array, time: _Array) -> _Array:
     half, speed = rng.uniform(0.11, 0.17), rng.uniform(0.025, 0.045)
     dy = _wrapped(y - rng.uniform() - speed * time, 1.0)
     return np.maximum(np.abs(x - rng.uniform(0.2, 0.8)), np.abs(dy)) - half
 
 
-def _bar_rotating(rng: np.random.Generator, x: Array, y: Array, time: Array) -> Array:
+def _bar_rotating(rng: np.random.Generator, x: _Array, y: _Array, time: _Array) -> _Array:
     angle = rng.uniform(0, np.pi) + rng.uniform(0.10, 0.18) * time
     dx, dy = x - rng.uniform(0.4, 0.6), y - rng.uniform(0.38, 0.52)
     along = dx * np.cos(angle) + dy * np.sin(angle)
@@ -110,13 +110,13 @@ def _bar_rotating(rng: np.random.Generator, x: Array, y: Array, time: Array) -> 
     return np.maximum(np.abs(along) - 0.34, np.abs(across) - rng.uniform(0.05, 0.08))
 
 
-def _ring_growing(rng: np.random.Generator, x: Array, y: Array, time: Array) -> Array:
+def _ring_growing(rng: np.random.Generator, x: _Array, y: _Array, time: _Array) -> _Array:
     phase = (rng.uniform() + rng.uniform(0.035, 0.06) * time) % 1.0
     centre = np.hypot(x - rng.uniform(0.35, 0.65), y - rng.uniform(0.35, 0.55))
     return np.abs(centre - 0.05 - 0.35 * phase) - rng.uniform(0.035, 0.055)
 
 
-MOTIONS: dict[str, Callable[[np.random.Generator, Array, Array, Array], Array]] = {
+MOTIONS: dict[str, Callable[[np.random.Generator, _Array, _Array, _Array], _Array]] = {
     "bar_rotating": _bar_rotating,
     "circle_right": _circle_right,
     "ring_growing": _ring_growing,

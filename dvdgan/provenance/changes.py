@@ -1,4 +1,4 @@
-"""What changed between two states of the code: files, functions, and a diff to read."""
+"""The changes between two states of the code: files, functions, and a diff."""
 
 import difflib
 from collections.abc import Mapping
@@ -42,10 +42,10 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[Change]:
 def _parts(old: str, new: str) -> list[str]:
     before, now = definitions(old), definitions(new)
     names = [*now, *(name for name in before if name not in now)]
-    return [_told(name, before, now) for name in names if before.get(name) != now.get(name)]
+    return [_labelled(name, before, now) for name in names if before.get(name) != now.get(name)]
 
 
-def _told(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> str:
+def _labelled(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> str:
     if name not in before:
         return f"{name} (new)"
     return name if name in now else f"{name} (gone)"

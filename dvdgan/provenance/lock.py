@@ -26,7 +26,7 @@ def fingerprint_of(code: Mapping[str, str]) -> str:
 
 
 def lock_of(package: Path = PACKAGE) -> Lock:
-    """What numerics.json has to say: `stages`, and `files` that show which one moved them."""
+    """The contents of numerics.json: `stages`, and `files` that show which one moved them."""
     code = {stage: code_of_stage(stage, package) for stage in stages(package)}
     files = {file: _digest(file, text) for each in code.values() for file, text in each.items()}
     return {"stages": {name: fingerprint_of(each) for name, each in code.items()}, "files": files}
@@ -41,11 +41,11 @@ def write_lock(package: Path = PACKAGE) -> list[str]:
 
 
 def refuse_outdated_lock(package: Path = PACKAGE) -> None:
-    """Raise UserError naming the stages whose code is not what numerics.json says."""
+    """Raise UserError naming the stages whose code differs from numerics.json."""
     changed = _changed(_read(package), lock_of(package))
     if changed:
         raise UserError(
-            f"the code behind {', '.join(changed)} changed, and DVC has not been told",
+            f"the code behind {', '.join(changed)} changed, but numerics.json did not",
             where=str(package / LOCK),
             todo=f"run `{COMMAND}` and commit that file; `dvc repro` then runs what it must",
         )

@@ -9,14 +9,14 @@ import dvdgan
 
 PACKAGE = Path(dvdgan.__file__).parent
 
-# They move no number, nor does what they import: files or, with a slash at the end, folders.
+# Files and folders (with a slash at the end) that move no number; nor does what they import.
 WITHOUT_INFLUENCE = (
     "__init__.py",  # the version
     "errors.py",  # messages
     "progress.py",
     "cli/",
     "config/",  # reads and checks params, which are compared by value
-    "guard/",  # processes, locks, the backup; what it decided stands in a run's ledger
+    "guard/",  # processes, locks, backups; its decisions stand in a run's ledger
     "provenance/",
     "storage/",  # writes files whole, moves bytes
     "stages/artefacts.py",  # paths
@@ -25,8 +25,8 @@ WITHOUT_INFLUENCE = (
     "training/trackers.py",
 )
 
-# Where a stage's numbers come from, if not from its own file in dvdgan/stages. Training has its own
-# process. Evaluations and verdicts of its checkpoints are in the ledger as they were made then.
+# The file a stage's numbers come from, where it is not its own in dvdgan/stages. Training is a
+# process of its own; evaluations and verdicts of its checkpoints stay in the ledger as they were.
 BEGINNINGS = {"train": "training/__main__.py"}
 
 

@@ -13,8 +13,8 @@ MODULE_LEVEL = "module level"
 def normalised(source: str) -> str:
     """``source`` as Python prints its syntax tree, to be kept and compared line by line.
 
-    Without comments, strings that stand alone (docstrings), `print(...)`, the words of a UserError
-    and the message of an assertion. Raises SyntaxError.
+    Without comments, strings that stand alone (docstrings), `print(...)`, and the messages of
+    UserErrors and assertions. Raises SyntaxError.
     """
     return ast.unparse(_stripped(source)) + "\n"
 
@@ -94,12 +94,12 @@ def _canonical(node: Any) -> str:
     """Like ast.dump, whose text differs between versions of Python."""
     if isinstance(node, ast.AST):
         fields = [(name, getattr(node, name, None)) for name in node._fields]
-        told = [
+        parts = [
             f"{name}={_canonical(value)}"
             for name, value in fields
             if name not in NOT_COMPARED and value is not None and value != []
         ]
-        return f"{type(node).__name__}({', '.join(told)})"
+        return f"{type(node).__name__}({', '.join(parts)})"
     if isinstance(node, list):
         return f"[{', '.join(map(_canonical, node))}]"
     return repr(node)

@@ -33,8 +33,12 @@ def run(config: Config) -> None:
                 network, classes, right = _trained(config)
                 width = config.features.width
                 save_feature_network(folder / name, name, network, classes, right, width=width)
-                told = "not tested" if right is None else f"right on {right:.1%} of the test videos"
-                print(f"features: {name} tells {len(classes)} classes, {told} -> {FEATURES}")
+                tested = (
+                    "not tested" if right is None else f"accuracy {right:.1%} on the test videos"
+                )
+                print(
+                    f"features: {name} has learned {len(classes)} classes, {tested} -> {FEATURES}"
+                )
             else:
                 FeatureNetwork.load(WEIGHTS / name)  # asserts that they are whole
                 publish(WEIGHTS / name, folder / name)

@@ -65,8 +65,8 @@ def run(config: Config) -> None:
             described = _description(config, name, of_protocol["train"].network, clips["train"])
             counts = {split: len(each) for split, each in clips.items()}
             save_description(folder / name, described, counts)
-            told = ", ".join(f"{count} {split}" for split, count in counts.items())
-            print(f"reference: {name}: statistics of {told} clips -> {REFERENCE / name}")
+            sizes = ", ".join(f"{count} {split}" for split, count in counts.items())
+            print(f"reference: {name}: statistics of {sizes} clips -> {REFERENCE / name}")
         batches = reference_clips(splits["train"], 1)
         shown = track(batches, "mean clip", -(-len(splits["train"]) // 16), "batches")
         save_mean_clip(folder / MEAN_CLIP_FILE, shown)

@@ -166,7 +166,7 @@ def _why_unopened(path: Path, recognised: bool, reason: str) -> str:
         head = file.read(HEAD_BYTES)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         if b"ANIM" in head:
-            return "animated WebP is not supported; docs/stages/index.md says how to convert it"
+            return "animated WebP is not supported; docs/stages/index.md shows how to convert it"
         return "a WebP picture, not a video"
     for start, name in PICTURES.items():
         if head.startswith(start):

@@ -1,4 +1,4 @@
-"""How clips are taken out of the files that hold them, in the words of the command line.
+"""How clips are taken out of the files that hold them: the options of the command line.
 
 Loads nothing, so that the command line starts fast.
 """

@@ -1,4 +1,4 @@
-"""What people really do to params.yaml, and what they are then told."""
+"""What people really do to params.yaml, and the messages they get."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ DEMO = (Path(__file__).resolve().parents[2] / "presets" / "demo.yaml").read_text
 
 Edit = tuple[str, str]
 
-# (text of the demo, what it becomes): all problems that are told, whole.
+# (text of the demo, what it becomes): all problems, whole lines.
 PROBLEMS: dict[Edit, list[str]] = {
     # Keys.
     ("  batch_size: 8\n", "  batchsize: 8\n"): [
@@ -181,22 +181,24 @@ def edited(folder: Path, edit: Edit) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("edit", "told"), PROBLEMS.items())
-def test_an_edit_is_told_in_words(tmp_path: Path, edit: Edit, told: list[str]) -> None:
+@pytest.mark.parametrize(("edit", "problems"), PROBLEMS.items())
+def test_every_problem_of_an_edit_is_described(
+    tmp_path: Path, edit: Edit, problems: list[str]
+) -> None:
     with pytest.raises(UserError) as caught:
         load_config(edited(tmp_path, edit))
     lines = str(caught.value).splitlines()
-    assert [line.removeprefix("  - ") for line in lines[1:-1]] == told
+    assert [line.removeprefix("  - ") for line in lines[1:-1]] == problems
 
 
-@pytest.mark.parametrize(("edit", "told"), BROKEN.items())
-def test_broken_yaml_is_told_with_its_line(
-    tmp_path: Path, edit: Edit, told: tuple[int, str]
+@pytest.mark.parametrize(("edit", "error"), BROKEN.items())
+def test_broken_yaml_is_described_with_its_line(
+    tmp_path: Path, edit: Edit, error: tuple[int, str]
 ) -> None:
     path = edited(tmp_path, edit)
     with pytest.raises(UserError, match="is not valid YAML") as caught:
         load_config(path)
-    offset, words = told
+    offset, words = error
     line = DEMO.rpartition(edit[0])[0].count("\n") + 1 + offset
     assert caught.value.where.startswith(f"line {line}: ")
     assert words in caught.value.where

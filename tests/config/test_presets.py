@@ -118,12 +118,12 @@ def test_a_table_s_preset_differs_in_what_its_comment_names() -> None:
         after = flat(preset(name))
         text = (ROOT / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
         comment = " ".join(line.lstrip("# ") for line in text.partition("\nclip:")[0].splitlines())
-        told = re.search(r"Differs from table1_12x64 in: (.*?)\. Written", comment)
-        assert told is not None
+        listed = re.search(r"Differs from table1_12x64 in: (.*?)\. Written", comment)
+        assert listed is not None
         changes = {
             key: str(value).replace("'", "") for key, value in after.items() if value != before[key]
         }
-        assert dict(each.split(" ", 1) for each in told[1].split("; ")) == changes
+        assert dict(each.split(" ", 1) for each in listed[1].split("; ")) == changes
 
 
 def test_the_paper_s_presets_are_what_make_py_writes() -> None:

@@ -1,4 +1,4 @@
-"""Clips: exactly the frames and pixels asked for; batches that depend on (seed, number) alone."""
+"""Clips: exactly the frames and pixels requested; batches that depend on (seed, number) alone."""
 
 import itertools
 import shutil
@@ -83,8 +83,10 @@ def test_ranks_are_disjoint_and_together_the_batch_whatever_the_shards(shards: P
     dataset = ClipDataset(shards, "train", 32, 12, 2)
     clips = RandomClips(dataset, 0)
     whole = rows(training_batches(clips, 6), 6)
-    shares = [RankShard(rank, 3, workers=rank) for rank in range(3)]
-    parts = [rows(training_batches(clips, 6, rank_shard=share), 6) for share in shares]
+    rank_shards = [RankShard(rank, 3, workers=rank) for rank in range(3)]
+    parts = [
+        rows(training_batches(clips, 6, rank_shard=rank_shard), 6) for rank_shard in rank_shards
+    ]
     for batch, *of_ranks in zip(whole, *parts, strict=True):
         assert torch.equal(torch.stack(of_ranks, dim=1).flatten(0, 1), batch)
 

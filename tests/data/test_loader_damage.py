@@ -65,10 +65,10 @@ def dataset_of(folder: Path) -> ClipDataset:
 
 
 def take(
-    folder: Path, allowed: int, count: int = BATCHES, start: int = 0, **share: int
+    folder: Path, allowed: int, count: int = BATCHES, start: int = 0, **rank_shard: int
 ) -> list[torch.Tensor]:
     clips = RandomClips(dataset_of(folder), 0, max_damaged_shards=allowed)
-    return rows(training_batches(clips, 4, start, RankShard(**share)), count)
+    return rows(training_batches(clips, 4, start, RankShard(**rank_shard)), count)
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
@@ -79,8 +79,8 @@ def test_damage_is_replaced_alike_by_everyone(
     shard = dataset._shards[0]
     damage(broken / shard, int(dataset._offsets[0]))
     whole, replaced = take(shards, 0), take(broken, 1)
-    told = capfd.readouterr().err
-    assert told.count(f"shard {shard} is damaged") == 1 and told.count("\n") == 1
+    printed = capfd.readouterr().err
+    assert printed.count(f"shard {shard} is damaged") == 1 and printed.count("\n") == 1
     for workers in (1, 3):
         assert same(take(broken, 1, workers=workers), replaced)
     assert same(take(broken, 1, count=3, start=3, workers=2), replaced[3:])
@@ -104,8 +104,8 @@ def test_beyond_the_budget_the_run_stops_and_names_them(
     for name in names:
         truncate(broken / name, 0)
     take(broken, 2, workers=workers)
-    told = capfd.readouterr().err
-    assert [told.count(f"shard {name} is damaged") for name in names] == [1, 1]
+    printed = capfd.readouterr().err
+    assert [printed.count(f"shard {name} is damaged") for name in names] == [1, 1]
     with pytest.raises(UserError, match="2 shards are damaged, more than") as stopped:
         take(broken, 1, workers=workers)
     assert all(name in str(stopped.value) for name in names)

@@ -32,7 +32,7 @@ time.sleep(600)
 
 @pytest.mark.timeout(120)
 def test_a_killed_worker_is_named_and_nobody_hangs(shards: Path) -> None:
-    """Whatever it was doing, and whatever it held: six moments."""
+    """Whatever it was doing, and whatever lock it has: six moments."""
     clips = RandomClips(ClipDataset(shards, "train", 32, 12, 2), 0)
     rng = random.Random(0)
     for _ in range(6):
@@ -54,7 +54,7 @@ def test_a_killed_worker_is_named_and_nobody_hangs(shards: Path) -> None:
 def test_a_death_noticed_while_waiting_says_what_to_do(
     shards: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that ends as soon as it is asked for clips."""
+    """A worker that ends as soon as clips are requested."""
     monkeypatch.setattr(RandomClips, "__getitems__", lambda *_: os._exit(3))
     clips = RandomClips(ClipDataset(shards, "train", 32, 12, 2), 0)
     with pytest.raises(UserError, match="a process that loads clips ended") as ended:

@@ -30,10 +30,12 @@ def endpoint(shards: Path) -> Iterator[str]:
         yield address
 
 
-def take(folder: Path, store: Store | None, allowed: int = 0, **share: int) -> list[torch.Tensor]:
+def take(
+    folder: Path, store: Store | None, allowed: int = 0, **rank_shard: int
+) -> list[torch.Tensor]:
     dataset = ClipDataset(StoredShards(store) if store else folder, "train", 32, 12, 2)
     clips = RandomClips(dataset, 0, max_damaged_shards=allowed)
-    return rows(training_batches(clips, 8, rank_shard=RankShard(**share)), 3)
+    return rows(training_batches(clips, 8, rank_shard=RankShard(**rank_shard)), 3)
 
 
 def test_batches_from_s3_are_those_from_the_disk(shards: Path, endpoint: str) -> None:

@@ -15,7 +15,7 @@ from dvdgan.storage.store import Store
 
 
 class CountingStore(FolderStore):
-    """A folder that counts what it is asked for."""
+    """A folder that counts its reads."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -43,10 +43,12 @@ class MeetingStore(CountingStore):
         return super().read(key, start, length)
 
 
-def take(folder: Path, store: Store | None, allowed: int = 0, **share: int) -> list[torch.Tensor]:
+def take(
+    folder: Path, store: Store | None, allowed: int = 0, **rank_shard: int
+) -> list[torch.Tensor]:
     dataset = ClipDataset(StoredShards(store) if store else folder, "train", 32, 12, 2)
     clips = RandomClips(dataset, 0, max_damaged_shards=allowed)
-    return rows(training_batches(clips, 8, rank_shard=RankShard(**share)), 4)
+    return rows(training_batches(clips, 8, rank_shard=RankShard(**rank_shard)), 4)
 
 
 def test_batches_from_a_store_are_those_from_the_disk(shards: Path) -> None:

@@ -57,7 +57,7 @@ def test_a_central_window_begins_in_the_middle(wide: ClipDataset) -> None:
 
 def test_a_flip_mirrors_half_of_the_clips_each_as_a_whole(wide: ClipDataset) -> None:
     straight, flipped = clips(wide), clips(wide, flip=True)
-    mirrored = [torch.equal(b, a.flip(-1)) for a, b in zip(straight, flipped, strict=True)]
+    flips = [torch.equal(b, a.flip(-1)) for a, b in zip(straight, flipped, strict=True)]
     same = [torch.equal(b, a) for a, b in zip(straight, flipped, strict=True)]
-    assert all(a != b for a, b in zip(mirrored, same, strict=True))
-    assert 0.3 < np.mean(mirrored) < 0.7
+    assert all(a != b for a, b in zip(flips, same, strict=True))
+    assert 0.3 < np.mean(flips) < 0.7

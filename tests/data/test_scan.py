@@ -110,8 +110,8 @@ def test_one_copy_by_macos_for_each_file(root: Path) -> None:
     (root / "Thumbs.db").write_bytes(b"\xd0\xcf")
     accepted, refused = both_sides(root)
     assert (len(accepted), refused) == (4, {})
-    told = describe_ignored(indexed(root).ignored)
-    assert told == "5 hidden or system files left out: 4 ._*, 1 Thumbs.db"
+    described = describe_ignored(indexed(root).ignored)
+    assert described == "5 hidden or system files left out: 4 ._*, 1 Thumbs.db"
 
 
 def test_links_that_lead_nowhere_and_what_is_no_file_are_refused(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""Groups never straddle the splits, and shares are as asked."""
+"""Groups never straddle the splits, and have the requested sizes."""
 
 from collections import defaultdict
 from pathlib import Path

@@ -89,7 +89,7 @@ def changed(one: object, other: object) -> set[str]:
 
 
 def test_the_defaults_of_an_architecture_are_the_paper_s() -> None:
-    """Those of SMALL, which names them: what a bundle need not say."""
+    """Those of SMALL, which names them: what a bundle need not contain."""
     built = generator_architecture(model(), clip(), classes=5)
     assert built == GeneratorArchitecture(classes=5, resolution=64, frames=12, channels=3)
     judges = discriminator_architecture(model(), clip(), classes=5)

@@ -52,18 +52,18 @@ def test_a_condition_moves_its_own_clip_and_every_frame_of_it(changed: str) -> N
     assert (moved[1] > 1e-4).all()
 
 
-def test_every_block_is_told_the_whole_condition() -> None:
+def test_every_block_is_conditions_the_whole_condition() -> None:
     """[z; e(y)], not a part of z for each stage as in BigGAN."""
     generator, (latents, labels) = tiny(), inputs()
-    told: list[Tensor] = []
+    conditions: list[Tensor] = []
     for stage in generator.stages:
         for block in (stage.keep, stage.doubling):
             for norm in (block.norm1, block.norm2):
-                norm.register_forward_pre_hook(lambda _, args: told.append(args[1]))
+                norm.register_forward_pre_hook(lambda _, args: conditions.append(args[1]))
     generator(latents, labels)
     expected = torch.cat([latents, generator.class_embedding.weight[labels]], dim=1)
-    assert len(told) == 2 * 2 * 3
-    assert all(torch.equal(each, expected) for each in told)
+    assert len(conditions) == 2 * 2 * 3
+    assert all(torch.equal(each, expected) for each in conditions)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_synthesis_refuses_frames_to_continue() -> None:
 
 
 def test_discriminators_see_given_and_predicted_frames_alike() -> None:
-    """The whole clip, with nothing that tells which frames are which."""
+    """The whole clip, with nothing that shows which frames are which."""
     network = Discriminators(DiscriminatorArchitecture(0, 32, 1)).eval()
     clip = predictor()(LATENTS, LABELS, given()).detach().requires_grad_()
     views = draw_views(3, FRAMES, FRAMES, torch.Generator())

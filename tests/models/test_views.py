@@ -40,7 +40,7 @@ def test_every_pair_of_frames_is_as_likely_as_any_other() -> None:
 
 
 def test_clips_are_drawn_for_by_themselves() -> None:
-    """The first clip's frame says nothing about the second's."""
+    """The first clip's frame reveals nothing about the second's."""
     both = torch.stack([draw_views(2, 4, 1, seeded(seed)).frames[:, 0] for seed in range(3000)])
     counts = np.bincount((4 * both[:, 0] + both[:, 1]).numpy(), minlength=16)
     assert chisquare(counts).pvalue > 0.01

@@ -187,7 +187,7 @@ def test_animated_webp_is_named_and_can_be_converted(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="animated WebP is not supported; docs/") as caught:
         probe(path)
     assert caught.value.reason is VideoProblem.NOT_A_VIDEO
-    # As docs/stages/index.md says.
+    # As in docs/stages/index.md.
     Image.open(path).save(path.with_suffix(".png"), save_all=True)
     found = list(frames(path.with_suffix(".png")))
     assert np.array_equal(np.stack(found), np.stack([np.asarray(each) for each in pictures]))

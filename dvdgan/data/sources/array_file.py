@@ -123,7 +123,7 @@ def _only_layout(path: Path, array: Tensor, fitting: list[AxisOrder], side: Side
         else f"an array of shape {shape} has no axis of 3 channels where one can be, nor of 1 or 4 "
         "beside square frames",
         where=str(path),
-        todo=f"say what its axes are: --{side}-layout {' | '.join(fitting or LAYOUTS)}",
+        todo=f"state what its axes are: --{side}-layout {' | '.join(fitting or LAYOUTS)}",
     )
 
 
@@ -164,7 +164,7 @@ def _checked_range(
         raise UserError(
             f"float clips must lie in {requested or SIGNED}, but {found}",
             where=str(path),
-            todo=f'say what they are, for instance --{side}-range "{likely[0]}"'
+            todo=f'state what they are, for instance --{side}-range "{likely[0]}"'
             if likely
             else "clip them if they overshoot, or scale them",
         )
@@ -172,7 +172,7 @@ def _checked_range(
         raise UserError(
             f"{found}, which may be all of [0, 1] or the bright half of [-1, 1]",
             where=str(path),
-            todo=f'say which: --{side}-range "[0, 1]" or --{side}-range "[-1, 1]"',
+            todo=f'state which: --{side}-range "[0, 1]" or --{side}-range "[-1, 1]"',
         )
     return requested or SIGNED
 

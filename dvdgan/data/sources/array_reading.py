@@ -114,7 +114,7 @@ ENDINGS = tuple(_READERS)
 
 
 def _check_length(path: Path) -> None:
-    """Raise UserError for a file shorter than its header says, or that begins as another format.
+    """Raise UserError for a file shorter than its header states, or that begins as another format.
 
     Reads the header alone.
     """
@@ -127,7 +127,7 @@ def _check_length(path: Path) -> None:
             raise UserError(
                 f"the file cannot be read as {path.suffix}: it begins as another format",
                 where=str(path),
-                todo="save the clips again; the ending of its name says how a file is read",
+                todo="save the clips again; a file is read by the ending of its name",
             )
         file.seek(0)
         expected = _EXPECTED_LENGTH[path.suffix](file)

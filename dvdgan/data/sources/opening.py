@@ -49,9 +49,9 @@ class ReadOptions:
 def open_sources(places: Sequence[Place], options: ReadOptions) -> list[ClipSource]:
     """The clips at each of ``places``.
 
-    Array files are taken as they are, shard sets and folders of videos by the options. Raises
-    UserError where a path is none of these, where it says less than ``reading`` must know, or where
-    something is said of it that it cannot have.
+    Array files are taken as they are, shard sets and folders of videos by ``options``. Raises
+    UserError where a path is none of these, where an option that is needed is missing, and for an
+    option that has no influence.
     """
     for place in places:
         _refuse_unused_options(place)

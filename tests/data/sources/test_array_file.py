@@ -1,4 +1,4 @@
-"""Arrays of clips: what is unclear is refused with what to say, what is clear is read exactly."""
+"""Arrays of clips: an ambiguous one is refused with the missing option, others are read."""
 
 import numpy as np
 import pytest

@@ -41,7 +41,7 @@ def test_paths_are_opened_as_what_they_are(shards, synthetic_videos, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "reading", "what"),
+    ("name", "options", "what"),
     [
         ("nothing", ReadOptions(frames=4), "is no folder"),
         ("clips.npy", ReadOptions(frames=5), "4 frames of 32 pixels, not 5 of 32"),
@@ -49,7 +49,7 @@ def test_paths_are_opened_as_what_they_are(shards, synthetic_videos, tmp_path):
         ("", ReadOptions(), "may be longer than a clip"),
     ],
 )
-def test_what_does_not_open_says_why(tmp_path, name, reading, what):
+def test_what_does_not_open_is_explained(tmp_path, name, options, what):
     np.save(tmp_path / "clips.npy", np.zeros((3, 4, 3, 32, 32), np.uint8))
     with pytest.raises(UserError, match=what):
-        open_sources([Place(tmp_path / name, "real")], reading)
+        open_sources([Place(tmp_path / name, "real")], options)

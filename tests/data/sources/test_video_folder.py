@@ -17,7 +17,7 @@ RNG = np.random.default_rng(0)
 
 
 def drawn(frames, height=32, width=32):
-    """Smooth frames whose mean level tells their number."""
+    """Smooth frames whose mean level is their number."""
     ramp = np.linspace(0, 60, width)[None, :, None] * np.ones((height, 1, 3))
     return np.stack([ramp + 8 * number for number in range(frames)]).astype(np.uint8)
 

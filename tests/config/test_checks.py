@@ -32,9 +32,9 @@ def demo_with(changes: dict[str, Any]) -> Config:
 
 def test_presets_have_no_warning_but_for_their_data() -> None:
     for preset in sorted(PRESETS.glob("*.yaml")):
-        told = warnings(load_config(preset))
+        found = warnings(load_config(preset))
         paths = ("index.root is ", "index.groups is ")
-        assert [line for line in told if not line.startswith(paths)] == [], preset.name
+        assert [line for line in found if not line.startswith(paths)] == [], preset.name
 
 
 @pytest.mark.parametrize(
