@@ -11,10 +11,10 @@ import torch
 from kept_statistics import keep_statistics
 
 import dvdgan.cli
-from dvdgan.evaluation.conditions import Drawn
 from dvdgan.evaluation.feature_cache import FeatureCache
 from dvdgan.evaluation.features import extract
-from dvdgan.evaluation.full_measurement import measure_fully
+from dvdgan.evaluation.measurement import measure_fully
+from dvdgan.evaluation.measurement_settings import SamplingSettings
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork, save_feature_network
 from dvdgan.evaluation.networks.i3d import I3D
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
@@ -25,7 +25,7 @@ from dvdgan.export.sampler import Sampler
 from dvdgan.models.architecture import GeneratorArchitecture
 from dvdgan.models.generator import Generator
 from dvdgan.models.spectral import bake
-from dvdgan.reporting.scores import by_metric
+from dvdgan.reporting.scores import metrics_by_name
 from dvdgan.storage.local import read_json
 from dvdgan.video.encode import encode_mp4
 
@@ -90,12 +90,14 @@ def run(work, monkeypatch, *words):
 
 def generated(work):
     """What the last run said of the generated clips, by metric."""
-    return by_metric(read_json(work / "metrics.json")["generated"])
+    return metrics_by_name(read_json(work / "metrics.json")["generated"])
 
 
 def controls(work):
     """What it said of the floor, by metric."""
-    return by_metric(read_json(work / "metrics.json")["controls"]["half of the kept real clips"])
+    return metrics_by_name(
+        read_json(work / "metrics.json")["controls"]["half of the kept real clips"]
+    )
 
 
 def stage_numbers(work):
@@ -104,7 +106,7 @@ def stage_numbers(work):
     labels = torch.arange(FAKES) % 3
     features = extract(network, sampler().stream(labels, 0), FAKES, "generated")
     reference = RealReference.load(work / "artifacts" / "reference" / "self_trained", "train")
-    return measure_fully(features, reference, Drawn(seed=0), 32).measurement.metrics
+    return measure_fully(features, reference, SamplingSettings(seed=0), 32).measurement.metrics
 
 
 def test_saved_samples_get_the_numbers_of_the_pipeline(work, monkeypatch, capsys):
@@ -198,7 +200,7 @@ def test_many_processes_write_one_result(work, monkeypatch, tmp_path, launcher):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("FVD[") == 2  # of the clips, and of the floor
-    assert by_metric(read_json(tmp_path / "together.json")["generated"]) == alone
+    assert metrics_by_name(read_json(tmp_path / "together.json")["generated"]) == alone
 
 
 @pytest.mark.parametrize(
@@ -214,22 +216,22 @@ def test_many_processes_write_one_result(work, monkeypatch, tmp_path, launcher):
         (["--generated=fakes.npy", "--real=artifacts/reference", "--given-frames=4"], "4 given"),
         (
             ["--generated=fakes.npy", "--real=fakes.npy", *UNTERTHINER, "--given-frames=2"],
-            "to do: say with --given-frames how many",
+            "to do: set --given-frames, now",
         ),
         (
             ["--generated=fakes.npy", "--real=fakes.npy", "--network=i3d"],
             "self_trained measures by small_i3d, not by i3d_k400",
         ),
-        (["--frames=4"], "the pipeline's bundle heeds no --write, --frames"),
-        (["--checkpoint=step", "--real-range=[0, 1]"], "--checkpoint heeds no --real-range"),
-        (["--checkpoint=step", "--generated=fakes.npy"], "--generated heeds no --checkpoint"),
-        (["--params=mine.yaml", "--real=real"], "--generated heeds no --params"),
+        (["--frames=4"], "the pipeline's bundle does not use --write, --frames"),
+        (["--checkpoint=step", "--real-range=[0, 1]"], "--checkpoint does not use --real-range"),
+        (["--checkpoint=step", "--generated=fakes.npy"], "--generated does not use --checkpoint"),
+        (["--params=mine.yaml", "--real=real"], "--generated does not use --params"),
         (["--generated=labelled.npz", "--real=artifacts/reference"], "label 3 is none of"),
         (["--generated=unknown.npz", "--real=artifacts/reference"], "label -1 is none of"),
         (["--generated=fakes.npy", "--real=unknown.npz"], "where: unknown.npz"),
         (
             ["--generated=fakes.npy", "--real=artifacts/reference/self_trained", "--network=other"],
-            "the statistics are self_trained's, of small_i3d@",
+            "the statistics are of self_trained by small_i3d@",
         ),
         (["--generated=real", "--real=artifacts/reference", "--resolution=16"], "16x16 pixels"),
         (
@@ -241,7 +243,7 @@ def test_many_processes_write_one_result(work, monkeypatch, tmp_path, launcher):
                 *("--generated=fakes.npy", "--real=artifacts/reference/self_trained"),
                 "--protocol=unterthiner_fvd",
             ],
-            "the statistics are self_trained's, asked for are unterthiner_fvd's",
+            "the statistics are of self_trained, and --protocol is unterthiner_fvd",
         ),
         (  # no weights are there: what cannot be measured at all is said first
             ["--generated=fakes.npy", "--real=fakes.npy", "--protocol=unterthiner_fvd"],

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from dvdgan.comparison.report import cautions, details, floor
+from dvdgan.comparison.report import comparison_details, protocol_warnings, real_halves
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.frechet import frechet_distance
-from dvdgan.evaluation.full_measurement import measure_fully
+from dvdgan.evaluation.measurement import measure_fully
 from dvdgan.evaluation.moments import Moments
 from dvdgan.evaluation.reference import Description, RealStatistics
-from dvdgan.reporting.scores import by_metric
+from dvdgan.reporting.scores import metrics_by_name
 
 
 def clips(count, seed=0):
@@ -41,8 +41,8 @@ def reference(features, keep, protocol="self_trained", clips_per_video=1):
 def test_all_clips_of_a_video_are_in_one_half_of_the_floor(total):
     """Videos of two clips, some of which are kept: they go to the halves in turn."""
     features = clips(total)
-    [section] = floor(reference(features, 96, clips_per_video=2)).values()
-    metrics = by_metric(section)
+    [section] = real_halves(reference(features, 96, clips_per_video=2)).values()
+    metrics = metrics_by_name(section)
     kept = [place * total // 96 for place in range(96)]
     videos = sorted({place // 2 for place in kept})
     halves = [
@@ -57,8 +57,8 @@ def test_all_clips_of_a_video_are_in_one_half_of_the_floor(total):
 
 
 def test_there_is_no_floor_of_halves_that_are_too_small():
-    assert floor(reference(clips(63), 63)) == {}
-    assert floor(reference(clips(640), 64, clips_per_video=640)) == {}
+    assert real_halves(reference(clips(63), 63)) == {}
+    assert real_halves(reference(clips(640), 64, clips_per_video=640)) == {}
 
 
 @pytest.mark.parametrize(
@@ -71,10 +71,10 @@ def test_there_is_no_floor_of_halves_that_are_too_small():
 )
 def test_classes_are_told_where_both_sides_number_them_alike(protocol, saved, told):
     real, generated = reference(clips(64), 64, protocol), clips(48, seed=1)
-    found = details(measure_fully(generated, real), generated, real, saved)
+    found = comparison_details(measure_fully(generated, real), generated, real, saved)
     assert ("per_class" in found) == told
 
 
 def test_one_of_several_sets_is_told_as_that():
-    assert "the mean over 4 sets" in cautions("tgan_is")[0]
-    assert cautions("self_trained") == []
+    assert "the mean over 4 sets" in protocol_warnings("tgan_is")[0]
+    assert protocol_warnings("self_trained") == []

@@ -1,10 +1,10 @@
-"""The command line: `dvdgan VERB`."""
+"""The command line: `dvdgan COMMAND`."""
 
 import os
 import sys
 
-# Their verbs are added to the application as they are imported, in this order.
-from dvdgan.cli import pipeline, around, compare, weights  # isort: skip
+# Importing a module adds its commands to the application, in this order.
+from dvdgan.cli import pipeline, standalone  # isort: skip
 from dvdgan.cli.options import app
 from dvdgan.errors import (
     EXIT_INTERRUPTED,
@@ -19,19 +19,19 @@ from dvdgan.provenance.lock import refuse_outdated_lock
 from dvdgan.storage.store import StoreUnavailableError
 from dvdgan.streams import keep_streams
 
-__all__ = ["app", "around", "compare", "main", "pipeline", "weights"]
+__all__ = ["app", "main", "pipeline", "standalone"]
 
 
 def main() -> None:
-    """Run the command line; errors become words and exit codes."""
+    """Run the command line; errors become messages and exit codes."""
     if "DVC_STAGE" in os.environ:
-        set_parent_death_signal()  # a killed `dvc repro` must not leave its stage writing
+        set_parent_death_signal()  # a killed `dvc repro` must not leave its stage running
     keep_streams()
     interrupt_on_signals()
     try:
         try:
             if "DVC_STAGE" in os.environ:
-                refuse_outdated_lock()  # DVC would take stages for up to date whose code changed
+                refuse_outdated_lock()  # else DVC takes stages with changed code for up to date
             app()
         finally:
             sys.stdout.flush()

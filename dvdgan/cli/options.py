@@ -1,4 +1,4 @@
-"""The application, and options of its verbs."""
+"""The application, and options shared by its commands."""
 
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -11,8 +11,8 @@ from dvdgan.errors import UserError
 from dvdgan.video.preprocessing import AxisOrder, ValueRange
 
 
-class Verbs(TyperGroup):
-    """Lists every verb with its first sentence whole, wrapped at any width."""
+class CommandGroup(TyperGroup):
+    """Lists every command with its whole first sentence, wrapped to the width."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # of the click inside typer
         helps = {name: (command.help or "").strip() for name, command in self.commands.items()}
@@ -22,24 +22,24 @@ class Verbs(TyperGroup):
 
 app = typer.Typer(
     name="dvdgan",
-    cls=Verbs,
+    cls=CommandGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="""Train, watch and evaluate DVD-GAN, a class-conditional video GAN.
 
-    Each stage of the pipeline is one verb; `dvc repro` runs them in order and skips what is up to
-    date. All that moves a number stands in params.yaml.
+    Each stage of the pipeline is a command; `dvc repro` runs them in order and skips what is up to
+    date. All parameters are in params.yaml.
 
-    Exit codes: 0 done; 2 something for you to mend, said in words; 75 interrupted, the same command
-    goes on where it stopped.
+    Exit codes: 0 success; 2 an error that you can fix, with a message; 75 interrupted, the same
+    command resumes.
     """,
 )
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(f"dvdgan {dvdgan.__version__}")
         raise typer.Exit
 
@@ -53,7 +53,7 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Options of dvdgan itself; the help is that of ``app``."""
+    """Options of dvdgan itself; its help text is that of ``app``."""
 
 
 Params = Annotated[
@@ -62,15 +62,15 @@ Params = Annotated[
 Workers = Annotated[
     Optional[int],  # noqa: UP045  (typer reads the annotation at run time)
     typer.Option(
-        min=1, help="Processes to use; changes no byte of the result.", show_default="cores"
+        min=1, help="Number of processes; does not change the result.", show_default="cores"
     ),
 ]
 ContinueRun = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(metavar="RUN", help="Go on with this run of .runs/train, begun by other code."),
+    typer.Option(metavar="RUN", help="Resume this run of .runs/train, which other code started."),
 ]
 NewRun = Annotated[
-    bool, typer.Option("--new-run", help="Begin anew where other code began such a run.")
+    bool, typer.Option("--new-run", help="Start a new run where other code started such a run.")
 ]
 ArrayLayout = Annotated[
     Optional[AxisOrder],  # noqa: UP045
@@ -83,23 +83,23 @@ ArrayRange = Annotated[
 PARAMS = Path("params.yaml")
 
 
-def refuse_unheeded(context: typer.Context) -> None:
-    """Raise UserError for options that say nothing about what `evaluate` measures with the rest."""
+def reject_unused_options(context: typer.Context) -> None:
+    """Raise UserError for options of `evaluate` that the others make useless."""
     given = {}
     for option in context.command.params:
         source = context.get_parameter_source(str(option.name))
         if source is not None and source.name == "COMMANDLINE":
             given[option.name] = option.opts[0]
     if {"generated", "real"} & given.keys():
-        what, unheeded = "--generated", given.keys() & {"params", "checkpoint"}
+        what, unused = "--generated", given.keys() & {"params", "checkpoint"}
     elif "checkpoint" in given:
-        what, unheeded = "--checkpoint", given.keys() - {"checkpoint", "write"}
+        what, unused = "--checkpoint", given.keys() - {"checkpoint", "write"}
     else:
-        what, unheeded = "the pipeline's bundle", given.keys() - {"params"}
-    if unheeded:
-        told = ", ".join(spelt for name, spelt in given.items() if name in unheeded)
+        what, unused = "the pipeline's bundle", given.keys() - {"params"}
+    if unused:
+        options = ", ".join(option for name, option in given.items() if name in unused)
         raise UserError(
-            f"what measures {what} heeds no {told}",
-            todo="--params belongs to the bundle, --write to --checkpoint or --generated, all the "
-            "others to --generated and --real",
+            f"measuring {what} does not use {options}",
+            todo="--params goes with the bundle, --write with --checkpoint or --generated, all the "
+            "others with --generated and --real",
         )

@@ -1,4 +1,4 @@
-"""One verb per stage, in the order of the pipeline."""
+"""The command of each stage, in the order of the pipeline."""
 
 from pathlib import Path
 from typing import Annotated, Optional
@@ -14,7 +14,7 @@ from dvdgan.cli.options import (
     Params,
     Workers,
     app,
-    refuse_unheeded,
+    reject_unused_options,
 )
 from dvdgan.errors import UserError
 from dvdgan.protocols import PROTOCOLS, ProtocolName
@@ -24,7 +24,7 @@ from dvdgan.video.preprocessing import TemporalWindow
 
 @app.command()
 def index(params: Params = PARAMS, workers: Workers = None) -> None:
-    """Probe every video, and accept it or refuse it with the reason.
+    """Probe every video and accept it, or refuse it with the reason.
 
     Reads <index.root>/<class>/<video>. Writes artifacts/index: manifest.parquet, refused.csv.
     """
@@ -42,18 +42,18 @@ def shard(
         Optional[str],  # noqa: UP045
         typer.Option(
             metavar="I/N",
-            help="Write only each N-th tar from the I-th on, and leave it in .runs/shard.",
+            help="Write only every N-th tar from the I-th on, to .runs/shard.",
         ),
     ] = None,
 ) -> None:
     """Decode and resize the accepted videos and store them in WebDataset tars.
 
-    Which videos a tar holds follows from the manifest and the params alone. Reads artifacts/index
-    and the videos. Writes artifacts/shards: *.tar, index.json, samples.parquet. Interrupted, it
-    keeps its finished shards and goes on.
+    The contents of a tar depend only on the manifest and the params. Reads artifacts/index and the
+    videos. Writes artifacts/shards: *.tar, index.json, samples.parquet. After an interruption it
+    resumes with its finished shards.
 
-    Machines that share this folder share the work: --part 1/2 on one, --part 2/2 on another, then
-    the command without --part, which finds all tars written.
+    Machines that share this folder can share the work: --part 1/2 on one, --part 2/2 on another,
+    then the command without --part, which finds all tars written.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import shard as stage
@@ -74,10 +74,10 @@ def _part(text: str) -> tuple[int, int]:
 
 @app.command()
 def features(params: Params = PARAMS) -> None:
-    """Train or fetch the networks whose features the metrics compare.
+    """Train or copy the networks whose features the metrics compare.
 
     One for each of features.protocols: a small I3D is trained on the data set's own classes, the
-    published ones come from weights/NETWORK, where `dvdgan convert` has put them. Reads
+    published ones are copied from weights/NETWORK, which `dvdgan convert` writes. Reads
     artifacts/shards, weights. Writes artifacts/features/NETWORK.
     """
     from dvdgan.config import load_config
@@ -104,14 +104,14 @@ def train(
 ) -> None:
     """Train under supervision and end with the best checkpoint.
 
-    Each checkpoint is evaluated and judged as it comes; on collapse the run goes back to the last
-    healthy one with new draws and lower learning rates. After Ctrl-C, kill or a crash, the same
-    command resumes in .runs/train. Where other code began that run, it says what changed and stops,
-    until it is given --continue-run or --new-run once. Writes artifacts/train.
+    Each checkpoint is evaluated and judged; after a collapse the run is rolled back to the last
+    healthy one, with new random seeds and lower learning rates. After Ctrl-C, kill or a crash, the
+    same command resumes in .runs/train. If other code started that run, it shows what changed and
+    stops, unless --continue-run or --new-run is given once. Writes artifacts/train.
 
     Environment: DVDGAN_LAUNCHER="torchrun --nproc-per-node 8 -m" for many processes,
     DVDGAN_LOADER_WORKERS=4 to load clips in other processes,
-    DVDGAN_BACKUP=s3://BUCKET/PREFIX to keep a copy that a new machine goes on from,
+    DVDGAN_BACKUP=s3://BUCKET/PREFIX for a copy from which a new machine can resume,
     PREFECT_API_URL to show every step in Prefect. docs/stages/train.md lists the rest.
     """
     from dvdgan.config import load_config
@@ -119,15 +119,15 @@ def train(
     from dvdgan.guard.run_choice import RunRequest
     from dvdgan.stages import train as stage
 
-    # Raised while a process is being started, or a folder deleted, an exception can be swallowed
-    # there, or leave a lock held: a stop would be lost. The supervisor looks for it instead.
+    # An exception raised while a process is started or a folder deleted can be swallowed there, or
+    # leave a lock held, and the stop would be lost. The supervisor checks for a signal instead.
     record_signals()
     stage.run(load_config(params), RunRequest(continue_run, new_run))
 
 
 @app.command()
 def export(params: Params = PARAMS) -> None:
-    """Write the model bundle that users sample from.
+    """Write the model bundle for sampling.
 
     Averaged weights, standing statistics, spectral norm baked in. Reads artifacts/train. Writes
     artifacts/model, which dvdgan.export.sampler.Sampler loads.
@@ -152,14 +152,14 @@ def evaluate(
     ] = None,
     generated: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Measure these clips, whoever made them: folder of videos or array."),
+        typer.Option(help="Measure these clips of any model: folder of videos or array."),
     ] = None,
     real: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Against these: folder of videos, array, shard set, saved statistics."),
     ] = None,
     protocol: Annotated[
-        ProtocolName, typer.Option(help="How: it fixes network, layers and resize rule.")
+        ProtocolName, typer.Option(help="It determines network, layers and resize rule.")
     ] = "self_trained",
     network: Annotated[
         Optional[Path],  # noqa: UP045
@@ -188,7 +188,7 @@ def evaluate(
         int, typer.Option(min=0, help="Real frames each generated clip begins with.")
     ] = 0,
     window: Annotated[
-        TemporalWindow, typer.Option(help="Part of a longer video that is its clip.")
+        TemporalWindow, typer.Option(help="Which part of a longer video is its clip.")
     ] = "first",
     resolution: Annotated[
         Optional[int],  # noqa: UP045
@@ -203,15 +203,15 @@ def evaluate(
         float, typer.Option(min=0, max=1, help="Share of videos that may be broken or too short.")
     ] = 0.0,
 ) -> None:
-    """Measure FID, FVD, IS and accuracy of generated clips, beside their controls.
+    """Measure FID, FVD, IS and accuracy of generated clips, with their controls.
 
     Reads artifacts/model, features, reference, shards. Writes artifacts/evaluate: metrics.json with
-    every number under its protocol and the curves over truncation, features of the generated clips,
+    all metrics under their protocols and the truncation curve, features of the generated clips,
     sheets of nearest training clips and interpolations.
 
     With --generated and --real it measures any clips and needs no params.yaml. Nothing about them
-    is assumed: what is unclear is asked. Features are kept in .runs/features, and the same command
-    goes on from there; a launcher's processes share the work (docs/evaluate_any_model.md). The
+    is assumed: what is ambiguous is an error. Features are cached in .runs/features, so that the
+    same command resumes; a launcher's processes share the work (docs/evaluate_any_model.md). The
     first of these compares with a pipeline's own statistics; the others work in any folder, with
     weights/i3d_k400 (docs/weights.md):
 
@@ -222,7 +222,7 @@ def evaluate(
     torchrun --nproc-per-node 8 -m dvdgan evaluate --generated fakes.pt --real videos/ \\
       --protocol unterthiner_fvd
     """
-    refuse_unheeded(context)
+    reject_unused_options(context)
     if write is not None:
         check_output_file(write)
     if generated is not None or real is not None:
@@ -237,7 +237,7 @@ def evaluate(
         name = PROTOCOLS[protocol].network
         if network is None:
             network = FEATURES / name if (FEATURES / name).is_dir() else WEIGHTS / name
-        asked = ComparisonSpec(
+        spec = ComparisonSpec(
             Place(generated, "generated", generated_stride, generated_layout, generated_range),
             Place(real, "real", stride, real_layout, real_range),
             protocol,
@@ -246,7 +246,7 @@ def evaluate(
             given_frames,
             max_refused,
         )
-        measure.run(asked, FEATURE_CACHE, write)
+        measure.run(spec, FEATURE_CACHE, write)
         return
     from dvdgan.stages import evaluate as stage
 
@@ -275,12 +275,12 @@ def monitor(params: Params = PARAMS) -> None:
 def report(
     params: Params = PARAMS,
     show: Annotated[
-        bool, typer.Option("--show", help="Only print the last report's numbers and its path.")
+        bool, typer.Option("--show", help="Only print the last report's metrics and its path.")
     ] = False,
 ) -> None:
-    """Write the report page and print the numbers.
+    """Write the report page.
 
-    Samples, curves, metrics, params, refused files. Reads all artefacts. Writes
+    Samples, charts, metrics, params, refused files. Reads all artefacts. Writes
     artifacts/report/index.html, which needs no network.
     """
     from dvdgan.config import load_config

@@ -1,4 +1,4 @@
-"""Measure one set of clips against another, by the numbers of the pipeline."""
+"""Measure any set of clips against another, with the metrics of the pipeline."""
 
 import sys
 from collections.abc import Mapping
@@ -7,55 +7,61 @@ from pathlib import Path
 
 import torch
 
-from dvdgan.comparison.report import cautions, details, floor, table, told
+from dvdgan.comparison.report import (
+    comparison_details,
+    format_table,
+    metrics_to_json,
+    protocol_warnings,
+    real_halves,
+)
 from dvdgan.comparison.spec import (
     ComparisonSpec,
-    check,
+    check_compatible,
     check_count,
     check_labels,
     check_network,
-    network_of,
-    places,
-    saved_statistics,
-    unlike,
+    load_network,
+    load_saved_statistics,
+    places_to_open,
+    preprocessing_warnings,
 )
 from dvdgan.data.sources.clip_source import NO_CLASS, ClipSource
 from dvdgan.data.sources.opening import Place, ReadOptions, open_sources
 from dvdgan.data.sources.video_folder import VideoFolder
-from dvdgan.evaluation.conditions import Drawn
 from dvdgan.evaluation.extraction import Process
 from dvdgan.evaluation.feature_cache import FeatureCache
 from dvdgan.evaluation.features import ClipFeatures
-from dvdgan.evaluation.full_measurement import measure_fully
+from dvdgan.evaluation.measurement import measure_fully
+from dvdgan.evaluation.measurement_settings import SamplingSettings
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
-from dvdgan.evaluation.reference import Description, RealStatistics, data_mark
+from dvdgan.evaluation.reference import Description, RealStatistics, data_fingerprint
 from dvdgan.protocols import PROTOCOLS, ProtocolName
 from dvdgan.storage.ignored import describe_ignored
 from dvdgan.storage.output import write_output
 
-# Real clips that KVD, precision and recall compare with, evenly spread over all of them.
+# Number of real clips, evenly spaced, that KVD, precision and recall compare with.
 KEPT_CLIPS = 2048
 
 
 def run(spec: ComparisonSpec, cache: Path, write: Path | None = None) -> None:
     """Measure the generated clips against the real ones, or against statistics of them.
 
-    Features are kept below ``cache``: the same call goes on where it ended. The processes of a
-    launcher share the work; the first one prints the metrics and writes them to ``write``. Raises
-    UserError for sets that do not compare, and for sets too small to.
+    Features are cached below ``cache``, so that the same call resumes. The processes of a launcher
+    share the work; the first one prints the metrics and writes them to ``write``. Raises UserError
+    for sets that cannot be compared or are too small.
     """
     process = Process.current()
     protocol = PROTOCOLS[spec.protocol]
-    saved, reading = saved_statistics(spec)
-    opened = places(spec, saved)
+    saved, read_options = load_saved_statistics(spec)
+    opened = places_to_open(spec, saved)
     sources: dict[str, ClipSource] = {
         place.side: source
-        for place, source in zip(opened, open_sources(opened, reading), strict=True)
+        for place, source in zip(opened, open_sources(opened, read_options), strict=True)
     }
-    check(spec, sources, saved)
+    check_compatible(spec, sources, saved)
     if process.is_main:
         _print_ignored(sources)
-    network = network_of(spec, process.device)
+    network = load_network(spec, process.device)
     check_network(spec, network, saved)
     for place in opened:
         check_labels(place.path, sources[place.side], network)
@@ -75,28 +81,28 @@ def run(spec: ComparisonSpec, cache: Path, write: Path | None = None) -> None:
         check_count(spec.real.path, clips)
         statistics = RealStatistics(clips, KEPT_CLIPS)
         for part in caches["real"].parts(labels["real"]):
-            statistics.add(_of_classes(network, part, sources["real"]))
+            statistics.add(_relabelled(network, part, sources["real"]))
         description = _description(spec.protocol, network, sources["real"])
-        reference = statistics.reference(description, _side(spec.real, reading))
-    found, _ = caches["generated"].complete(labels["generated"])
-    generated = _of_classes(network, found, sources["generated"])
-    taken = sources["generated"].preprocessing
-    drawn = Drawn(conditioning_frames=spec.given_frames, preprocessing=taken)
-    measured = measure_fully(generated, reference, drawn, protocol.fewest_clips)
+        reference = statistics.reference(description, _real_name(spec.real, read_options))
+    features, _ = caches["generated"].complete(labels["generated"])
+    generated = _relabelled(network, features, sources["generated"])
+    preprocessing = sources["generated"].preprocessing
+    sampling = SamplingSettings(conditioning_frames=spec.given_frames, preprocessing=preprocessing)
+    measured = measure_fully(generated, reference, sampling, protocol.fewest_clips)
     document = {
-        "generated": told(measured.measurement, generated),
-        "controls": floor(reference),
-        "details": details(measured, generated, reference, saved is not None),
+        "generated": metrics_to_json(measured.measurement, generated),
+        "controls": real_halves(reference),
+        "details": comparison_details(measured, generated, reference, saved is not None),
         "warnings": measured.measurement.warnings
-        + unlike(taken, reference.description.preprocessing)
-        + cautions(spec.protocol),
+        + preprocessing_warnings(preprocessing, reference.description.preprocessing)
+        + protocol_warnings(spec.protocol),
         "sources": {
             "generated": str(spec.generated.path),
             "real": str(spec.real.path),
             "refused": refused,
         },
     }
-    print(table(document))
+    print(format_table(document))
     if write is not None:
         write_output(write, document)
 
@@ -113,7 +119,7 @@ def _description(
     frames, resolution = source.shape
     return Description(
         protocol=protocol,
-        data=data_mark(source.fingerprint()),
+        data=data_fingerprint(source.fingerprint()),
         network=network.name,
         weights_sha256=network.weights_sha256,
         value_range=network.network.value_range,
@@ -126,13 +132,13 @@ def _description(
     )
 
 
-def _side(place: Place, reading: ReadOptions) -> str:
-    """What conditions call the real clips: the split of shards, the name of anything else."""
-    return reading.split if place.is_shard_set else place.path.resolve().name
+def _real_name(place: Place, read_options: ReadOptions) -> str:
+    """The name of the real clips in metrics: the split of a shard set, else the file or folder."""
+    return read_options.split if place.is_shard_set else place.path.resolve().name
 
 
-def _of_classes(network: FeatureNetwork, clips: ClipFeatures, source: ClipSource) -> ClipFeatures:
-    """``clips`` with labels of the network's classes; NO_CLASS for classes it does not know."""
+def _relabelled(network: FeatureNetwork, clips: ClipFeatures, source: ClipSource) -> ClipFeatures:
+    """``clips`` with the network's labels; NO_CLASS for classes that the network does not have."""
     labels = clips.labels
     if source.classes is not None:
         known = {name: label for label, name in enumerate(network.classes)}

@@ -1,4 +1,4 @@
-"""What is compared with what, and whether it can be."""
+"""What is compared with what, and checks that it can be."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,22 +15,22 @@ from dvdgan.video.preprocessing import Preprocessing
 
 @dataclass(frozen=True)
 class ComparisonSpec:
-    """What is compared with what, and how."""
+    """The two sides of a comparison, and how to measure them."""
 
     generated: Place
     real: Place
     protocol: ProtocolName
     network: Path
     """Folder of the protocol's network."""
-    reading: ReadOptions
+    read_options: ReadOptions
     given_frames: int = 0
     """Real frames that each generated clip begins with."""
     max_refused: float = 0.0
-    """Share of a folder's videos that may give no clip."""
+    """Share of a folder's videos that may give no clip, 0..1."""
 
 
-def network_of(spec: ComparisonSpec, device: str) -> FeatureNetwork:
-    """The protocol's network; UserError for a folder that holds another."""
+def load_network(spec: ComparisonSpec, device: str) -> FeatureNetwork:
+    """The protocol's network; UserError for a folder with another network."""
     protocol = PROTOCOLS[spec.protocol]
     network = FeatureNetwork.load(spec.network, device, protocol.resize)
     if network.name != protocol.network:
@@ -44,8 +44,8 @@ def network_of(spec: ComparisonSpec, device: str) -> FeatureNetwork:
     return network
 
 
-def saved_statistics(spec: ComparisonSpec) -> tuple[RealReference | None, ReadOptions]:
-    """Saved statistics, where the real side is a folder of them, and the reading they ask for."""
+def load_saved_statistics(spec: ComparisonSpec) -> tuple[RealReference | None, ReadOptions]:
+    """Statistics if the real side is a folder of them, and the read options they require."""
     folders = (spec.real.path, spec.real.path / spec.protocol)
     folder = next((each for each in folders if (each / DESCRIPTION_FILE).is_file()), None)
     if folder is None:
@@ -57,48 +57,49 @@ def saved_statistics(spec: ComparisonSpec) -> tuple[RealReference | None, ReadOp
                 todo="choose one of these with --protocol, or add it to features.protocols and run "
                 "`dvc repro reference`",
             )
-        return None, spec.reading
-    reference = RealReference.load(folder, spec.reading.split)
-    taken = reference.description
-    if spec.protocol != taken.protocol:
+        return None, spec.read_options
+    reference = RealReference.load(folder, spec.read_options.split)
+    description = reference.description
+    if spec.protocol != description.protocol:
         raise UserError(
-            f"the statistics are {taken.protocol}'s, asked for are {spec.protocol}'s",
+            f"the statistics are of {description.protocol}, and --protocol is {spec.protocol}",
             where=str(folder),
-            todo=f"choose --protocol {taken.protocol}, or other statistics",
+            todo=f"choose --protocol {description.protocol}, or other statistics",
         )
-    if spec.reading.frames not in (None, taken.frames):
+    if spec.read_options.frames not in (None, description.frames):
         raise UserError(
-            f"the statistics are of clips of {taken.frames} frames, not {spec.reading.frames}",
+            f"the statistics are of clips of {description.frames} frames, not "
+            f"{spec.read_options.frames}",
             where=str(folder),
             todo="leave --frames out",
         )
-    if spec.real.stride not in (None, taken.stride):
+    if spec.real.stride not in (None, description.stride):
         raise UserError(
-            f"the statistics are of clips of stride {taken.stride}, not {spec.real.stride}",
+            f"the statistics are of clips of stride {description.stride}, not {spec.real.stride}",
             where=str(folder),
             todo="leave --stride out",
         )
     if spec.real.layout or spec.real.value_range:
         raise UserError(
-            "saved statistics have no axes and no levels",
+            "saved statistics have no array layout and no value range",
             where=str(folder),
             todo="leave --real-layout and --real-range out",
         )
-    return reference, replace(spec.reading, frames=taken.frames)
+    return reference, replace(spec.read_options, frames=description.frames)
 
 
-def places(spec: ComparisonSpec, saved: RealReference | None) -> list[Place]:
-    """What is to be opened, the generated clips first.
+def places_to_open(spec: ComparisonSpec, saved: RealReference | None) -> list[Place]:
+    """The places to open, the generated clips first.
 
-    Shards hold videos as they were recorded: generated ones in shards are taken at the stride of
-    the real ones. In a folder each video shows what a model made: stride 1.
+    Shards hold recorded videos: generated clips in shards are read with the stride of the real
+    ones. Videos in a folder are read as the model generated them, with stride 1.
     """
     stride = (spec.real.stride or 1) if saved is None else saved.description.stride
     generated = spec.generated
     if generated.is_shard_set:
         if generated.stride not in (None, stride):
             raise UserError(
-                f"frames of the generated shard set would be taken {generated.stride} apart, those "
+                f"frames of the generated shard set would be read {generated.stride} apart, those "
                 f"of the real clips {stride} apart",
                 where=str(generated.path),
                 todo="shards hold videos as they were recorded: leave --generated-stride out, or "
@@ -108,50 +109,51 @@ def places(spec: ComparisonSpec, saved: RealReference | None) -> list[Place]:
     return [generated] if saved is not None else [generated, spec.real]
 
 
-def unlike(generated: Preprocessing, real: Preprocessing | None) -> list[str]:
-    """Cautions where clips of the two sides were taken in ways that alone move a distance.
+def preprocessing_warnings(generated: Preprocessing, real: Preprocessing | None) -> list[str]:
+    """Warnings for preprocessing that differs between the sides and by itself changes a distance.
 
-    Nothing is said where one side was taken as it is: how its maker took it is not known.
+    None for a side that is read as it is, whose earlier preprocessing is not known.
     """
     if real is None:
         return []
-    found = []
+    warnings = []
     if generated.stride not in (1, real.stride):
-        found.append(
+        warnings.append(
             f"generated frames are {generated.stride} apart in their videos, real ones "
             f"{real.stride}: motion differs in speed"
         )
     if {generated.framing, real.framing} == {"resized", "cropped"}:
-        found.append(
+        warnings.append(
             f"generated frames are {generated.framing}, real ones {real.framing}: one side shows "
             "more of a scene"
         )
     if generated.split is not None and generated.window != real.window:
-        found.append(
+        warnings.append(
             f"generated clips are the {generated.window} window of recorded videos, real ones "
             f"{real.window}: they show other parts"
         )
-    return found
+    return warnings
 
 
 def check_network(
     spec: ComparisonSpec, network: FeatureNetwork, saved: RealReference | None
 ) -> None:
-    """Raise UserError where another network has measured the ``saved`` statistics."""
+    """Raise UserError if the ``saved`` statistics were measured by another network."""
     if saved is None:
         return
-    taken = saved.description
-    if (network.name, network.weights_sha256) != (taken.network, taken.weights_sha256):
+    description = saved.description
+    if (network.name, network.weights_sha256) != (description.network, description.weights_sha256):
         raise UserError(
-            f"the statistics are {taken.protocol}'s, of {taken.network}@{taken.weights_sha256[:8]};"
-            f" asked for are those of {network.name}@{network.weights_sha256[:8]}",
+            f"the statistics are of {description.protocol} by "
+            f"{description.network}@{description.weights_sha256[:8]}, and the network is "
+            f"{network.name}@{network.weights_sha256[:8]}",
             where=str(spec.real.path),
-            todo="name the network that measured them: --network",
+            todo="name the network of the statistics with --network",
         )
 
 
 def check_labels(path: Path, source: ClipSource, network: FeatureNetwork) -> None:
-    """Raise UserError where labels of a file are none of the network's classes."""
+    """Raise UserError if a file has labels beyond the network's classes."""
     if source.numbers is None:
         return
     classes = len(network.classes)
@@ -164,19 +166,19 @@ def check_labels(path: Path, source: ClipSource, network: FeatureNetwork) -> Non
         )
 
 
-def check(
+def check_compatible(
     spec: ComparisonSpec, sources: Mapping[str, ClipSource], saved: RealReference | None
 ) -> None:
-    """Raise UserError where the two sides cannot be compared by the protocol."""
+    """Raise UserError if the two sides cannot be compared by the protocol."""
     frames, resolution = sources["generated"].shape
     if saved is None:
-        real, clips = sources["real"].shape[1], len(sources["real"])
+        real_resolution, clips = sources["real"].shape[1], len(sources["real"])
     else:
-        real, clips = saved.description.resolution, saved.clips
-    if resolution != real:
+        real_resolution, clips = saved.description.resolution, saved.clips
+    if resolution != real_resolution:
         raise UserError(
             f"the generated clips are {resolution}x{resolution} pixels, the real ones "
-            f"{real}x{real}",
+            f"{real_resolution}x{real_resolution}",
             todo="bring videos to one size with --resolution",
         )
     given = spec.given_frames
@@ -188,19 +190,19 @@ def check(
         )
     wrong = unmet_requirements(spec.protocol, frames, given, len(sources["generated"]))
     if wrong:
-        unlike = PROTOCOLS[spec.protocol].conditioning not in (None, given > 0)
+        other_conditioning = PROTOCOLS[spec.protocol].conditioning not in (None, given > 0)
         raise UserError(
             "; ".join(wrong),
             where=str(spec.generated.path),
-            todo=f"say with --given-frames how many real frames each clip begins with, now {given}"
-            if unlike
+            todo=f"set --given-frames, now {given}, to the real frames that each clip begins with"
+            if other_conditioning
             else "",
         )
     check_count(spec.real.path, clips)
 
 
 def check_count(real: Path, clips: int) -> None:
-    """Raise UserError for fewer real ``clips`` than a covariance takes."""
+    """Raise UserError for fewer real ``clips`` than a covariance needs."""
     if clips < MINIMUM_CLIPS:
         raise UserError(
             f"{clips} real clips are too few to estimate a covariance",

@@ -1,4 +1,4 @@
-"""How far a number may be off, because it was measured on these clips and not on others."""
+"""Confidence intervals of metrics over the choice of the measured clips."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ SPLITS = 50
 
 @dataclass(frozen=True)
 class Interval:
-    """A value, its standard error and the interval that holds what it would be on average."""
+    """A value, its standard error, and the confidence interval of its expected value."""
 
     value: float
     error: float
@@ -29,21 +29,21 @@ def half_sampling(
 ) -> dict[str, Interval]:
     """Intervals of all values of ``statistic(*sets)`` by splitting every set into random halves.
 
-    sets: tensors with one row per clip, at least four; what ``statistic`` closes over is held
+    sets: tensors with one row per clip, at least four rows. What ``statistic`` closes over is
     fixed. Where one clip has rows in several tensors, pass ``torch.arange(N)`` and index with it.
-    An interval is of the expected value at this many clips: the bias that a Frechet distance or
-    an Inception Score has at N stays in it. ``splits`` pairs of halves are drawn with ``seed``.
+    An interval is of the expected value at this number of clips: it keeps the bias that a Frechet
+    distance or an Inception Score has at N. ``seed`` determines the ``splits`` pairs of halves.
 
     The difference of a value on two disjoint halves has four times the variance of the value on
-    the whole; its bias is the same in both halves and falls out (half-samples: McCarthy 1969; as
-    resampling without replacement: Politis & Romano 1994). The usual bootstrap draws with
-    replacement: its doubles lower the number of different clips, which raises Frechet distances,
-    and put nearest neighbours at distance zero. The interval is value +- t error, with Student's
-    t at ``splits`` degrees of freedom.
+    the whole set, and its bias cancels (half-samples: McCarthy 1969; as resampling without
+    replacement: Politis & Romano 1994). The bootstrap resamples with replacement: its duplicates
+    lower the number of different clips, which raises Frechet distances, and put nearest neighbours
+    at distance zero. The interval is value +- t error, with Student's t at ``splits`` degrees of
+    freedom.
     """
     whole = statistic(*sets)
     squares = dict.fromkeys(whole, 0.0)
-    halves = [_halves(len(rows), splits, seed + place) for place, rows in enumerate(sets)]
+    halves = [_halves(len(rows), splits, seed + index) for index, rows in enumerate(sets)]
     for chosen in zip(*halves, strict=True):
         first = statistic(*(rows[pair[0]] for rows, pair in zip(sets, chosen, strict=True)))
         second = statistic(*(rows[pair[1]] for rows, pair in zip(sets, chosen, strict=True)))
@@ -58,7 +58,7 @@ def half_sampling(
 def interval(value: float, error: float, freedom: int, level: float = 0.95) -> Interval:
     """value +- t error, t Student's quantile of ``freedom`` degrees (Abramowitz & Stegun 26.7.5).
 
-    The expansion in 1 / freedom is right to 0.5% from 10 degrees on.
+    The expansion in 1 / freedom is accurate to 0.5% for 10 degrees or more.
     """
     z = NormalDist().inv_cdf((1 + level) / 2)
     first = (z**3 + z) / (4 * freedom)
@@ -68,7 +68,7 @@ def interval(value: float, error: float, freedom: int, level: float = 0.95) -> I
 
 
 def proportion(right: int, count: int, level: float = 0.95) -> Interval:
-    """Wilson's interval (1927) of a share, right also near 0 and 1 and for few clips."""
+    """Wilson's interval (1927) of a proportion; it also holds near 0 and 1 and for few clips."""
     z = NormalDist().inv_cdf((1 + level) / 2)
     share = right / count
     centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
@@ -80,10 +80,10 @@ def proportion(right: int, count: int, level: float = 0.95) -> Interval:
 
 
 def clips_needed(measured: Interval, clips: int, share: float = 0.02) -> int | None:
-    """How many clips bring the width of the interval down to ``share`` of the value.
+    """The number of clips at which the interval's width is ``share`` of the value.
 
-    The width falls with 1 / sqrt(clips). Take the value extrapolated to infinite N where the bias
-    at ``clips`` is a good part of it. None for a value of 0, of which every width is too large.
+    The width falls with 1 / sqrt(clips). Where the bias at ``clips`` is large, pass the value
+    extrapolated to infinite N. None for a value of 0.
     """
     if measured.value == 0:
         return None

@@ -1,6 +1,6 @@
-"""Real clips robbed of their motion: they show how much of a metric is content, how much motion.
+"""Real clips without their motion: controls that separate motion from content in a metric.
 
-Every frame of them is real. What a metric says of them it says of motion alone.
+Their frames are all real, so that only the motion differs.
 """
 
 import torch
@@ -9,8 +9,8 @@ from torch import Tensor
 from dvdgan.models.latent import derive_seed
 
 
-def frozen(clips: Tensor) -> Tensor:
-    """The middle frame of each clip, repeated: content without motion.
+def freeze_frames(clips: Tensor) -> Tensor:
+    """Repeat the middle frame of each clip: content without motion.
 
     clips: (B, T, 3, H, W) -> the same shape, a copy.
     """
@@ -18,8 +18,8 @@ def frozen(clips: Tensor) -> Tensor:
     return clips[:, middle : middle + 1].expand_as(clips).contiguous()
 
 
-def held(clips: Tensor, given: int) -> Tensor:
-    """The first ``given`` frames of each clip, then the last of them until the end.
+def repeat_last_given(clips: Tensor, given: int) -> Tensor:
+    """Keep the first ``given`` frames of each clip and repeat the last of them to the end.
 
     clips: (B, T, 3, H, W) -> the same shape, a copy.
     """
@@ -28,23 +28,23 @@ def held(clips: Tensor, given: int) -> Tensor:
     return stopped
 
 
-def shuffled(clips: Tensor, seed: int, first: int = 0) -> Tensor:
-    """The frames of each clip in another order: all the content, in a motion that nothing makes.
+def shuffle_frames(clips: Tensor, seed: int, first: int = 0) -> Tensor:
+    """Shuffle the frames of each clip: the same content, with unreal motion.
 
-    clips: (B, T, 3, H, W), T >= 2; they are number ``first``, first + 1, ... of their set -> the
-    same shape, a copy. The order depends on ``seed`` and a clip's number alone, whatever the batch;
-    every order but the true one is as likely. Raises ValueError for a single frame.
+    clips: (B, T, 3, H, W), T >= 2; number ``first``, first + 1, ... of their set -> the same shape,
+    a copy. The order depends only on ``seed`` and the clip's number, not on the batch. All orders
+    but the true one are equally likely. Raises ValueError for a single frame.
     """
-    orders = [_disorder(clips.shape[1], seed, first + row) for row in range(len(clips))]
+    orders = [_permutation(clips.shape[1], seed, first + row) for row in range(len(clips))]
     return torch.stack([clip[order] for clip, order in zip(clips, orders, strict=True)])
 
 
-def _disorder(frames: int, seed: int, number: int) -> Tensor:
+def _permutation(frames: int, seed: int, number: int) -> Tensor:
     """A permutation of 0 .. frames - 1 that is not the identity."""
     if frames < 2:
-        raise ValueError("one frame has no order to lose")
+        raise ValueError("a clip of one frame cannot be shuffled")
     generator = torch.Generator().manual_seed(derive_seed(seed, "shuffle", number))
-    truth = torch.arange(frames)
-    while (order := torch.randperm(frames, generator=generator)).equal(truth):
+    identity = torch.arange(frames)
+    while (order := torch.randperm(frames, generator=generator)).equal(identity):
         continue
     return order

@@ -1,4 +1,4 @@
-"""Where clips are sampled and measured: DVDGAN_EVALUATION_DEVICE, else on a GPU if there is one."""
+"""The device of evaluations: DVDGAN_EVALUATION_DEVICE, else a GPU if there is one."""
 
 import sys
 from collections.abc import Callable
@@ -10,49 +10,49 @@ from dvdgan.errors import UserError
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.numeric_environment import refuse_other_arithmetic
 
-# Of the memory that is free on a GPU when an evaluation begins; the rest is left to the trainer.
+# An evaluation's share of the memory that is free on a GPU when it begins; the trainer has the
+# rest.
 SHARE_OF_FREE = 0.5
 
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
 
 
 def device() -> str:
-    """The device's name for torch, which is set to compute fp32 as fp32 there.
+    """The device's name for torch, with fp32 matrix products set to full precision.
 
-    Raises UserError where the one asked for is not there, or where a variable of another library
-    would change how torch computes.
+    Raises UserError where the requested device does not exist, or where an environment variable of
+    another library would change torch's arithmetic.
     """
     refuse_other_arithmetic()
-    # Whatever TORCH_ALLOW_TF32_CUBLAS_OVERRIDE says, which NVIDIA's containers set.
+    # NVIDIA's containers set TORCH_ALLOW_TF32_CUBLAS_OVERRIDE; this takes precedence.
     torch.set_float32_matmul_precision("highest")
     gpus = torch.cuda.device_count()
-    asked = RunEnvironment.from_environment().evaluation_device
-    if asked is None:
+    requested = RunEnvironment.from_environment().evaluation_device
+    if requested is None:
         return "cuda" if gpus else "cpu"
-    if asked != "cpu" and int(asked.partition(":")[2] or 0) >= gpus:
+    if requested != "cpu" and int(requested.partition(":")[2] or 0) >= gpus:
         raise UserError(
-            f"DVDGAN_EVALUATION_DEVICE is {asked}, and there are {gpus} GPUs here",
+            f"DVDGAN_EVALUATION_DEVICE is {requested}, and there are {gpus} GPUs here",
             where="the environment variable DVDGAN_EVALUATION_DEVICE",
             todo="set it to cpu or to a GPU that is there (cuda:0 is the first)",
         )
-    return asked
+    return requested
 
 
 def device_beside_trainer() -> str:
-    """The same for an evaluation while ranks train: where none is asked for, the last GPU.
+    """The device for an evaluation during training: the last GPU, unless one is requested.
 
-    Rank r of a host trains on visible GPU r, so the last one is free where any is, and it is rank
-    0's only where there is no other.
+    Rank r of a host trains on visible GPU r: if any GPU is free, the last one is.
     """
     chosen, gpus = device(), torch.cuda.device_count()
-    asked = RunEnvironment.from_environment().evaluation_device
-    return f"cuda:{gpus - 1}" if asked is None and gpus else chosen
+    requested = RunEnvironment.from_environment().evaluation_device
+    return f"cuda:{gpus - 1}" if requested is None and gpus else chosen
 
 
-def beside_trainer(work: Callable[[str], Result]) -> Result:
-    """``work`` on the device beside the trainer, within SHARE_OF_FREE of a GPU's free memory.
+def beside_trainer(work: Callable[[str], ResultT]) -> ResultT:
+    """Run ``work(device)`` beside the trainer, within SHARE_OF_FREE of a GPU's free memory.
 
-    Where that is too little, ``work`` is done again from its beginning, on the CPU.
+    If that memory is not enough, ``work`` is run again on the CPU.
     """
     where = device_beside_trainer()
     if where == "cpu":
@@ -64,7 +64,7 @@ def beside_trainer(work: Callable[[str], Result]) -> Result:
         if not _out_of_memory(error):
             raise
         reason = str(error).partition("\n")[0]
-    # Behind the handler: what it held of the GPU is free again.
+    # Outside the handler, where the exception no longer references GPU memory.
     print(
         f"evaluate: too little memory is free on {where} ({reason}): measuring on the CPU; "
         "DVDGAN_EVALUATION_DEVICE names another GPU",
@@ -86,8 +86,8 @@ def _limit_memory(gpu: str) -> None:
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
-    """Torch's allocator has an error of its own; cuBLAS, cuDNN and the driver say it in words."""
-    words = str(error).lower()
+    """Torch's allocator raises its own type; cuBLAS, cuDNN and the driver only have a message."""
+    message = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or (
-        "out of memory" in words or "alloc_failed" in words
+        "out of memory" in message or "alloc_failed" in message
     )

@@ -10,10 +10,10 @@ BLOCK = 10_000_000
 
 
 def squared_distances(rows: Tensor, others: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Yield (places of some rows, their squared distances (b, M) float64 to all of ``others``).
+    """Yield (a slice of rows, their squared distances (b, M) float64 to all of ``others``).
 
-    rows: (N, D), others: (M, D). A distance below its own rounding is exactly 0, so that equal rows
-    are at distance 0.
+    rows: (N, D), others: (M, D). A distance below its rounding error is exactly 0, so that equal
+    rows are at distance 0.
     """
     centre = others.to(torch.float64).mean(0)
     rows, others = rows.to(torch.float64) - centre, others.to(torch.float64) - centre

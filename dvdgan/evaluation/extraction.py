@@ -1,4 +1,4 @@
-"""Features of many sets of clips by one network, shared by the processes of a launcher."""
+"""Features of several sets of clips by one network, extracted by all processes of a launcher."""
 
 import os
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 
 from dvdgan.evaluation.device import device
-from dvdgan.evaluation.feature_cache import ClipReader, FeatureCache, end
+from dvdgan.evaluation.feature_cache import ClipReader, FeatureCache, remove_caches
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 
 
 @dataclass(frozen=True)
 class Process:
-    """This process's place among those that a launcher (torchrun, accelerate) started."""
+    """Rank, world size and device of this process under a launcher (torchrun, accelerate)."""
 
     rank: int
     world: int
@@ -39,28 +39,28 @@ class Process:
 
 
 class Extraction:
-    """Extracts by ``network``; what is done is kept below ``root`` until `end`."""
+    """Extracts features by ``network``, cached below ``root`` until `end`."""
 
     def __init__(self, network: FeatureNetwork, root: Path, process: Process, label: str) -> None:
         self.network, self._root, self._process, self._label = network, root, process, label
         self._caches: list[FeatureCache] = []
 
     def features(self, sets: Mapping[str, ClipReader]) -> dict[str, ClipFeatures]:
-        """Features of all clips of each of ``sets``, by the name it has on the progress line.
+        """Features of all clips of each of ``sets``, by its name on the progress line.
 
-        Every process calls it for the same sets; only the main one gets an answer, the others none.
+        Every process calls it for the same sets; the result is empty in all but the main process.
         Raises UserError for a clip that cannot be read.
         """
-        found = {}
-        for what, clips in sets.items():
+        features = {}
+        for name, clips in sets.items():
             cache = FeatureCache(self.network, clips, self._root)
             self._caches.append(cache)
-            label = f"{self._label}: {what}"
+            label = f"{self._label}: {name}"
             cache.extract(label, self._process.rank, self._process.world)
             if self._process.is_main:
-                found[what] = cache.complete(label)[0]
-        return found
+                features[name] = cache.complete(label)[0]
+        return features
 
     def end(self) -> None:
-        """Delete what was kept, in the main process: its results are safe. Others say they left."""
-        end(self._caches, self._process.rank, self._process.world)
+        """Delete the cache in the main process, once its results are saved and the others left."""
+        remove_caches(self._caches, self._process.rank, self._process.world)

@@ -1,4 +1,4 @@
-"""Values at infinitely many clips: FVD and IS without the bias of a finite number of them."""
+"""Metrics extrapolated to infinitely many clips (FID-infinity and IS-infinity), without bias."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,16 +11,16 @@ PARTS = 4
 def extrapolated(
     statistic: Callable[..., Mapping[str, float]], *sets: Tensor, parts: int = PARTS, seed: int = 0
 ) -> dict[str, float]:
-    """All values of ``statistic`` at infinite N (Chong & Forsyth 2020): FID, FVD and IS alike.
+    """All values of ``statistic`` at infinite N (Chong & Forsyth 2020), for FID, FVD and IS.
 
-    Both are biased in proportion to 1 / N. The sets (one row per clip) are shuffled and cut into
-    k = 1..``parts`` equal parts; a line through the values' means over the parts, against k / N, is
-    read off at 0. Chong & Forsyth take one random subset of each of 15 sizes; means over disjoint
-    parts use every clip at every size, and their line wavers less.
+    Their bias is proportional to 1 / N. The sets (one row per clip) are shuffled and cut into
+    k = 1..``parts`` equal parts; a line is fitted to the values' means over the parts, against
+    k / N, and evaluated at 0. Chong & Forsyth take one random subset of each of 15 sizes; means
+    over disjoint parts use every clip at every size, and the line's variance is lower.
 
-    A set that ``statistic`` closes over stays as it is, and so does its own bias: for Frechet
-    distances the paper fixes the real set. Parts of a Frechet distance should hold more clips than
-    features have dimensions; below that the bias is not a line. For an interval hand
+    A set that ``statistic`` closes over keeps its size and its bias: for Frechet distances the
+    paper fixes the real set. Each part of a Frechet distance should have more clips than features
+    have dimensions; otherwise the bias is not linear. For an interval, pass
     ``partial(extrapolated, statistic)`` to confidence.half_sampling.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -35,7 +35,7 @@ def extrapolated(
 
 
 def _at_zero(means: list[float]) -> float:
-    """Where the least-squares line through (1, means[0]), (2, means[1]), ... meets 0."""
+    """The value at 0 of the least-squares line through (1, means[0]), (2, means[1]), ...."""
     k = torch.arange(1, len(means) + 1, dtype=torch.float64)
     design = torch.stack([torch.ones_like(k), k], dim=1)
     values = torch.tensor(means, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What a feature network says of clips, and how their pixels behave: a row per clip."""
+"""Features of clips by a feature network, with simple pixel statistics: a row per clip."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
@@ -15,13 +15,13 @@ from dvdgan.progress import Progress
 from dvdgan.storage.local import atomic_file
 from dvdgan.storage.tensors import save_tensors
 
-# Clips per forward. Fixed, so that features do not depend on how clips arrive.
+# Clips per forward. Fixed, so that features do not depend on the batches that clips arrive in.
 BATCH_SIZE = 16
 
 
 @dataclass(frozen=True)
 class ClipFeatures:
-    """One row per clip: what the network says, what was asked for, how the pixels behave."""
+    """One row per clip: outputs of the network, label, pixel statistics."""
 
     pooled: Tensor
     """(N, D) float32."""
@@ -40,7 +40,7 @@ class ClipFeatures:
         return len(self.labels)
 
     def rows(self, chosen: Tensor) -> "ClipFeatures":
-        """The clips at the places ``chosen`` (int64) or where it is true (bool)."""
+        """The clips at the indices ``chosen`` (int64), or where it is True (bool)."""
         return ClipFeatures(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     def save(self, path: Path) -> None:
@@ -67,7 +67,7 @@ class ClipFeatures:
 def extract(
     network: FeatureNetwork, batches: Iterable[tuple[Tensor, Tensor]], total: int, label: str
 ) -> ClipFeatures:
-    """Features of all clips that ``batches`` yields; see stream for the arguments."""
+    """Features of all clips of ``batches``; see stream for the arguments."""
     parts = list(stream(network, batches, total, label))
     if not parts:
         raise UserError(f"{label}: there are no clips", todo="check the split and the data set")
@@ -77,10 +77,10 @@ def extract(
 def stream(
     network: FeatureNetwork, batches: Iterable[tuple[Tensor, Tensor]], total: int, label: str
 ) -> Iterator[ClipFeatures]:
-    """Features of clips in batches of BATCH_SIZE, however many ``batches`` holds at a time.
+    """Features of clips in batches of BATCH_SIZE, whatever the sizes of ``batches``.
 
-    batches: clips (B, T, 3, H, W) uint8 with labels (B,) int64; ``total`` clips are announced on
-    the progress line under ``label``.
+    batches: clips (B, T, 3, H, W) uint8 with labels (B,) int64. ``total`` and ``label`` are for the
+    progress line.
     """
     with Progress(label, total, "clips") as progress:
         for clips, labels in _rebatched(batches):

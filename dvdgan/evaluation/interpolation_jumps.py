@@ -1,7 +1,7 @@
-"""Does the generator glide or jump from one video to another? One that memorises jumps.
+"""Jumps in latent and class interpolations: a generator that memorises does not move smoothly.
 
-Paper B.2 sees abrupt jumps in rows of interpolations (Fig. 11) and smooth transitions in others
-(Fig. 8); here each row becomes a number.
+Paper B.2 shows abrupt jumps in some rows of interpolations (Fig. 11) and smooth transitions in
+others (Fig. 8); here each row gets a score.
 """
 
 import math
@@ -20,7 +20,7 @@ CONFIDENCE = 0.95
 
 
 class Interpolates(Protocol):
-    """What makes the videos: dvdgan.export.sampler.Sampler does."""
+    """Interpolates between videos, as dvdgan.export.sampler.Sampler does."""
 
     def interpolate_latents(
         self, label: int, seed: int, numbers: tuple[int, int], steps: int
@@ -32,7 +32,7 @@ class Interpolates(Protocol):
 
 
 def latent_lines(sampler: Interpolates, labels: Tensor, seed: int, videos: int) -> Iterator[Tensor]:
-    """Within a class, a line for each label (N,): from video 2i to video 2i + 1 of ``seed``.
+    """Interpolations within a class, one for each label (N,): video 2i to 2i + 1 of ``seed``.
 
     Yields uint8 (videos, T, 3, H, W); the ends are those two videos (paper Figs. 8, 18, 19).
     """
@@ -41,7 +41,7 @@ def latent_lines(sampler: Interpolates, labels: Tensor, seed: int, videos: int) 
 
 
 def class_lines(sampler: Interpolates, pairs: Tensor, seed: int, videos: int) -> Iterator[Tensor]:
-    """Between classes, a line for each pair of labels (N, 2): video i of ``seed`` in both.
+    """Interpolations between classes, one for each pair of labels (N, 2), of video i of ``seed``.
 
     Yields uint8 (videos, T, 3, H, W) of one latent each (paper Figs. 9, 20).
     """
@@ -52,9 +52,9 @@ def class_lines(sampler: Interpolates, pairs: Tensor, seed: int, videos: int) ->
 def interpolation_steps(
     lines: Iterable[Tensor], network: Callable[[Tensor], Activations], total: int
 ) -> Tensor:
-    """How far neighbours on each line are apart in pooled features: (lines, videos - 1) float64.
+    """Distances of neighbours on each line in pooled features: (lines, videos - 1) float64.
 
-    ``lines`` yields ``total`` times uint8 (videos, T, 3, H, W).
+    ``lines`` yields ``total`` tensors, uint8 (videos, T, 3, H, W).
     """
     steps = []
     for line in track(lines, "interpolations", total, "lines"):
@@ -65,21 +65,21 @@ def interpolation_steps(
 
 @dataclass(frozen=True)
 class Jumps:
-    """How much of the way the largest step takes, over many lines."""
+    """The largest step relative to the mean step, over many lines."""
 
     score: float | None
-    """Median over lines of largest step / mean step: 1 is even, videos - 1 a single jump."""
+    """Median over lines of largest step / mean step: 1 for even steps, videos - 1 for one jump."""
     interval: tuple[float, float] | None
     """The 95% interval of that median; None for fewer than 6 lines."""
     videos: int
-    """On each line, the ends included."""
+    """On each line, including its ends."""
     lines: int
     still: int
-    """Lines without any step, which have no score: there the generator ignores its latent."""
+    """Lines without any step, on which the generator ignores its latent; they have no score."""
 
     @classmethod
     def of(cls, steps: Tensor) -> "Jumps":
-        """Score ``steps`` (lines, videos - 1); the score is None when every line stands still."""
+        """Score ``steps`` (lines, videos - 1); the score is None if no line has a step."""
         moving = steps[steps.sum(1) > 0]
         scores = moving.amax(1) / moving.mean(1)
         return cls(
@@ -92,10 +92,10 @@ class Jumps:
 
 
 def median_interval(values: Tensor) -> tuple[float, float] | None:
-    """The 95% interval of a median from order statistics, whatever ``values`` (n,) are drawn from.
+    """The 95% interval of a median from order statistics, for any distribution of ``values`` (n,).
 
-    The k-th smallest and the k-th largest, with k as large as P(Binomial(n, 1/2) < k) <= 2.5%
-    allows; below 6 values there is none.
+    It is the k-th smallest and the k-th largest value, with the largest k for which
+    P(Binomial(n, 1/2) < k) <= 2.5%. None below 6 values.
     """
     n, k = len(values), 0
     tail = Fraction(1, 2**n)

@@ -1,4 +1,4 @@
-"""The kernel distance, unbiased at any number of clips: KID's (Binkowski et al. 2018) on videos."""
+"""Kernel distance of video features, as KID (Binkowski et al. 2018): unbiased at any N."""
 
 import math
 
@@ -15,8 +15,8 @@ def kernel_distance(x: Tensor, y: Tensor) -> float:
     """Squared maximum mean discrepancy of features x (N, D) and y (M, D), in float64.
 
     The kernel is (x.y / D + 1)^3; pairs of a clip with itself are left out (Gretton et al. 2012,
-    equation 3), so that the expected value is the same at every N. It is 0 on average for two sets
-    of one distribution, hence often below 0, and is not clipped.
+    equation 3), so that the expected value does not depend on N. It is 0 on average for two sets of
+    one distribution, and so may be negative; it is not clipped.
     """
     everything = torch.ones(len(x), 1), torch.ones(len(y), 1)
     return float(_distances(x, y, *everything))
@@ -25,9 +25,9 @@ def kernel_distance(x: Tensor, y: Tensor) -> float:
 def kernel_distance_interval(
     x: Tensor, y: Tensor, splits: int = SPLITS, seed: int = 0, level: float = 0.95
 ) -> Interval:
-    """kernel_distance with the interval that confidence.half_sampling gives it.
+    """kernel_distance with its interval by half-sampling (confidence.half_sampling).
 
-    All halves are read from one pass over the kernel matrix. ``y`` is split too.
+    One pass over the kernel matrix serves all halves. ``y`` is split too.
     """
     generator = torch.Generator().manual_seed(seed)
     first, first_y = (_halves(len(rows), splits, generator) for rows in (x, y))
@@ -40,7 +40,7 @@ def kernel_distance_interval(
 
 
 def _distances(x: Tensor, y: Tensor, columns: Tensor, columns_y: Tensor) -> Tensor:
-    """The distance of each subset; columns (N, S), columns_y (M, S): 1 where a clip is in it."""
+    """(S,) distance of each subset; columns (N, S), columns_y (M, S): 1 for clips in it."""
     x, y = x.to(torch.float64), y.to(torch.float64)
     columns, columns_y = columns.to(torch.float64), columns_y.to(torch.float64)
     n, m = columns.sum(0), columns_y.sum(0)

@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: do clips look real, and are all real kinds made?"""
+"""Precision, recall, density and coverage of generated clips in feature space."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from dvdgan.evaluation.distances import squared_distances
 
 @dataclass(frozen=True)
 class ManifoldScores:
-    """Shares of clips, 0..1; density alone may exceed 1."""
+    """Shares of clips, 0..1; only density may exceed 1."""
 
     precision: float
     """Generated clips within the ball of some real clip (Kynkaanniemi et al. 2019)."""
@@ -28,10 +28,10 @@ def manifold_scores(generated: Tensor, real: Tensor, neighbours: int = 5) -> Man
     """Scores of generated (N, D) against real features (M, D).
 
     A clip's ball reaches to its ``neighbours``-th nearest clip of its own set: 3 in Kynkaanniemi et
-    al. 2019, 5 in Naeem et al. 2020. As in the two papers' code the border belongs to the ball for
-    precision and recall (<=), and does not for density and coverage (<). It matters only where
-    distances are equal, as among copies of one clip. The scores depend on N, M and
-    ``neighbours``. Raises UserError for sets of no more than ``neighbours`` clips.
+    al. 2019, 5 in Naeem et al. 2020. As in the papers' code, the border belongs to the ball for
+    precision and recall (<=), and not for density and coverage (<), which matters only for equal
+    distances, as among copies of one clip. The scores depend on N, M and ``neighbours``. Raises
+    UserError for sets of no more than ``neighbours`` clips.
     """
     if min(len(generated), len(real)) <= neighbours:
         raise UserError(

@@ -1,70 +1,110 @@
-"""FID, FVD, IS and class accuracy, each number with everything that must be equal to compare it."""
+"""The metrics of one set of clips against real ones: values, 95% intervals, and how measured."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from dvdgan.errors import UserError
-from dvdgan.evaluation.conditions import NOT_DRAWN, Conditions, Drawn, conditions
+from dvdgan.evaluation.confidence import (
+    SPLITS,
+    Interval,
+    clips_needed,
+    half_sampling,
+    proportion,
+)
+from dvdgan.evaluation.extrapolation import PARTS, extrapolated
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.frechet import frechet_distance
 from dvdgan.evaluation.inception_score import inception_score
+from dvdgan.evaluation.input_warnings import input_warnings
+from dvdgan.evaluation.kernel_distance import kernel_distance_interval
+from dvdgan.evaluation.manifold import manifold_scores
+from dvdgan.evaluation.measurement_settings import (
+    NOT_GENERATED,
+    MeasurementSettings,
+    SamplingSettings,
+    measurement_settings,
+)
 from dvdgan.evaluation.moments import Moments
+from dvdgan.evaluation.per_class import (
+    Diversity,
+    class_accuracy,
+    class_frechet_distance,
+    diversity,
+)
 from dvdgan.evaluation.reference import RealReference
-from dvdgan.protocols import LOGITS, MINIMUM_CLIPS, POOLED, PROTOCOLS, short_name
+from dvdgan.progress import Progress
+from dvdgan.protocols import LOGITS, MINIMUM_CLIPS, POOLED, PROTOCOLS, Protocol, short_name
+
+# For statistics that are costly to split: ten distances, or all pairs of clips. Fewer splits give a
+# less certain interval.
+FEWER_SPLITS = 20
+TARGET_RELATIVE_WIDTH = 0.02
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One number under its conditions."""
+    """The value of one metric, and how it was measured."""
 
     metric: str
     value: float
-    conditions: Conditions
+    settings: MeasurementSettings
     interval: tuple[float, float] | None = None
     """95% confidence interval; None where it was not computed."""
 
     @property
     def name(self) -> str:
         """The metric's full name, such as FVD[self_trained: small_i3d@1a2b3c4d logits, ...]."""
-        return f"{self.metric}[{self.conditions.name}]"
+        return f"{self.metric}[{self.settings.name}]"
 
     @property
     def key(self) -> str:
-        """A short name that only numbers of equal full names share: FVD[self_trained,256,5e6f7a8b].
-
-        Protocol, clips, and a hash of the full name.
-        """
-        told = self.conditions
-        return f"{self.metric}[{short_name(told.protocol, told.clips, told.name)}]"
+        """Short form of the full name: protocol, clips, hash, as FVD[self_trained,256,5e6f7a8b]."""
+        settings = self.settings
+        return f"{self.metric}[{short_name(settings.protocol, settings.clips, settings.name)}]"
 
     def to_json(self) -> dict[str, Any]:
-        """The value, its interval, the full name and every field of the conditions."""
-        told: dict[str, Any] = {
+        """The value, its interval, the full name and every field of the settings."""
+        fields: dict[str, Any] = {
             "value": self.value,
             "name": self.name,
-            "protocol": asdict(self.conditions),
+            "protocol": asdict(self.settings),
         }
-        return told if self.interval is None else told | {"interval": list(self.interval)}
+        return fields if self.interval is None else fields | {"interval": list(self.interval)}
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """The metrics of one set of clips, by short name, and what to keep in mind reading them."""
+    """The metrics of one set of clips, by name, and warnings about their inputs."""
 
     metrics: dict[str, Metric]
     warnings: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """The metrics by their keys, as metrics.json holds them (without the warnings)."""
+        """The metrics by key, as in metrics.json, without the warnings."""
         return to_json(self.metrics)
 
     @property
     def key(self) -> str:
-        """What tells this measurement from others whose numbers do not compare with its own."""
-        first = next(iter(self.metrics.values())).conditions
+        """Identifies the measurement: equal only for measurements whose values compare."""
+        first = next(iter(self.metrics.values())).settings
         names = [metric.name for metric in self.metrics.values()]
         return short_name(first.protocol, first.clips, *names)
+
+
+@dataclass(frozen=True)
+class FullMeasurement:
+    """Metrics with intervals, and the results for each class."""
+
+    measurement: Measurement
+    per_class: dict[int, dict[str, Any]]
+    """By label: accuracy with its interval, Frechet distance, diversity of generated and real."""
+    details: dict[str, Any]
+    """diversity_across, clips_for_2_percent: as in metrics.json."""
 
 
 def to_json(metrics: Mapping[str, Metric]) -> dict[str, Any]:
@@ -75,13 +115,13 @@ def to_json(metrics: Mapping[str, Metric]) -> dict[str, Any]:
 def measure(
     clips: ClipFeatures,
     reference: RealReference,
-    drawn: Drawn = NOT_DRAWN,
+    sampling: SamplingSettings = NOT_GENERATED,
     fewest_clips: int = MINIMUM_CLIPS,
 ) -> Measurement:
-    """The metrics of the reference's protocol, of ``clips`` against real statistics.
+    """The metrics of the reference's protocol for ``clips``, against the real statistics.
 
-    FID compares pooled features (paper 4.1), FVD logits (Unterthiner et al. 2018), IS is of the
-    logits, accuracy is the share of clips that the network puts into the class asked for (0..1).
+    FID compares pooled features (paper 4.1), FVD logits (Unterthiner et al. 2018); IS is computed
+    from the logits; accuracy (0..1) is the share of clips that the network assigns to their label.
     Raises UserError below ``fewest_clips``, and for features that are not finite.
     """
     if len(clips) < fewest_clips:
@@ -91,32 +131,118 @@ def measure(
         )
     _refuse_non_finite(clips)
     layers = PROTOCOLS[reference.description.protocol].layers
-    found = {
-        name: Metric(name, value, conditions(len(clips), reference, drawn, name, layers[name]))
+    count = len(clips)
+    metrics = {
+        name: Metric(
+            name, value, measurement_settings(count, reference, sampling, name, layers[name])
+        )
         for name, value in metric_values(clips, reference).items()
     }
-    return Measurement(found, _cautions(clips, reference))
+    return Measurement(metrics, _count_warnings(clips, reference))
+
+
+def measure_with_intervals(
+    clips: ClipFeatures,
+    reference: RealReference,
+    sampling: SamplingSettings = NOT_GENERATED,
+    fewest_clips: int = MINIMUM_CLIPS,
+) -> Measurement:
+    """As `measure`, each value with its 95% interval (confidence.half_sampling).
+
+    The interval covers the choice of the measured clips; the real clips are fixed.
+    """
+    measured = measure(clips, reference, sampling, fewest_clips)
+    found = _intervals(
+        lambda chosen: metric_values(clips.rows(chosen), reference), len(clips), "intervals"
+    )
+    if "accuracy" in found:
+        right = int((clips.logits.argmax(1) == clips.labels).sum())
+        found["accuracy"] = proportion(right, len(clips))
+    metrics = {
+        name: replace(each, interval=(found[name].low, found[name].high))
+        for name, each in measured.metrics.items()
+    }
+    return replace(measured, metrics=metrics)
+
+
+def measure_fully(
+    clips: ClipFeatures,
+    reference: RealReference,
+    sampling: SamplingSettings = NOT_GENERATED,
+    fewest_clips: int = MINIMUM_CLIPS,
+) -> FullMeasurement:
+    """As `measure_with_intervals`, with further metrics of the protocol's main layer.
+
+    KVD, precision, recall, density and coverage are against the kept real clips. Frechet distances
+    extrapolated to infinitely many clips are added where there are enough clips.
+    """
+    protocol = PROTOCOLS[reference.description.protocol]
+    measured = measure_with_intervals(clips, reference, sampling, fewest_clips)
+    warnings = measured.warnings + input_warnings(clips, reference.kept)
+    layer = protocol.best_layer
+    own, real = getattr(clips, layer), getattr(reference.kept, layer)
+    more = _intervals(
+        lambda chosen: asdict(manifold_scores(own[chosen], real)),
+        len(clips),
+        "intervals of precision, recall, density, coverage",
+        FEWER_SPLITS,
+    )
+    more["KVD"] = kernel_distance_interval(own, real)
+    dimensions = max(
+        (getattr(clips, protocol.layers[name]).shape[1] for name in protocol.distances), default=0
+    )
+    if protocol.distances and len(clips) // (2 * PARTS) > dimensions:
+
+        def distances(chosen: Tensor) -> dict[str, float]:
+            found = metric_values(clips.rows(chosen), reference, protocol.distances)
+            return {f"{name}_infinity": value for name, value in found.items()}
+
+        more |= _intervals(
+            partial(extrapolated, distances), len(clips), "extrapolation", FEWER_SPLITS
+        )
+
+    def metric(name: str, each: Interval) -> Metric:
+        own_layer = protocol.layers.get(name.removesuffix("_infinity"), layer)
+        settings = measurement_settings(len(clips), reference, sampling, name, own_layer)
+        return Metric(name, each.value, settings, (each.low, each.high))
+
+    metrics = measured.metrics | {name: metric(name, each) for name, each in more.items()}
+    variety, real_variety = (
+        diversity(getattr(each, layer), each.labels) for each in (clips, reference.kept)
+    )
+    clips_for_2_percent = {
+        name: _clips_needed(metrics[name], metrics.get(f"{name}_infinity"), len(clips))
+        for name in protocol.distances
+    }
+    details = {
+        "diversity_across": {"generated": variety.across, "real": real_variety.across},
+        "clips_for_2_percent": clips_for_2_percent,
+    }
+    per_class = _per_class(clips, reference, protocol, variety, real_variety)
+    whole = replace(measured, metrics=metrics, warnings=warnings)
+    return FullMeasurement(whole, per_class, details)
 
 
 def metric_values(
     clips: ClipFeatures, reference: RealReference, names: Iterable[str] | None = None
 ) -> dict[str, float]:
-    """The bare values of the metrics ``names``; None: all of the reference's protocol."""
+    """The values of the metrics ``names``; None: all of the reference's protocol."""
     formulas = {
         "FVD": lambda: frechet_distance(Moments.of(clips.logits), reference.logits),
         "FID": lambda: frechet_distance(Moments.of(clips.pooled), reference.pooled),
         "IS": lambda: inception_score(clips.logits),
         "accuracy": lambda: float((clips.logits.argmax(1) == clips.labels).double().mean()),
     }
-    asked = PROTOCOLS[reference.description.protocol].layers if names is None else names
-    return {name: formulas[name]() for name in asked}
+    if names is None:
+        names = PROTOCOLS[reference.description.protocol].layers
+    return {name: formulas[name]() for name in names}
 
 
 def compare(one: Metric, other: Metric) -> float:
-    """``other`` minus ``one``. Raises UserError, naming the difference, for unequal conditions."""
+    """``other`` minus ``one``. Raises UserError, naming the difference, for unequal settings."""
     if one.metric != other.metric:
         raise UserError(f"{one.metric} and {other.metric} are different metrics")
-    unequal = one.conditions.differences(other.conditions)
+    unequal = one.settings.differences(other.settings)
     if unequal:
         raise UserError(
             f"these two numbers of {one.metric} do not compare",
@@ -131,13 +257,14 @@ def _refuse_non_finite(clips: ClipFeatures) -> None:
     if not finite.all():
         raise UserError(
             f"the features of {int((~finite).sum())} of {len(clips)} clips are not finite",
-            todo="look at the network's weights: clips are uint8, of which any have features",
+            todo="check the network's weights: the clips are uint8 and cannot cause this",
         )
 
 
-def _cautions(clips: ClipFeatures, reference: RealReference) -> list[str]:
+def _count_warnings(clips: ClipFeatures, reference: RealReference) -> list[str]:
+    """One for each count of clips that is small for the dimensions of a Frechet distance."""
     moments = {POOLED: reference.pooled, LOGITS: reference.logits}
-    cautions = []
+    warnings = []
     for metric, layer in PROTOCOLS[reference.description.protocol].layers.items():
         if metric not in ("FVD", "FID"):
             continue
@@ -146,8 +273,56 @@ def _cautions(clips: ClipFeatures, reference: RealReference) -> list[str]:
         for count, kind in counts:
             if count < 2 * dimensions:
                 singular = "the covariance is singular and " if count <= dimensions else ""
-                cautions.append(
+                warnings.append(
                     f"{metric}: {count} {kind} clips for {dimensions} feature dimensions; "
                     f"{singular}the value is biased upwards"
                 )
-    return cautions
+    return warnings
+
+
+def _clips_needed(metric: Metric, unbiased: Metric | None, clips: int) -> int | None:
+    """For an interval of TARGET_RELATIVE_WIDTH of the ``unbiased`` value, where it is known."""
+    assert metric.interval is not None
+    value = (unbiased or metric).value
+    return clips_needed(Interval(value, 0.0, *metric.interval), clips, TARGET_RELATIVE_WIDTH)
+
+
+def _intervals(
+    statistic: Callable[[Tensor], Mapping[str, float]],
+    clips: int,
+    label: str,
+    splits: int = SPLITS,
+) -> dict[str, Interval]:
+    """half_sampling over the indices of clips, with a progress line: it may take minutes."""
+    with Progress(label, 2 * splits + 1, "samples") as progress:
+
+        def counted(chosen: Tensor) -> Mapping[str, float]:
+            values = statistic(chosen)
+            progress.advance()
+            return values
+
+        return half_sampling(counted, torch.arange(clips), splits=splits)
+
+
+def _per_class(
+    clips: ClipFeatures,
+    reference: RealReference,
+    protocol: Protocol,
+    variety: Diversity,
+    real_variety: Diversity,
+) -> dict[int, dict[str, Any]]:
+    """Scores by label, without accuracy where the network's classes are not the data's."""
+    layer = protocol.best_layer
+    own, real = getattr(clips, layer), reference.kept
+    frechet = class_frechet_distance(own, clips.labels, getattr(real, layer), real.labels)
+    with_accuracy = "accuracy" in protocol.layers
+    return {
+        label: {
+            "accuracy": share.value if with_accuracy else None,
+            "accuracy_interval": [share.low, share.high] if with_accuracy else None,
+            "frechet_distance": frechet.get(label),
+            "diversity": variety.within.get(label),
+            "real_diversity": real_variety.within.get(label),
+        }
+        for label, share in class_accuracy(clips.logits, clips.labels).items()
+    }

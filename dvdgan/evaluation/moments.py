@@ -15,13 +15,13 @@ from dvdgan.storage.tensors import save_tensors
 
 @dataclass(frozen=True)
 class Moments:
-    """How many feature vectors there were, their mean and how they scatter about it.
+    """Count, mean and scatter matrix of feature vectors.
 
     Rounding. Let K be the number of batches, M the largest |x|, s_i the standard deviation of
     feature i and eps = 2.2e-16. However the vectors were cut into batches and in whatever order
     the batches were merged, the mean is within (K + 2) eps M of the exact one and the covariance
     ij within 4 (K + 2) eps (1 + M / min(s_i, s_j)) s_i s_j. That is the worst case; measured
-    errors stay below it with sqrt(K) for K.
+    errors are below it with sqrt(K) for K.
     """
 
     count: int
@@ -30,8 +30,8 @@ class Moments:
     scatter: Tensor
     """(D, D) float64: the sum over vectors of (x - mean)(x - mean)^T."""
     rows: Tensor | None = None
-    """(count, D) float64: the vectors less the mean, kept while there are at most D of them. They
-    hold the scatter's root, which the scatter itself knows to half of the digits only."""
+    """(count, D) float64: the centred vectors, kept while there are at most D of them. They are a
+    root of the scatter; one computed from the scatter has only half of the digits."""
 
     @classmethod
     def of(cls, features: Tensor) -> Self:
@@ -43,9 +43,9 @@ class Moments:
         return cls(len(features), mean, centred.T @ centred, centred if few else None)
 
     def merge(self, other: "Moments") -> "Moments":
-        """Moments of both sets together (Chan, Golub & LeVeque 1983).
+        """Moments of the union of both sets (Chan, Golub & LeVeque 1983).
 
-        The scatter is carried about the mean: E[xx] - mm loses all digits when means are large.
+        The scatter is kept about the mean: E[xx] - mm loses all digits when means are large.
         """
         count = self.count + other.count
         gap = other.mean - self.mean
@@ -67,7 +67,7 @@ class Moments:
 
 
 def save_moments(path: Path, moments: dict[str, Moments]) -> None:
-    """Write named moments into one safetensors file: NAME.count, .mean, .scatter and any .rows."""
+    """Write moments by name to one safetensors file: NAME.count, .mean, .scatter and any .rows."""
     tensors = {}
     for name, each in moments.items():
         tensors[f"{name}.count"] = torch.tensor(each.count)
@@ -80,7 +80,7 @@ def save_moments(path: Path, moments: dict[str, Moments]) -> None:
 
 
 def load_moments(path: Path) -> dict[str, Moments]:
-    """Read what save_moments wrote; UserError when the file is missing."""
+    """Read a file written by save_moments; UserError if it is missing."""
     if not path.is_file():
         raise UserError(
             "there are no real statistics", where=str(path), todo="run `dvdgan reference` first"

@@ -1,6 +1,7 @@
-"""Is it memorising? Nearest training clips of samples, and whether they are nearer than chance.
+"""Nearest training clips of samples, and a test for memorisation.
 
-Paper B.2 finds samples of its UCF-101 model "highly correlated" with training clips by looking.
+Paper B.2 finds by eye that samples of its UCF-101 model are "highly correlated" with training
+clips.
 """
 
 import math
@@ -14,13 +15,13 @@ from dvdgan.errors import UserError
 from dvdgan.evaluation.distances import squared_distances
 
 NEAR_QUANTILE = 0.05
-# Memorising is what is surely not chance and large as well: with thousands of clips any difference
-# is sure, and with a few people in a data set unseen ones differ.
+# Memorising means significant and large: with thousands of clips any difference is significant, and
+# in a data set of few people the unseen ones differ.
 CHANCE_Z, ALIKE = -3.0, 0.75
 
 
 class Neighbours(NamedTuple):
-    """For each query its nearest vectors of a bank, nearest first."""
+    """The nearest vectors of a bank for each query, nearest first."""
 
     distances: Tensor
     """(N, count) float64, Euclidean."""
@@ -31,10 +32,10 @@ class Neighbours(NamedTuple):
 def nearest(queries: Tensor, bank: Tensor, count: int = 1) -> Neighbours:
     """The ``count`` nearest rows of ``bank`` (M, D) to each row of ``queries`` (N, D).
 
-    Exhaustive, in float64. Which rows are nearest is right wherever squared distances differ by
-    more than 1e-12 of the largest squared distance from the bank's mean; the distances themselves
-    are computed from differences and exact to rounding, 0 for a copy. Among those found, equally
-    near ones come in the bank's order. Raises ValueError for a bank of fewer rows than ``count``.
+    Exhaustive, in float64. The choice of rows is exact where squared distances differ by more than
+    1e-12 of the largest squared distance from the bank's mean. The distances are computed from
+    differences, exact to rounding, 0 for a copy. Equally near rows come in the bank's order. Raises
+    ValueError for a bank of fewer rows than ``count``.
     """
     if len(bank) < count:
         raise ValueError(f"{len(bank)} vectors have no {count} nearest")
@@ -49,26 +50,26 @@ def nearest(queries: Tensor, bank: Tensor, count: int = 1) -> Neighbours:
 
 @dataclass(frozen=True)
 class Copying:
-    """How the distances of samples to training clips compare with those of real test clips."""
+    """Distances of samples to the training clips, compared with those of real test clips."""
 
     samples: int
     real: int
     nearer: float
-    """Chance that a sample lies nearer to the training set than a real test clip; 0.5 when alike,
-    1 when all samples do."""
+    """Probability that a sample is nearer to the training set than a real test clip; 0.5 for equal
+    distributions, 1 if all samples are nearer."""
     z: float
     """Deviation of that rank comparison from 0.5, in standard deviations: Z_U of Meehan, Chaudhuri
-    & Dasgupta 2020. Far below 0 the samples are too near."""
+    & Dasgupta 2020. Far below 0 if the samples are too near."""
     near_share: float
-    """Share of samples nearer than the nearest 5% of real test clips; 0.05 when alike. Shows a few
-    copies among many samples, which the ranks do not."""
+    """Share of samples nearer than the nearest 5% of real test clips; 0.05 for equal distributions.
+    It shows a few copies among many samples, which the ranks do not."""
 
     @property
     def memorising(self) -> bool:
-        """Whether samples lie nearer than chance allows (z below -3), three times out of four.
+        """Whether z is below -3 and a sample is nearer in three cases out of four.
 
-        z takes clips for independent draws; with several of each video it exaggerates. Copies that
-        the network sees as something else, such as blurred ones, are not found.
+        z assumes independent clips; it is too large for several clips of each video. Copies that
+        differ for the network, such as blurred ones, are not found.
         """
         return self.z < CHANCE_Z and self.nearer > ALIKE
 
@@ -76,12 +77,12 @@ class Copying:
 def copying(samples: Tensor, real: Tensor) -> Copying:
     """Compare distances to the nearest training clip, of samples (N,) and real test clips (M,).
 
-    Both sets are measured against the same training clips by the same network. Raises UserError
-    when one is empty.
+    Both sets are measured against the same training clips by the same network. Raises UserError if
+    one is empty.
     """
     if not (len(samples) and len(real)):
         raise UserError(
-            "memorising cannot be told without samples and real test clips",
+            "memorisation cannot be measured without samples and real test clips",
             todo="raise index.test_fraction or evaluate.samples",
         )
     n, m = len(samples), len(real)

@@ -1,4 +1,4 @@
-"""Scores of each class by itself, and how varied its clips are."""
+"""Scores and diversity of each class."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,9 @@ from dvdgan.protocols import MINIMUM_CLIPS
 
 
 def class_accuracy(logits: Tensor, labels: Tensor) -> dict[int, Interval]:
-    """Share of each class's clips that the network puts into it, for classes that have clips.
+    """Share of each class's clips that the network assigns to it, for classes that have clips.
 
-    logits: (N, classes), labels: (N,) int64, the classes asked for.
+    logits: (N, classes), labels: (N,) int64, the classes that were requested.
     """
     right = logits.argmax(1) == labels
     return {
@@ -46,13 +46,13 @@ def class_frechet_distance(
 
 @dataclass(frozen=True)
 class Diversity:
-    """Mean distances of pairs of different clips, in units of the features."""
+    """Mean distances of pairs of different clips, in feature units."""
 
     within: dict[int, float]
-    """Pairs of one class; near 0 where a class has collapsed to one clip. Classes of one clip are
+    """Within each class; near 0 for a class that has collapsed to one clip. Classes of one clip are
     left out."""
     across: float | None
-    """Pairs of clips of different classes; None for a single class."""
+    """Between different classes; None for a single class."""
 
 
 def diversity(features: Tensor, labels: Tensor) -> Diversity:

@@ -1,4 +1,4 @@
-"""What generated clips are compared with: statistics of real ones, and how they were taken."""
+"""Statistics of real clips that generated clips are compared with, and how they were measured."""
 
 import hashlib
 from collections.abc import Iterable
@@ -20,24 +20,24 @@ from dvdgan.video.preprocessing import Preprocessing
 DESCRIPTION_FILE, MEAN_CLIP_FILE = "reference.json", "mean_clip.safetensors"
 
 
-def evenly(total: int, count: int) -> Tensor:
-    """``count`` places among ``total`` ones, evenly spread: (count,) int64."""
+def evenly_spaced(total: int, count: int) -> Tensor:
+    """``count`` evenly spaced indices of ``total`` ones: (count,) int64."""
     return torch.arange(count) * total // max(count, 1)
 
 
-def data_mark(fingerprint: str) -> str:
-    """16 hex digits that tell a source of real clips, by its ``fingerprint``, from others."""
+def data_fingerprint(fingerprint: str) -> str:
+    """16 hex digits that identify a source of real clips by its ``fingerprint``."""
     return hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Description:
-    """How the real clips were taken; two sets of statistics compare only when these are equal."""
+    """How the real clips were read and measured; statistics compare only if these are equal."""
 
     protocol: str
     """One of dvdgan.protocols."""
     data: str
-    """data_mark of the real clips."""
+    """data_fingerprint of the real clips."""
     network: str
     weights_sha256: str
     value_range: str
@@ -47,14 +47,14 @@ class Description:
     stride: int
     clips_per_video: int
     preprocessing: Preprocessing | None = None
-    """None in statistics of an older version, which did not keep it."""
+    """None in statistics of an older version."""
 
     @classmethod
-    def from_json(cls, described: dict[str, Any]) -> Self:
-        """What reference.json holds."""
-        done = described.get("preprocessing")
-        known = {"preprocessing": None if done is None else Preprocessing(**done)}
-        return cls(**described | known)
+    def from_json(cls, fields: dict[str, Any]) -> Self:
+        """From the fields of reference.json."""
+        saved = fields.get("preprocessing")
+        preprocessing = None if saved is None else Preprocessing(**saved)
+        return cls(**fields | {"preprocessing": preprocessing})
 
 
 @dataclass(frozen=True)
@@ -66,22 +66,22 @@ class RealReference:
     pooled: Moments
     logits: Moments
     kept: ClipFeatures
-    """Of clips evenly spread over the split: all of them where they are few."""
+    """Of clips evenly spread over the split, or of all."""
 
     @property
     def clips(self) -> int:
-        """How many real clips the moments are made of."""
+        """Number of real clips that the moments are computed from."""
         return self.pooled.count
 
     @property
     def kept_videos(self) -> Tensor:
-        """(N,) int64: of which video of the split each kept clip is."""
-        places = evenly(self.clips, len(self.kept))
+        """(N,) int64: the video of the split that each kept clip is of."""
+        places = evenly_spaced(self.clips, len(self.kept))
         return places // self.description.clips_per_video
 
     @classmethod
     def load(cls, folder: Path, split: str) -> Self:
-        """Read one split's statistics; UserError when they are missing."""
+        """Read one split's statistics; UserError if they are missing."""
         moments = load_moments(folder / f"{split}.safetensors")
         description = Description.from_json(read_json(folder / DESCRIPTION_FILE)["description"])
         kept = ClipFeatures.load(folder / f"{split}_clips.safetensors")
@@ -89,7 +89,7 @@ class RealReference:
 
     @classmethod
     def load_all(cls, folder: Path, fewest: int) -> dict[str, Self]:
-        """The statistics of the train split, and of the test split if it has ``fewest`` clips."""
+        """Statistics of the train split, and of the test split if it has ``fewest`` clips."""
         found = {"train": cls.load(folder, "train")}
         if (folder / "test.safetensors").is_file():
             test = cls.load(folder, "test")
@@ -99,27 +99,27 @@ class RealReference:
 
 
 class RealStatistics:
-    """Collects one split's moments, and the features of at most ``keep`` clips evenly spread.
+    """Accumulates one split's moments, and the features of at most ``keep`` evenly spaced clips.
 
-    ``total`` is the number of clips to come.
+    ``total``: the number of clips that will be added.
     """
 
     def __init__(self, total: int, keep: int) -> None:
         kept = min(total, keep)
         self._chosen = torch.zeros(total, dtype=torch.bool)
-        self._chosen[evenly(total, kept)] = True
+        self._chosen[evenly_spaced(total, kept)] = True
         self._kept: list[ClipFeatures] = []
         self._moments: dict[str, Moments] = {}
         self.count = 0
 
     def add(self, batch: ClipFeatures) -> None:
-        """Take the next clips."""
+        """Add the next clips."""
         self._kept.append(batch.rows(self._chosen[self.count : self.count + len(batch)]))
         self.count += len(batch)
         for name, features in (("pooled", batch.pooled), ("logits", batch.logits)):
-            fresh = Moments.of(features)
+            added = Moments.of(features)
             known = self._moments.get(name)
-            self._moments[name] = known.merge(fresh) if known else fresh
+            self._moments[name] = known.merge(added) if known else added
 
     def save(self, folder: Path, split: str) -> None:
         """Write SPLIT.safetensors (moments) and SPLIT_clips.safetensors (kept clips)."""
@@ -131,7 +131,7 @@ class RealStatistics:
         ClipFeatures.join(self._kept).save(folder / f"{split}_clips.safetensors")
 
     def reference(self, description: Description, split: str) -> RealReference:
-        """What was collected of one clip or more, without a detour through files."""
+        """The statistics of the added clips, at least one, without writing files."""
         kept = ClipFeatures.join(self._kept)
         return RealReference(
             description, split, self._moments["pooled"], self._moments["logits"], kept
@@ -139,14 +139,14 @@ class RealStatistics:
 
 
 def save_mean_clip(path: Path, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-    """Write the per-pixel mean of clips, rounded, as uint8 (T, 3, H, W).
+    """Write the per-pixel mean of clips, rounded, as uint8 (T, 3, H, W): a blurred control.
 
-    The blurred answer that knows no motion. ``batches``: uint8 clips (B, T, 3, H, W) and labels.
+    ``batches``: uint8 clips (B, T, 3, H, W) and labels.
     Raises UserError without clips.
     """
     total, count = torch.tensor(0), 0
     for clips, _ in batches:
-        # Whole numbers: the sum is exact and knows no order.
+        # Integers: the sum is exact and does not depend on the order.
         total = total + clips.to(torch.int64).sum(0)
         count += len(clips)
     if not count:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from dvdgan.evaluation.distances import squared_distances
 from dvdgan.evaluation.features import ClipFeatures
-from dvdgan.evaluation.liveliness import Liveliness, Ranges, outside
 from dvdgan.evaluation.manifold import manifold_scores
+from dvdgan.evaluation.pixel_statistics import PixelRanges, PixelStatistics, defect_shares
 from dvdgan.evaluation.reference import RealReference
 
 # Clips are near duplicates below this share of the distance to the nearest other video that this
@@ -21,9 +21,9 @@ NEAR_QUANTILE, NEAR_SHARE = 0.01, 0.5
 
 def sample_health(
     generated: ClipFeatures,
-    pixels: Liveliness,
+    pixels: PixelStatistics,
     reference: RealReference,
-    ranges: Ranges,
+    ranges: PixelRanges,
     distinct: int | None = None,
 ) -> dict[str, float]:
     """The health metrics of generated clips, beside what the real clips of ``reference`` are like.
@@ -32,7 +32,7 @@ def sample_health(
     - ``class_diversity``: the same for pairs of one class, mean over the classes
     - ``recall``: share of real clips within the ball of a generated one (see manifold_scores)
     - ``near_duplicates``: share of clips with another one nearer than different real videos are
-    - ``static``, ``uniform``, ``saturated``, ``flickering``: shares, see liveliness.outside
+    - ``static``, ``uniform``, ``saturated``, ``flickering``: see pixel_statistics.defect_shares
 
     Distances are Euclidean, of pooled features. Real pairs are clips of different videos, as
     generated clips are. ``distinct``: only so many of the first clips are, where a model continues
@@ -58,7 +58,7 @@ def sample_health(
     return health | {
         "recall": manifold_scores(generated.pooled, kept.pooled).recall,
         "near_duplicates": float((made.nearest < near).double().mean()),
-        **outside(pixels, ranges),
+        **defect_shares(pixels, ranges),
     }
 
 

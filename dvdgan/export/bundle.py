@@ -1,4 +1,4 @@
-"""Write a model bundle: averaged weights, standing statistics, spectral norm baked in."""
+"""Model bundles: averaged weights, standing statistics, baked spectral norm, and a model card."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.random_clips import ConditioningFrames
-from dvdgan.export.card import model_card
 from dvdgan.export.sampler import CONFIG, WEIGHTS, Sampler
 from dvdgan.models.architecture import GeneratorArchitecture
 from dvdgan.models.build import generator_architecture
@@ -28,29 +27,29 @@ if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model
 
 
-# The fact of a bundle that says how its standing statistics were made.
+# The key, among a bundle's facts, of how its standing statistics were computed.
 STANDING = "standing statistics"
 
-# Of the latents, labels and frames that standing statistics are made of.
+# For the latents, labels and frames of standing statistics.
 STANDING_SEED = derive_seed("standing statistics")
 
 
 @dataclass(frozen=True)
-class Origin:
-    """What a bundle is made from, beside the weights."""
+class BundleSource:
+    """What a bundle contains beside the weights."""
 
     architecture: GeneratorArchitecture
     classes: list[str]
     class_labels: Tensor
-    """(videos,) labels of the training split: standing statistics follow their frequencies."""
+    """(videos,) labels of the training split; standing statistics use their frequencies."""
     fps: float
-    """Frames per second of a generated clip: the source's, divided by the stride."""
+    """Frames per second of a generated clip: those of the videos, divided by the stride."""
     conditioning: ConditioningFrames | None = None
-    """Training clips to continue for the standing statistics, in prediction."""
+    """In frame prediction, training clips to continue for the standing statistics."""
 
     @classmethod
-    def of(cls, dataset: ClipDataset, model: "Model", clip: "Clip") -> "Origin":
-        """The origin of every model trained on ``dataset`` (the training split)."""
+    def of(cls, dataset: ClipDataset, model: "Model", clip: "Clip") -> "BundleSource":
+        """For a model trained on ``dataset``, the training split."""
         given = model.conditioning_frames
         return cls(
             generator_architecture(model, clip, len(dataset.classes)),
@@ -62,8 +61,8 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How standing statistics are computed: training-mode forwards and clips in each."""
+class StandingStatistics:
+    """How standing statistics are computed: training-mode forwards, and clips in each."""
 
     batches: int = 16
     batch_size: int = 16
@@ -73,57 +72,122 @@ class Standing:
 
 
 def trained_sampler(
-    average: Path, origin: Origin, standing: Standing, device: str = "cpu"
+    average: Path, source: BundleSource, standing: StandingStatistics, device: str = "cpu"
 ) -> Sampler:
-    """The averaged generator of a checkpoint (its average.safetensors), ready to sample."""
-    generator = empty_network(lambda: Generator(origin.architecture), device)
+    """A sampler of a checkpoint's averaged generator (its average.safetensors)."""
+    generator = empty_network(lambda: Generator(source.architecture), device)
     generator.load_state_dict(load_file(average))
-    return sampler_of(generator, origin, standing)
+    return sampler_of(generator, source, standing)
 
 
-def untrained_sampler(origin: Origin, standing: Standing, device: str = "cpu") -> Sampler:
-    """The same generator before its first step: a control for the metrics."""
+def untrained_sampler(
+    source: BundleSource, standing: StandingStatistics, device: str = "cpu"
+) -> Sampler:
+    """A sampler of the same generator before its first step: a control for the metrics."""
     torch.manual_seed(derive_seed("untrained generator"))
-    return sampler_of(Generator(origin.architecture).to(device), origin, standing)
+    return sampler_of(Generator(source.architecture).to(device), source, standing)
 
 
-def sampler_of(generator: Generator, origin: Origin, standing: Standing) -> Sampler:
-    """``generator``, which is changed in place, ready to sample: standing statistics, spectral norm
-    baked in."""
+def sampler_of(generator: Generator, source: BundleSource, standing: StandingStatistics) -> Sampler:
+    """A sampler of ``generator``, after standing statistics and baking; changes it in place."""
     device = next(generator.parameters()).device
-    batches = _standing_batches(origin, standing)
+    batches = _standing_batches(source, standing)
     shown = track(batches, "standing statistics", standing.batches, "forwards")
     recompute_statistics(generator, (inputs.to(device) for inputs in shown))
     bake(generator)
-    return Sampler(generator, origin.classes, origin.fps)
+    return Sampler(generator, source.classes, source.fps)
 
 
-def write_bundle(sampler: Sampler, origin: Origin, facts: dict[str, Any], folder: Path) -> None:
-    """Write weights, config.json and the model card to ``folder``, all or nothing.
+def write_bundle(
+    sampler: Sampler, source: BundleSource, facts: dict[str, Any], folder: Path
+) -> None:
+    """Write weights, config.json and the model card to ``folder``, atomically.
 
-    ``facts`` (step, fingerprint, data set, ...) go into config.json and the card.
+    ``facts`` (step, fingerprint, data set, ...) are listed in config.json and the card.
     """
     config = {
         "format": "dvdgan model bundle 1",
-        "generator": asdict(origin.architecture),
-        "classes": origin.classes,
-        "fps": origin.fps,
+        "generator": asdict(source.architecture),
+        "classes": source.classes,
+        "fps": source.fps,
         "facts": facts,
     }
     with atomic_directory(folder) as aside:
         save_tensors(sampler.generator.state_dict(), aside / WEIGHTS)
         write_json(aside / CONFIG, config)
-        (aside / "README.md").write_text(model_card(config), encoding="utf-8")
+        (aside / "README.md").write_text(_model_card(config), encoding="utf-8")
 
 
-def _standing_batches(origin: Origin, standing: Standing) -> Iterator[GeneratorInputs]:
-    """Untruncated latents, labels as frequent as in the data, frames: always the same."""
-    draws = torch.Generator().manual_seed(STANDING_SEED)
+def _standing_batches(
+    source: BundleSource, standing: StandingStatistics
+) -> Iterator[GeneratorInputs]:
+    """Untruncated latents, labels at the data's frequencies, frames; always the same."""
+    random = torch.Generator().manual_seed(STANDING_SEED)
     size = standing.batch_size
     for number in range(standing.batches):
-        latents = torch.randn(size, origin.architecture.latent_dim, generator=draws)
-        picks = torch.randint(len(origin.class_labels), (size,), generator=draws)
+        latents = torch.randn(size, source.architecture.latent_dim, generator=random)
+        picks = torch.randint(len(source.class_labels), (size,), generator=random)
         given = None
-        if origin.conditioning is not None:
-            given = origin.conditioning[number * size : (number + 1) * size] / 127.5 - 1
-        yield GeneratorInputs(latents, origin.class_labels[picks], given)
+        if source.conditioning is not None:
+            given = source.conditioning[number * size : (number + 1) * size] / 127.5 - 1
+        yield GeneratorInputs(latents, source.class_labels[picks], given)
+
+
+def _model_card(config: dict[str, Any]) -> str:
+    """Markdown from a bundle's config.json."""
+    facts = config["facts"]
+    classes = "\n".join(f"- {name}" for name in config["classes"])
+    origin = "\n".join(f"- {name}: {value}" for name, value in sorted(facts.items()))
+    return f"""# DVD-GAN generator
+
+{_task(config)} Video GAN after Clark, Donahue and Simonyan, "Efficient Video Generation on Complex
+Datasets" (2019): averaged weights, standing batch-norm statistics, spectral normalisation baked in.
+
+```python
+import torch
+from dvdgan.export.sampler import Sampler
+
+sampler = Sampler.load("artifacts/model")
+{_call(config)}
+```
+
+## Classes
+{classes}
+
+## Origin
+{origin}
+
+## Limits
+It reproduces the content and the biases of its training videos, and may reproduce single training
+clips. artifacts/evaluate/metrics.json holds its metrics and their protocols. The rights in the
+training videos apply.
+"""
+
+
+def _task(config: dict[str, Any]) -> str:
+    shape, count = config["generator"], len(config["classes"])
+    side, frames, given = shape["resolution"], shape["frames"], shape["conditioning_frames"]
+    size = f"{side} x {side} pixels, {config['fps']:g} frames per second"
+    if given:
+        return (
+            f"Continues videos: from {given} frames it predicts the next {frames - given}, {size}. "
+            f"Trained on {count} classes, without their labels."
+        )
+    return f"Generates videos of {frames} frames, {size}, of one of {count} classes."
+
+
+def _call(config: dict[str, Any]) -> str:
+    shape = config["generator"]
+    side, frames, given = shape["resolution"], shape["frames"], shape["conditioning_frames"]
+    made = f"# uint8 (4, {frames}, 3, {side}, {side})"
+    if given:
+        return (
+            f"# {given} frames to continue for each of 4 clips, uint8 RGB; here black ones.\n"
+            f"frames = torch.zeros(4, {given}, 3, {side}, {side}, dtype=torch.uint8)\n"
+            "labels = torch.zeros(4, dtype=torch.int64)  # not used in prediction\n"
+            f"videos = sampler.sample(labels, seed=0, conditioning=frames)  {made}"
+        )
+    return (
+        f"labels = torch.tensor([sampler.classes.index({config['classes'][0]!r})] * 4)\n"
+        f"videos = sampler.sample(labels, seed=0)  {made}"
+    )

@@ -11,15 +11,15 @@ from torch import Tensor
 from dvdgan.config.schema import RunSettings
 from dvdgan.data.dataset import ClipDataset, open_clips
 from dvdgan.data.sources.derived_clips import RepeatedClip
-from dvdgan.evaluation.conditions import NOT_DRAWN, Drawn
 from dvdgan.evaluation.confidence import half_sampling
 from dvdgan.evaluation.features import ClipFeatures, extract
-from dvdgan.evaluation.liveliness import RANGES_FILE, Liveliness, Ranges
 from dvdgan.evaluation.measurement import measure, metric_values
+from dvdgan.evaluation.measurement_settings import NOT_GENERATED, SamplingSettings
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
+from dvdgan.evaluation.pixel_statistics import RANGES_FILE, PixelRanges, PixelStatistics
 from dvdgan.evaluation.reference import MEAN_CLIP_FILE, RealReference, load_mean_clip
 from dvdgan.evaluation.sample_health import sample_health
-from dvdgan.export.bundle import Origin, Standing, sampler_of, trained_sampler
+from dvdgan.export.bundle import BundleSource, StandingStatistics, sampler_of, trained_sampler
 from dvdgan.export.generated_clips import SampleSpec
 from dvdgan.export.sampler import Sampler
 from dvdgan.models.build import initial_generator
@@ -51,7 +51,7 @@ def measure_checkpoint(settings: RunSettings, average: Path | None, device: str)
         Path(settings.features) / protocol.network, device, protocol.resize
     )
     reference = RealReference.load(Path(settings.reference) / settings.protocol, "train")
-    ranges = Ranges.load(Path(settings.reference) / RANGES_FILE)
+    ranges = PixelRanges.load(Path(settings.reference) / RANGES_FILE)
     more: dict[str, Any] = {}
     if average is None:
         mean = load_mean_clip(Path(settings.reference) / MEAN_CLIP_FILE)
@@ -59,16 +59,18 @@ def measure_checkpoint(settings: RunSettings, average: Path | None, device: str)
         starts = range(0, len(clips), BATCH)
         batches = (clips.read(start, start + BATCH)[:2] for start in starts)
         more["mean_clip"] = _distances(
-            extract(network, batches, len(clips), "evaluate the mean clip"), reference, NOT_DRAWN
+            extract(network, batches, len(clips), "evaluate the mean clip"),
+            reference,
+            NOT_GENERATED,
         )
-    pixels: list[Liveliness] = []
+    pixels: list[PixelStatistics] = []
     try:
         sampler = _sampler(settings, dataset, average, device)
         stream = sampler.stream(spec.labels, spec.seed, conditioning=spec.conditioning)
         name = "the untrained generator" if average is None else average.parent.name
         features = extract(network, _watched(stream, pixels), len(spec.labels), f"evaluate {name}")
-        drawn = replace(spec.drawn, standing=str(Standing()))
-        measured = _distances(features, reference, drawn)
+        sampling = replace(spec.sampling, standing=str(StandingStatistics()))
+        measured = _distances(features, reference, sampling)
     except FloatingPointError as error:
         print(f"evaluate: {error}")
         names = [name for name in protocol.layers if name != "accuracy"]
@@ -79,28 +81,30 @@ def measure_checkpoint(settings: RunSettings, average: Path | None, device: str)
     measured["names"] = {name: measured["names"][name] for name in metrics}
     # Conditioning frames are of every video once before they are of any twice.
     distinct = len(dataset) if given else None
-    health = sample_health(features, Liveliness.join(pixels), reference, ranges, distinct)
+    health = sample_health(features, PixelStatistics.join(pixels), reference, ranges, distinct)
     return {**measured, "health": health | accuracy, **more}
 
 
 def _sampler(
     settings: RunSettings, dataset: ClipDataset, average: Path | None, device: str
 ) -> Sampler:
-    origin = Origin.of(dataset, settings.model, settings.clip)
+    origin = BundleSource.of(dataset, settings.model, settings.clip)
     if average is not None:
-        return trained_sampler(average, origin, Standing(), device)
+        return trained_sampler(average, origin, StandingStatistics(), device)
     initial = initial_generator(
         settings.model, settings.clip, len(dataset.classes), settings.train.seed
     )
-    return sampler_of(initial.to(device), origin, Standing())
+    return sampler_of(initial.to(device), origin, StandingStatistics())
 
 
-def _distances(features: ClipFeatures, reference: RealReference, drawn: Drawn) -> dict[str, Any]:
+def _distances(
+    features: ClipFeatures, reference: RealReference, sampling: SamplingSettings
+) -> dict[str, Any]:
     found = half_sampling(
         lambda chosen: metric_values(features.rows(chosen), reference, DECISIVE),
         torch.arange(len(features)),
     )
-    measured = measure(features, reference, drawn).metrics
+    measured = measure(features, reference, sampling).metrics
     return {
         "metrics": {name: each.value for name, each in measured.items()},
         "names": {name: each.name for name, each in measured.items()},
@@ -109,9 +113,9 @@ def _distances(features: ClipFeatures, reference: RealReference, drawn: Drawn) -
 
 
 def _watched(
-    batches: Iterable[tuple[Tensor, Tensor]], pixels: list[Liveliness]
+    batches: Iterable[tuple[Tensor, Tensor]], pixels: list[PixelStatistics]
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The same batches; how their pixels behave goes to ``pixels`` as they pass."""
     for clips, labels in batches:
-        pixels.append(Liveliness.of(clips))
+        pixels.append(PixelStatistics.of(clips))
         yield clips, labels

@@ -1,18 +1,13 @@
-"""The sets of clips that a protocol measures: generated ones, and controls that give a scale."""
+"""The sets of clips that a protocol measures: generated clips and controls."""
 
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
-from dvdgan.data.sources.derived_clips import (
-    ContinuedClips,
-    Readable,
-    RepeatedClip,
-    TransformedClips,
-)
+from dvdgan.data.sources.derived_clips import TransformedClips, ContinuedClips, Readable, RepeatedClip
 from dvdgan.data.sources.shard_set import EvenClips
-from dvdgan.evaluation.conditions import NOT_DRAWN, USUAL_STANDING, Drawn
-from dvdgan.evaluation.controls import frozen, held, shuffled
+from dvdgan.evaluation.controls import freeze_frames, repeat_last_given, shuffle_frames
+from dvdgan.evaluation.measurement_settings import DEFAULT_STANDING, NOT_GENERATED, SamplingSettings
 from dvdgan.export.generated_clips import GeneratedClips, SampleSpec
 from dvdgan.export.sampler import Sampler
 from dvdgan.models.latent import Truncation
@@ -22,63 +17,65 @@ GENERATED, GENERATED_FROZEN, REAL_FROZEN = "generated", "generated, frozen", "re
 
 @dataclass(frozen=True)
 class ClipSet:
-    """A set of clips to be measured."""
+    """A set of clips to measure."""
 
     clips: Readable
-    drawn: Drawn = NOT_DRAWN
+    sampling: SamplingSettings = NOT_GENERATED
     split: str = "train"
-    """Split whose statistics it is compared with."""
+    """Split of the real clips it is compared with."""
 
 
 @dataclass(frozen=True)
 class EvaluationInputs:
-    """What the sets are made from."""
+    """What the clip sets are made from."""
 
     sampler: Sampler
     untrained: Sampler
     spec: SampleSpec
     unseen: SampleSpec | None
-    """In prediction, test clips to continue; None without a test split."""
+    """In prediction, the test clips to continue; None without a test split."""
     mean_clip: Tensor
     real: EvenClips | None
-    """Real clips, of the test split where it has enough; None for too few to be measured."""
+    """Real clips, of the test split if it has enough; None if there are too few to measure."""
     truncations: list[float] = field(default_factory=list)
     standing: str | None = None
-    """What the standing statistics of ``sampler`` were made of; None: unknown."""
+    """How the standing statistics of ``sampler`` were computed; None: unknown."""
 
 
 def generated(inputs: EvaluationInputs, number: int = 0) -> ClipSet:
-    """The clips of the bundle; ``number`` above 0: another set, of other latents."""
+    """Clips of the bundle; ``number`` above 0: another set, with other latents."""
     return _made(inputs.sampler, inputs.spec.another(number), inputs.standing)
 
 
 def truncated(inputs: EvaluationInputs, level: float) -> ClipSet:
-    """The same clips from latents nearer to their mean (paper 4.4)."""
+    """The same clips with truncated latents (paper 4.4)."""
     return _made(inputs.sampler, inputs.spec, inputs.standing, Truncation(level))
 
 
 def frozen_sets(inputs: EvaluationInputs) -> dict[str, ClipSet]:
-    """Clips whose motion is gone, generated and real: to compare frames alone."""
+    """Generated and real clips without motion, to compare frames only."""
     if inputs.real is None:
         return {}
     made = GeneratedClips(inputs.sampler, inputs.spec)
     return {
-        GENERATED_FROZEN: ClipSet(_frozen(made), generated(inputs).drawn),
+        GENERATED_FROZEN: ClipSet(_frozen(made), generated(inputs).sampling),
         REAL_FROZEN: ClipSet(_frozen(inputs.real)),
     }
 
 
 def controls(inputs: EvaluationInputs) -> dict[str, ClipSet]:
-    """What the numbers are to be read against; docs/stages/evaluate.md tells what each shows."""
+    """Controls that give the metrics a scale; docs/stages/evaluate.md explains each."""
     spec, seed = inputs.spec, inputs.spec.seed
     found = {
-        "untrained generator": _made(inputs.untrained, spec, USUAL_STANDING),
+        "untrained generator": _made(inputs.untrained, spec, DEFAULT_STANDING),
         "mean clip": ClipSet(RepeatedClip(inputs.mean_clip, spec.labels)),
     }
     if inputs.real is not None:
         found["real clips, shuffled"] = ClipSet(
             TransformedClips(
-                inputs.real, lambda clips, first: shuffled(clips, seed, first), f"shuffled {seed}"
+                inputs.real,
+                lambda clips, first: shuffle_frames(clips, seed, first),
+                f"shuffled {seed}",
             )
         )
     if spec.conditioning is not None:
@@ -86,10 +83,10 @@ def controls(inputs: EvaluationInputs) -> dict[str, ClipSet]:
         found["last given frame repeated"] = ClipSet(
             TransformedClips(
                 ContinuedClips(spec.conditioning, spec.labels),
-                lambda clips, _: held(clips, given),
-                f"held after {given}",
+                lambda clips, _: repeat_last_given(clips, given),
+                f"last given of {given}",
             ),
-            spec.drawn,
+            spec.sampling,
         )
     if inputs.unseen is not None:
         unseen = _made(inputs.sampler, inputs.unseen, inputs.standing)
@@ -101,9 +98,9 @@ def _made(
     sampler: Sampler, spec: SampleSpec, standing: str | None, truncation: Truncation | None = None
 ) -> ClipSet:
     level = None if truncation is None else f"{truncation.level:g} {truncation.kind}"
-    drawn = replace(spec.drawn, standing=standing, truncation=level)
-    return ClipSet(GeneratedClips(sampler, spec, truncation), drawn)
+    sampling = replace(spec.sampling, standing=standing, truncation=level)
+    return ClipSet(GeneratedClips(sampler, spec, truncation), sampling)
 
 
 def _frozen(clips: Readable) -> TransformedClips:
-    return TransformedClips(clips, lambda some, _: frozen(some), "frozen")
+    return TransformedClips(clips, lambda batch, _: freeze_frames(batch), "frozen")

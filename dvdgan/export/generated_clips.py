@@ -1,4 +1,4 @@
-"""What a generator is asked for to be measured, and the clips it answers with, by number."""
+"""The generated clips to measure: their specification, and a reader that samples them."""
 
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -9,7 +9,7 @@ from torch import Tensor
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.random_clips import ConditioningFrames
 from dvdgan.data.sources.clip_source import SourceClips
-from dvdgan.evaluation.conditions import Drawn
+from dvdgan.evaluation.measurement_settings import SamplingSettings
 from dvdgan.export.sampler import Sampler
 from dvdgan.models.latent import Truncation, derive_seed
 from dvdgan.provenance.lock import fingerprint_of
@@ -18,28 +18,29 @@ from dvdgan.provenance.modules import code_behind
 
 @dataclass(frozen=True)
 class SampleSpec:
-    """What clips are made from: one row a clip."""
+    """Labels, seed and conditioning frames of the clips to sample."""
 
     labels: Tensor
-    """(N,) int64; in prediction, of the clips that are continued."""
+    """(N,) int64; in prediction, those of the clips that are continued."""
     seed: int
     conditioning: ConditioningFrames | None
 
     @classmethod
     def of(cls, dataset: ClipDataset, count: int, seed: int, given: int) -> "SampleSpec":
-        """Classes at the data's frequencies, or (``given`` > 0) frames of the data to continue."""
+        """Labels at the data's frequencies or, if ``given`` > 0, frames of the data to continue."""
         if not given:
             return cls(class_labels(dataset, count), seed, None)
         source = ConditioningFrames(dataset, seed, given)
         return cls(source.labels(slice(0, count)), seed, source)
 
     def another(self, number: int) -> "SampleSpec":
-        """The same with other latents, set ``number`` of several; 0: this one."""
+        """The same with other latents, for set ``number`` of several; 0: unchanged."""
         return replace(self, seed=derive_seed(self.seed, "set", number)) if number else self
 
     @property
-    def drawn(self) -> Drawn:
-        return Drawn(self.seed, 0 if self.conditioning is None else self.conditioning.frames)
+    def sampling(self) -> SamplingSettings:
+        given = 0 if self.conditioning is None else self.conditioning.frames
+        return SamplingSettings(self.seed, given)
 
     def fingerprint(self) -> str:
         given = "" if self.conditioning is None else self.conditioning.fingerprint()
@@ -48,7 +49,7 @@ class SampleSpec:
 
 @dataclass(frozen=True)
 class GeneratedClips:
-    """Clip n is video n of the seed in every process and batch.
+    """Reads generated clips; clip n is video n of the seed in every process and batch.
 
     Bit for bit on one kind of device with one number of CPU threads (`Sampler.sample`).
     """
@@ -69,7 +70,7 @@ class GeneratedClips:
         return SourceClips(clips, labels, [])
 
     def fingerprint(self) -> str:
-        """Of the weights, the code that runs them, and what is asked for."""
+        """Of the weights, the code that runs them, and the specification."""
         digest = sha256()
         for name, tensor in sorted(self.sampler.generator.state_dict().items()):
             digest.update(name.encode())
@@ -79,7 +80,7 @@ class GeneratedClips:
 
 
 def class_labels(dataset: ClipDataset, count: int) -> Tensor:
-    """``count`` labels at the split's own frequencies, the same for the same data."""
+    """``count`` labels at the split's frequencies; equal data gives equal labels."""
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))
     own = torch.tensor(dataset.labels)[order]
     return own[torch.arange(count) % len(own)]

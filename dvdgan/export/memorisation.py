@@ -1,4 +1,4 @@
-"""Does a model repeat its training clips (paper B.2)? Nearest ones, and jumps between videos."""
+"""Does a model memorise its training clips (paper B.2)? Nearest clips, and interpolation jumps."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,18 +20,19 @@ from dvdgan.evaluation.reference import RealReference
 from dvdgan.export.clip_sets import EvaluationInputs
 from dvdgan.export.generated_clips import GeneratedClips
 
-# On the sheet: the samples that lie nearest to a training clip, and as many neighbours of each.
+# On the sheet: the samples that are nearest to a training clip, and the neighbours of each.
 SHOWN, NEIGHBOURS = 8, 3
 
 
 @dataclass(frozen=True)
 class Memorisation:
-    """What metrics.json tells, and clips to look at."""
+    """Memorisation metrics, and clips to look at."""
 
-    told: dict[str, Any]
+    metrics: dict[str, Any]
+    """As in metrics.json."""
     sheets: dict[str, Tensor]
     """uint8 (rows, columns, T, 3, H, W). nearest_training_clips: a generated clip, then NEIGHBOURS
-    training clips; interpolation_latents, interpolation_classes: a line (paper Figs. 8, 9)."""
+    training clips. interpolation_latents, interpolation_classes: a line (paper Figs. 8, 9)."""
 
 
 def examine_memorisation(
@@ -43,38 +44,38 @@ def examine_memorisation(
     lines: int,
     videos: int,
 ) -> Memorisation:
-    """Compare ``generated`` with the kept training clips, and walk between videos.
+    """Compare ``generated`` with the kept training clips, and interpolate between videos.
 
-    ``training``: the kept clips of references["train"] themselves. ``lines`` rows of ``videos``
-    each, of the bundle's first classes.
+    ``training``: reads the kept clips of references["train"]. Interpolations are ``lines`` rows of
+    ``videos`` each, of the bundle's first classes.
     """
     bank = references["train"].kept.pooled
     found = nearest(generated.pooled, bank, NEIGHBOURS)
-    told: dict[str, Any] = {"training_clips": len(bank)}
-    # Predictions begin with training frames, which no test clip does: they cannot be compared.
+    metrics: dict[str, Any] = {"training_clips": len(bank)}
+    # Predictions begin with training frames, and test clips do not: they cannot be compared.
     if "test" in references and not inputs.sampler.conditioning_frames:
         real = nearest(references["test"].kept.pooled, bank).distances[:, 0]
         compared = copying(found.distances[:, 0], real)
-        told["nearest"] = asdict(compared) | {"memorising": compared.memorising}
+        metrics["nearest"] = asdict(compared) | {"memorising": compared.memorising}
     closest = found.distances[:, 0].argsort(stable=True)[:SHOWN]
     made = GeneratedClips(inputs.sampler, inputs.spec)
     rows = [
         torch.cat(
             [
                 made.read(number, number + 1).clips,
-                *(training.read(place, place + 1).clips for place in found.places[number].tolist()),
+                *(training.read(index, index + 1).clips for index in found.places[number].tolist()),
             ]
         )
         for number in closest.tolist()
     ]
-    walks = _interpolations(inputs, lines, videos)
-    for name, clips in walks.items():
-        told[name] = asdict(Jumps.of(interpolation_steps(clips, network, len(clips))))
-    return Memorisation(told, {"nearest_training_clips": torch.stack(rows), **walks})
+    interpolated = _interpolations(inputs, lines, videos)
+    for name, clips in interpolated.items():
+        metrics[name] = asdict(Jumps.of(interpolation_steps(clips, network, len(clips))))
+    return Memorisation(metrics, {"nearest_training_clips": torch.stack(rows), **interpolated})
 
 
 def _interpolations(inputs: EvaluationInputs, lines: int, videos: int) -> dict[str, Tensor]:
-    """None for models that predict: their clips begin with the same real frames whatever z is."""
+    """Interpolations by name; none for prediction, where clips share real frames whatever z is."""
     sampler, seed = inputs.sampler, inputs.spec.seed
     if sampler.conditioning_frames or lines == 0:
         return {}

@@ -22,14 +22,15 @@ WEIGHTS = "generator.safetensors"
 
 # Clips handed out at a time.
 BATCH = 16
-# Clips in one forward, clip n in row n modulo this. It never varies, so that a clip's bits depend
-# on nothing else that is asked for: kernels add up in another order for another batch. So they do
-# for another number of threads, which is the caller's: a fixed one would leave cores idle.
+# Clips in one forward, with clip n in row n modulo this. It is constant, so that a clip's bits do
+# not depend on the other clips of a call: kernels add up in another order for another batch size.
+# The same is true of the number of threads, which the caller chooses: a fixed one would leave cores
+# idle.
 FORWARD = {"cpu": 4, "cuda": 16}
 
 
 class Frames(Protocol):
-    """Frames to continue, by clip: a tensor (N, C, 3, H, W) uint8, or what reads such slices."""
+    """Frames to continue, by clip: a tensor (N, C, 3, H, W) uint8, or a reader of such slices."""
 
     def __getitem__(self, clips: slice, /) -> Tensor: ...
 
@@ -38,14 +39,14 @@ class Sampler:
     """A frozen generator: labels and a seed in, uint8 videos out."""
 
     def __init__(self, generator: Generator, classes: Sequence[str], fps: float) -> None:
-        """``generator`` in eval mode with standing statistics; ``fps`` of the clips it makes."""
+        """``generator``: with standing statistics; ``fps``: frames per second of its clips."""
         self.generator = generator.eval().requires_grad_(False)
         self.classes = list(classes)
         self.fps = fps
 
     @classmethod
     def load(cls, bundle: Path | str, device: str = "cpu") -> "Sampler":
-        """Open a bundle folder written by `dvdgan export`; UserError where it is none."""
+        """Load a bundle folder written by `dvdgan export`; UserError if it is not one."""
         bundle = Path(bundle)
         for name in (CONFIG, WEIGHTS):
             if not (bundle / name).is_file():
@@ -60,7 +61,7 @@ class Sampler:
 
     @property
     def conditioning_frames(self) -> int:
-        """C, the frames of a clip this model continues; 0: it makes whole clips of a class."""
+        """C, the frames that the model continues; 0: it generates whole clips of a class."""
         return self.generator.architecture.conditioning_frames
 
     @property
@@ -78,13 +79,13 @@ class Sampler:
     ) -> Tensor:
         """Videos number ``first``, first + 1, ... of ``seed``, one for each label.
 
-        labels: (N,) int64 -> uint8 (N, T, 3, H, W) on the CPU. Video i depends on seed, i, its
-        label and its own conditioning frames alone, bit for bit on one kind of device with one
-        number of CPU threads; with another some levels differ by 1. ``conditioning``: the frames
-        to continue, from row 0 on, where the model predicts (it then knows no labels).
-        ``truncation``: latents nearer to the mean, for better and less varied clips (paper 4.4).
-        Raises ValueError for no labels, labels it does not know and frames of the wrong kind, and
-        NotFiniteError, a FloatingPointError, when a value is not finite.
+        labels: (N,) int64 -> uint8 (N, T, 3, H, W) on the CPU. Video i depends only on seed, i, its
+        label and its conditioning frames, bit for bit on one kind of device with one number of CPU
+        threads; with another number some values differ by 1. ``conditioning``: the frames to
+        continue, from row 0 on, for a model that predicts (it ignores labels). ``truncation``:
+        truncated latents, for better and less varied clips (paper 4.4). Raises ValueError for no
+        labels, unknown labels and frames of the wrong shape or type, and NotFiniteError, a
+        FloatingPointError, if a value is not finite.
         """
         stream = self.stream(labels, seed, first, conditioning, truncation)
         return torch.cat([clips for clips, _ in stream])
@@ -97,7 +98,7 @@ class Sampler:
         conditioning: Frames | None = None,
         truncation: Truncation | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """As `sample`, a batch of (clips, labels) at a time, so that memory stays small."""
+        """As `sample`, in batches of (clips, labels), so that memory stays small."""
         self._check(labels, conditioning)
         for start in range(0, len(labels), BATCH):
             chosen = labels[start : start + BATCH]
@@ -134,10 +135,10 @@ class Sampler:
         """Videos of one latent between the embeddings of two classes (paper Figs. 9, 20).
 
         -> uint8 (steps, T, 3, H, W); the ends are video ``number`` of each class. Raises ValueError
-        where the model knows no classes.
+        for a model without classes.
         """
         if self.conditioning_frames:
-            raise ValueError("this model predicts frames and knows no classes")
+            raise ValueError("this model predicts frames and has no classes")
         latents = numbered_latents(seed, number, 1, self.generator.architecture.latent_dim).expand(
             2, -1
         )
@@ -159,9 +160,9 @@ class Sampler:
             before = max(-start, 0)
             given = None
             if conditioning is not None:
-                given = _filled(conditioning[rows], before, size).to(device) / 127.5 - 1
+                given = _padded(conditioning[rows], before, size).to(device) / 127.5 - 1
             with torch.inference_mode():
-                frames = self.generator.synthesise(_filled(condition[rows], before, size), given)
+                frames = self.generator.synthesise(_padded(condition[rows], before, size), given)
             frames = frames[before : before + len(condition[rows])]
             if not frames.isfinite().all():
                 raise NotFiniteError("the generator's output is not finite")
@@ -179,7 +180,7 @@ class Sampler:
             raise ValueError(
                 f"this model continues frames: give {given} of each clip as conditioning"
                 if given
-                else "this model makes clips of a class and continues no frames"
+                else "this model generates clips of a class and continues no frames"
             )
         if isinstance(conditioning, Tensor):
             side = self.resolution
@@ -190,17 +191,17 @@ class Sampler:
                     f"{tuple(conditioning.shape)}"
                 )
         elif not given and (labels.min() < 0 or labels.max() >= known):
-            raise ValueError(f"labels must be in 0..{known - 1}: this model knows {known} classes")
+            raise ValueError(f"labels must be in 0..{known - 1}: this model has {known} classes")
 
 
 def _plain_generator(architecture: dict[str, Any]) -> Generator:
-    """A generator of plain layers, as bundles hold it."""
+    """A generator without spectral norm parametrisations, as in bundles."""
     generator = Generator(GeneratorArchitecture(**architecture))
     bake(generator)
     return generator
 
 
-def _filled(rows: Tensor, before: int, size: int) -> Tensor:
-    """``rows`` behind ``before`` copies of the first of them, and copies behind up to ``size``."""
-    places = (torch.arange(size, device=rows.device) - before).clamp(0, len(rows) - 1)
-    return rows[places]
+def _padded(rows: Tensor, before: int, size: int) -> Tensor:
+    """``rows`` after ``before`` copies of the first row, padded to ``size`` with the last row."""
+    indices = (torch.arange(size, device=rows.device) - before).clamp(0, len(rows) - 1)
+    return rows[indices]

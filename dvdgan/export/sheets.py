@@ -23,8 +23,7 @@ def class_samples(
 ) -> Tensor:
     """``count`` videos of each class: uint8 (classes, count, T, 3, H, W).
 
-    Every class is asked for with the same latents. Raises UserError for a class the model does not
-    know.
+    All classes have the same latents. Raises UserError for an unknown class.
     """
     rows = []
     for name in names:
@@ -36,10 +35,10 @@ def class_samples(
 def continuations(
     sampler: Sampler, video: Path, count: int, seed: int, truncation: Truncation | None
 ) -> Tensor:
-    """``count`` ways to go on from the first frames of a video file: uint8 (1, count, T, 3, H, W).
+    """``count`` continuations of the first frames of a video file: uint8 (1, count, T, 3, H, W).
 
-    Its frames are resized and cropped as for training. Raises UserError where they cannot be read
-    or are too few.
+    The frames are resized and cropped as for training. Raises UserError if they cannot be read or
+    are too few.
     """
     given = opening_frames(video, sampler.conditioning_frames, sampler.resolution)
     conditioning = given.expand(count, *given.shape)
@@ -50,9 +49,9 @@ def continuations(
 def interpolations(
     sampler: Sampler, between: str, names: list[str], count: int, seed: int
 ) -> Tensor:
-    """Videos on a line, uint8 (rows, count, T, 3, H, W) (paper Figs. 8, 9, 18 to 20).
+    """Interpolated videos, uint8 (rows, count, T, 3, H, W) (paper Figs. 8, 9, 18 to 20).
 
-    ``between`` "latents": a row a class, from video 0 to video 1 of the seed; "classes": one row,
+    ``between`` "latents": a row per class, from video 0 to video 1 of the seed; "classes": one row,
     video 0 from the first to the second class. Raises UserError for anything else.
     """
     labels = [label_of(sampler, name) for name in names]
@@ -63,44 +62,46 @@ def interpolations(
     if between != "classes":
         raise UserError(f"--between is {between!r}", todo="choose `latents` or `classes`")
     if len(labels) < 2:
-        raise UserError("one class has nothing to go to", todo="name two: --class A --class B")
+        raise UserError(
+            "interpolation between classes needs two classes", todo="name two: --class A --class B"
+        )
     return sampler.interpolate_classes((labels[0], labels[1]), seed, 0, count)[None]
 
 
 def opening_frames(video: Path, count: int, resolution: int) -> Tensor:
     """The first ``count`` frames of a video file: uint8 (count, 3, resolution, resolution)."""
     try:
-        read = list(islice(frames(video), count))
+        first = list(islice(frames(video), count))
     except (OSError, VideoError) as error:
         reason = error.detail if isinstance(error, VideoError) else error.strerror
         raise UserError(
             f"{video} cannot be read: {reason}", todo="name a video file that plays"
         ) from error
-    if len(read) < count:
+    if len(first) < count:
         raise UserError(
-            f"{video} has {len(read)} frames, and the model continues {count}",
+            f"{video} has {len(first)} frames, and the model continues {count}",
             todo="name a longer video",
         )
-    shown = [center_crop(resize_short_side(frame, resolution), resolution) for frame in read]
-    return torch.from_numpy(np.stack(shown)).permute(0, 3, 1, 2)
+    cropped = [center_crop(resize_short_side(frame, resolution), resolution) for frame in first]
+    return torch.from_numpy(np.stack(cropped)).permute(0, 3, 1, 2)
 
 
 def label_of(sampler: Sampler, name: str) -> int:
-    """The label of a class; UserError with the known names where there is none."""
+    """The label of a class; UserError with the known names for an unknown one."""
     if name not in sampler.classes:
         raise UserError(
-            f"the model knows no class {name!r}",
-            where=f"it knows {', '.join(sampler.classes[:20])}",
+            f"the model has no class {name!r}",
+            where=f"its classes: {', '.join(sampler.classes[:20])}",
             todo="choose one of them",
         )
     return sampler.classes.index(name)
 
 
 def write_sheets(clips: Tensor, fps: float, given: int, folder: Path) -> None:
-    """Write samples.mp4 and samples.png into ``folder``: a row a class, time to the right.
+    """Write samples.mp4 and samples.png to ``folder``: a row per class, time from left to right.
 
-    clips: uint8 (rows, columns, T, 3, H, W). In the strip every clip is a row. Given frames are
-    framed in blue.
+    clips: uint8 (rows, columns, T, 3, H, W). In samples.png every clip is a row. Given frames have
+    a blue border.
     """
     pixels = clips.permute(0, 1, 2, 4, 5, 3).numpy()
     strip = film_strip(pixels.reshape(-1, *pixels.shape[2:]), given=given)

@@ -1,41 +1,52 @@
-"""Runs side by side by the value of a key, mean and deviation over seeds (paper 4.3, Fig. 7)."""
+"""Ablations: runs grouped by parameters, mean and deviation over seeds (paper 4.3, Fig. 7)."""
 
 import difflib
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, TypeVar
 
+from dvdgan.config import load_config
+from dvdgan.config.schema import RunSettings
 from dvdgan.errors import UserError
+from dvdgan.guard import ledger
+from dvdgan.guard.run_folder import RunFolder
+from dvdgan.reporting.scores import GENERATED, metrics_by_name
+from dvdgan.storage.local import read_json
 
-Item = TypeVar("Item")
+KeyT = TypeVar("KeyT")
 
-# What runs of one group may differ in.
+# The keys in which runs of one group may differ.
 SEEDS = ("train.seed", "evaluate.seed")
-# What moves no metric.
-SILENT = ("monitor.", "report.", "train.preview_every")
+# Keys that affect no metric.
+WITHOUT_EFFECT = ("monitor.", "report.", "train.preview_every")
 
-# None: the bundle, whatever step it was taken at.
+_SEED = re.compile(r", seed \d+")
+METRICS, PARAMS = "metrics.json", "params.yaml"
+
+# None: the bundle, at whatever step.
 Step = int | None
 
 
 @dataclass(frozen=True)
 class Run:
-    """What is known of one run."""
+    """The params and metrics of one run."""
 
     source: str
     settings: dict[str, Any]
     """Its params by dotted key."""
     values: dict[Step, dict[str, float | None]]
-    """The metrics at each step; None: not finite."""
+    """The metrics by step; None: not finite."""
     protocols: dict[str, dict[str, Any]]
-    """By metric, what must be equal to compare it; none where an older version kept none."""
+    """By metric, the settings that must be equal to compare it; empty for older versions."""
     names: dict[str, str]
-    """By metric, its full name, which says how it was measured."""
+    """By metric, its full name, which contains how it was measured."""
 
-    def of(self, keys: Sequence[str]) -> tuple[Any, ...]:
-        """The values of ``keys``; UserError, with the nearest known key, where one is unknown."""
+    def values_of(self, keys: Sequence[str]) -> tuple[Any, ...]:
+        """The values of ``keys``; UserError, with the most similar key, for an unknown one."""
         for key in keys:
             if key not in self.settings:
                 nearest = difflib.get_close_matches(key, self.settings, n=1)
@@ -54,44 +65,66 @@ class Spread:
     deviation: float | None
     """Standard deviation (N - 1) over runs; one run has none."""
     runs: int
-    """Those whose value is finite; without any there is no mean."""
+    """Number of runs with a finite value; the mean is None if it is 0."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """The runs that share the values of the compared keys."""
+    """The runs with equal values of the compared keys."""
 
     values: tuple[Any, ...]
     runs: int
     steps: dict[Step, dict[str, Spread]]
-    """Metric by metric, at each step that all runs have measured."""
+    """By step that all runs have measured, then by metric."""
 
     @property
     def name(self) -> str:
-        """The values in words."""
+        """The values as text."""
         return ", ".join(map(str, self.values))
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """All groups: in the order of their values where those are numbers, else as they came."""
+    """All groups, sorted by their values if those are numbers, else in the order of the runs."""
 
     keys: tuple[str, ...]
     metrics: list[str]
-    """Those that every run has; FID and IS, the paper's, first."""
+    """Metrics of all runs; FID and IS, the paper's, first."""
     names: list[str]
-    """Their full names in the first run, whose seed they may tell."""
+    """Their full names in the first run, with that run's seed."""
     steps: list[Step]
-    """Those that every run has measured, ascending. The table is of the last one."""
+    """Steps that all runs have measured, ascending; the table shows the last one."""
     groups: list[Group]
 
 
-def ablation(runs: Sequence[Run], keys: Sequence[str]) -> Ablation:
+def read_run(path: Path) -> Run:
+    """Read the run at ``path``.
+
+    A metrics.json of `dvdgan evaluate` with its params.yaml beside it, or their folder; a working
+    copy of the project, with params.yaml and artifacts/evaluate/metrics.json; or .runs/train/RUN,
+    whose ledger holds the metrics of every checkpoint. Raises UserError for anything else.
+    """
+    if path.is_file():
+        return _bundle(path, path.with_name(PARAMS))
+    folder = RunFolder(path)
+    if folder.settings.is_file():
+        return _checkpoints(folder)
+    for metrics in (path / METRICS, path / "artifacts" / "evaluate" / METRICS):
+        if metrics.is_file():
+            return _bundle(metrics, path / PARAMS)
+    raise UserError(
+        f"{path} is no run" if path.exists() else f"{path} is not there",
+        where="it holds neither settings.json (a run folder) nor metrics.json",
+        todo="name .runs/train/RUN, a metrics.json of `dvdgan evaluate`, or the folder of one",
+    )
+
+
+def compare_runs(runs: Sequence[Run], keys: Sequence[str]) -> Ablation:
     """Group ``runs`` by the values of ``keys``.
 
-    Raises UserError, naming what differs, for runs that have other settings unequal or were
-    measured under unequal protocols, seeds apart; for two runs of equal settings and seeds; and for
-    runs that share no step or no metric.
+    Raises UserError, with the differences, for runs that differ in other settings or protocols than
+    ``keys`` and seeds; for two runs of equal settings and seeds; and for runs without a common step
+    or metric.
     """
     steps = _shared("step", [run.values for run in runs])
     metrics = _shared("metric", [found for run in runs for found in run.values.values()])
@@ -100,7 +133,7 @@ def ablation(runs: Sequence[Run], keys: Sequence[str]) -> Ablation:
     _check_protocols(runs, metrics)
     members: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
     for run in runs:
-        members[run.of(keys)].append(run)
+        members[run.values_of(keys)].append(run)
     order = list(members)
     if all(isinstance(value, int | float) for values in order for value in values):
         order.sort()
@@ -133,20 +166,20 @@ def _check_settings(runs: Sequence[Run], keys: Sequence[str]) -> None:
     first, seen = runs[0], dict[Any, str]()
     differences = []
     for run in runs:
-        mark = (run.of(keys), *(run.settings.get(seed) for seed in SEEDS))
-        if mark in seen:
+        identity = (run.values_of(keys), *(run.settings.get(seed) for seed in SEEDS))
+        if identity in seen:
             raise UserError(
-                "two runs have equal settings and seeds, and would count as two draws",
-                where=f"{seen[mark]}; {run.source}",
+                "two runs have equal settings and seeds, and would count as two samples",
+                where=f"{seen[identity]}; {run.source}",
                 todo="name each run once; runs of other code or data do not compare",
             )
-        seen[mark] = run.source
+        seen[identity] = run.source
         differences += [
             f"{key}: {first.settings.get(key)} in {first.source}, {run.settings.get(key)} in "
             f"{run.source}"
             for key in sorted(first.settings.keys() | run.settings.keys())
             if key not in free
-            and not key.startswith(SILENT)
+            and not key.startswith(WITHOUT_EFFECT)
             and first.settings.get(key) != run.settings.get(key)
         ]
     if differences:
@@ -176,8 +209,8 @@ def _check_protocols(runs: Sequence[Run], metrics: Sequence[str]) -> None:
                 )
 
 
-def _shared(what: str, found: Sequence[Mapping[Item, Any]]) -> list[Item]:
-    """The keys that all have, in the order of the first; UserError when there is none."""
+def _shared(what: str, found: Sequence[Mapping[KeyT, Any]]) -> list[KeyT]:
+    """The keys that all have, in the order of the first; UserError if there is none."""
     shared = [key for key in found[0] if all(key in each for each in found)]
     if not shared:
         raise UserError(
@@ -185,3 +218,73 @@ def _shared(what: str, found: Sequence[Mapping[Item, Any]]) -> list[Item]:
             todo="name run folders alone, or metrics.json files alone, all of one kind of run",
         )
     return shared
+
+
+def _bundle(metrics: Path, params: Path) -> Run:
+    if not params.is_file():
+        raise UserError(
+            f"{metrics} has no params.yaml, which says what was measured",
+            where=str(params),
+            todo="put the params.yaml of that run there, or name the folder that holds it",
+        )
+    try:
+        generated = metrics_by_name(read_json(metrics)[GENERATED])
+        return Run(
+            source=str(metrics),
+            settings=_flat(load_config(params).model_dump()),
+            values={None: {name: found["value"] for name, found in generated.items()}},
+            protocols={name: found["protocol"] for name, found in generated.items()},
+            names={name: found["name"] for name, found in generated.items()},
+        )
+    except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{metrics} is not what `dvdgan evaluate` writes",
+            where=f"{type(error).__name__}: {error}",
+        ) from error
+
+
+def _checkpoints(folder: RunFolder) -> Run:
+    try:
+        settings = RunSettings.model_validate_json(folder.settings.read_text("utf-8"))
+        evaluated = ledger.evaluations(ledger.read(folder.ledger))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{folder.root} is no run of this version of dvdgan", where=str(error)
+        ) from error
+    if not evaluated:
+        raise UserError("no checkpoint of this run was evaluated", where=str(folder.root))
+    names = _names(folder, evaluated)
+    clips = settings.train.guard.samples
+    by = f"{settings.protocol}, {clips} clips of each checkpoint"
+    # Older versions recorded no full names.
+    bare = {name: f"{name}[{by}]" for event in evaluated for name in event["metrics"]}
+    return Run(
+        source=str(folder.root),
+        settings=_flat(settings.model_dump(exclude={"fingerprint"})),
+        values={event["step"]: event["metrics"] for event in evaluated},
+        protocols={metric: {"measured as": _SEED.sub("", name)} for metric, name in names.items()},
+        names=bare | names,
+    )
+
+
+def _names(folder: RunFolder, evaluated: list[ledger.Event]) -> dict[str, str]:
+    """The full name of each metric; UserError if a metric of the run has two names."""
+    names: dict[str, str] = {}
+    for event in evaluated:
+        for metric, name in event.get("names", {}).items():
+            if names.setdefault(metric, name) != name:
+                raise UserError(
+                    f"{metric} of this run was measured in two ways",
+                    where=f"{folder.ledger}: {names[metric]} and {name}",
+                    todo="compare the bundles: name metrics.json files",
+                )
+    return names
+
+
+def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        flat |= (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+    return flat

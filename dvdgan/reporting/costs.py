@@ -1,4 +1,4 @@
-"""What a model's networks cost, as text: tables of layers, and what the paper's ideas save."""
+"""The cost of a model's networks as text: tables of layers, and savings of the paper's ideas."""
 
 import json
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ backward pass, in float32."""
 
 
 def known_classes(given: int | None, index: bytes | None, where: str) -> tuple[int, str]:
-    """How many classes a model is to know, and where that number is from.
+    """The number of classes of a model, and where it is from.
 
-    ``index``: the shards' index.json at ``where``, which lists the classes; None: there is none.
+    ``index``: the shards' index.json at ``where``, which lists the classes; None: no such file.
     """
     if given is not None:
         return given, "--classes"
@@ -32,11 +32,11 @@ def known_classes(given: int | None, index: bytes | None, where: str) -> tuple[i
 
 
 def heading(params: Path, clip: "Clip", model: "Model", classes: str) -> str:
-    """What is measured, in one line."""
+    """The model in one line."""
     given = model.conditioning_frames
-    known = f"{given} of them given, no classes" if given else classes
+    kind = f"{given} of them given, no classes" if given else classes
     size = f"{clip.resolution} x {clip.resolution}"
-    return f"{params}: {clip.frames} frames of {size}, {known}\n"
+    return f"{params}: {clip.frames} frames of {size}, {kind}\n"
 
 
 def cost_page(cost: "ModelCost", batch: int) -> str:

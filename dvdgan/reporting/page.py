@@ -1,4 +1,4 @@
-"""The page a person looks at: one HTML file that loads nothing from elsewhere."""
+"""The report page: one HTML file that needs no other file or network."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -8,14 +8,25 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from dvdgan.guard.ledger import describe
-from dvdgan.reporting.curves import metric_curves, training_curves
-from dvdgan.reporting.media import Footage
-from dvdgan.reporting.records import Record
-from dvdgan.reporting.scores import cards, headline, metric_names, shown
-from dvdgan.reporting.truncation_plot import truncation_chart
+from dvdgan.guard.ledger import Event, describe
+from dvdgan.reporting.charts import (
+    TelemetryRecord,
+    bar_chart,
+    metric_curves,
+    training_curves,
+    truncation_chart,
+)
+from dvdgan.reporting.media import EmbeddedClips
+from dvdgan.reporting.scores import (
+    GENERATED,
+    MetricCard,
+    cards,
+    format_number,
+    headline,
+    metric_names,
+)
 
-# Rows of the refused table and of the ledger; the files themselves hold all.
+# Rows shown of the refused table and of the ledger; the files hold all of them.
 MOST_ROWS = 200
 
 
@@ -24,12 +35,12 @@ class ClassSamples:
     """Generated and real clips of one class."""
 
     name: str
-    generated: Footage
-    real: Footage | None
+    generated: EmbeddedClips
+    real: EmbeddedClips | None
 
 
 @dataclass(frozen=True)
-class Preview:
+class TrainingPreview:
     """A sample sheet made during training."""
 
     title: str
@@ -39,31 +50,31 @@ class Preview:
 
 @dataclass(frozen=True)
 class Content:
-    """All that the page shows."""
+    """All contents of the page."""
 
     samples: list[ClassSamples]
     conditioning_frames: int
-    """Frames of every clip that were given to the model; 0 in synthesis."""
-    previews: list[Preview]
+    """Given frames of every clip; 0 in synthesis."""
+    previews: list[TrainingPreview]
     measured: dict[str, Any]
     """metrics.json: generated, controls, truncation, details, memorisation, warnings."""
     sheets: dict[str, str]
     """Nearest training clips and interpolations: title -> PNG data URI."""
-    telemetry: list[Record]
-    ledger: list[Record]
+    telemetry: list[TelemetryRecord]
+    ledger: list[Event]
     drift: dict[str, Any]
     """The drift report's summary.json: columns, drifted, share, threshold."""
     data_set: dict[str, Any]
-    """The index's summary.json: videos, classes, splits, and what else it counts."""
+    """The index's summary.json: videos, classes, splits and other counts."""
     refused: list[dict[str, str]]
     """Rows of refused.csv: path, reason, detail."""
     params: str
-    """params.yaml as it stands."""
+    """The text of params.yaml."""
     environment: dict[str, str]
 
 
 def render(content: Content) -> str:
-    """The whole page as HTML. Equal content gives equal bytes; every text in it is escaped."""
+    """The page as HTML. Equal content gives equal bytes; all text is escaped."""
     environment = Environment(
         loader=PackageLoader("dvdgan.reporting", "."),
         autoescape=True,
@@ -71,21 +82,32 @@ def render(content: Content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["shown"] = shown
+    environment.filters["format_number"] = format_number
     style = files("dvdgan.reporting").joinpath("page.css").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         content=content,
         style=Markup(style),
         headline=headline(content.measured),
-        cards=cards(content.measured),
+        cards=[(card, _card_chart(card)) for card in cards(content.measured)],
         metrics=metric_names(content.measured),
         truncation=_truncation(content.measured.get("truncation", [])),
         metric_curves=metric_curves(content.ledger),
         training_curves=training_curves(content.telemetry),
+        drift=_drift_chart(content.drift),
         ledger=[_ledger_row(record) for record in content.ledger[:MOST_ROWS]],
         reasons=Counter(row["reason"] for row in content.refused).most_common(),
         most_rows=MOST_ROWS,
     )
+
+
+def _card_chart(card: MetricCard) -> Markup:
+    title = f"{card.metric} of all sets of clips"
+    return bar_chart(title, card.values, [GENERATED], log_scale=card.is_distance)
+
+
+def _drift_chart(drift: dict[str, Any]) -> Markup:
+    columns = sorted(drift["columns"].items(), key=lambda item: item[1], reverse=True)
+    return bar_chart("drift", dict(columns), drift["drifted"], threshold=drift["threshold"])
 
 
 def _truncation(points: list[dict[str, Any]]) -> Markup | None:
@@ -99,14 +121,14 @@ def _truncation(points: list[dict[str, Any]]) -> Markup | None:
     )
 
 
-def _ledger_row(record: Record) -> dict[str, str]:
-    """An event in words: what happened, at which step, its verdict and the rest of its fields."""
+def _ledger_row(record: Event) -> dict[str, str]:
+    """An event as text: its kind, step, verdict and other fields."""
     if record["event"] == "baseline":
         return {"event": "baseline", "step": "0", "verdict": "", "detail": describe(record)}
     metrics = ", ".join(
-        f"{name} {shown(value)}" for name, value in record.get("metrics", {}).items()
+        f"{name} {format_number(value)}" for name, value in record.get("metrics", {}).items()
     )
-    # Signs have charts; of training's own figures the reasons tell what matters.
+    # Health metrics have charts, and the reasons contain what matters of the training metrics.
     known = {"event", "step", "metrics", "names", "intervals", "verdict", "reasons", "health"}
     known |= {"training", "began"}
     rest = [f"{key}: {value}" for key, value in sorted(record.items()) if key not in known]

@@ -1,6 +1,5 @@
-"""The metrics as a reader meets them: a card each, with controls that give the number a scale."""
+"""The metrics for readers: a card for each with its controls, a headline, and a text table."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,56 +7,47 @@ from typing import Any
 GENERATED = "generated"
 
 
-def by_metric(found: Mapping[str, Any]) -> dict[str, Any]:
-    """A section of metrics.json by metric alone: FVD for FVD[self_trained,256,5e6f7a8b].
+def metrics_by_name(found: Mapping[str, Any]) -> dict[str, Any]:
+    """A section of metrics.json by metric name: FVD for the key FVD[self_trained,256,5e6f7a8b].
 
-    In one section each metric stands once. Files of older versions have bare names.
+    A section has each metric once. Files of older versions have names as keys.
     """
     return {key.partition("[")[0]: each for key, each in found.items()}
 
 
-def unkeyed(document: Mapping[str, Any]) -> dict[str, Any]:
-    """metrics.json with its generated clips and controls by metric alone."""
+def results_by_name(document: Mapping[str, Any]) -> dict[str, Any]:
+    """metrics.json with the generated clips and the controls by metric name."""
     controls = document.get("controls", {})
     return {
         **document,
-        GENERATED: by_metric(document[GENERATED]),
-        "controls": {who: by_metric(metrics) for who, metrics in controls.items()},
+        GENERATED: metrics_by_name(document[GENERATED]),
+        "controls": {name: metrics_by_name(metrics) for name, metrics in controls.items()},
     }
 
 
 @dataclass(frozen=True)
-class Mark:
-    """One measured set of clips on a metric's scale."""
-
-    who: str
-    value: float
-    place: float
-    """Position on the scale, 0 (best) to 100 (worst), in percent."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """One metric: what it asks, the generated clips' value, and everyone's place."""
+class MetricCard:
+    """One metric of the generated clips and of the controls."""
 
     metric: str
     question: str
     direction: str
     value: float
-    name: str
-    marks: list[Mark]
+    values: dict[str, float]
+    """By set of clips, best first."""
+    is_distance: bool
 
 
-# metric: (the question in plain words, is less better?)
+# metric: (what it measures in plain words, whether it is a distance and lower is better)
 QUESTIONS = {
     "FVD": ("How far are generated videos from real ones, as the network judges them?", True),
     "FID": ("How far are their features from real ones?", True),
     "IS": ("Are they clear, and of many kinds?", False),
-    "accuracy": ("How often does a video show the class asked for?", False),
+    "accuracy": ("How often does a video show the requested class?", False),
 }
 
 
-def cards(measured: dict[str, Any]) -> list[Card]:
+def cards(measured: dict[str, Any]) -> list[MetricCard]:
     """A card for each metric of the generated clips in metrics.json, known ones first."""
     generated = measured[GENERATED]
     order = [name for name in QUESTIONS if name in generated]
@@ -72,21 +62,23 @@ def metric_names(measured: dict[str, Any]) -> list[str]:
 
 
 def headline(measured: dict[str, Any]) -> str:
-    """One sentence: how generated clips fare against the controls that are not real."""
+    """One sentence: FVD of the generated clips against that of the controls that are not real."""
     value = measured[GENERATED]["FVD"]["value"]
-    rivals = {
-        who: metrics["FVD"]["value"]
-        for who, metrics in measured.get("controls", {}).items()
-        if "real" not in who and "FVD" in metrics
+    others = {
+        name: metrics["FVD"]["value"]
+        for name, metrics in measured.get("controls", {}).items()
+        if "real" not in name and "FVD" in metrics
     }
-    told = ", ".join(
-        f"{_against(rival / max(value, 1e-12))} the {who}" for who, rival in rivals.items()
+    comparisons = ", ".join(
+        f"{_against(other / max(value, 1e-12))} the {name}" for name, other in others.items()
     )
-    return f"Generated videos are at FVD {shown(value)} from real ones{': ' if told else ''}{told}."
+    separator = ": " if comparisons else ""
+    distance = f"Generated videos are at FVD {format_number(value)} from real ones"
+    return f"{distance}{separator}{comparisons}."
 
 
 def _against(ratio: float) -> str:
-    """A rival's distance over ours, in words that go before the rival's name."""
+    """A control's distance over ours, as words before the control's name."""
     if ratio < 0.9:
         return "farther than"
     if ratio < 1.1:
@@ -97,15 +89,15 @@ def _against(ratio: float) -> str:
 def numbers_table(measured: dict[str, Any]) -> str:
     """The metrics as aligned text: a line for each set of clips, a column for each metric.
 
-    The last column counts the clips: of fewer clips a distance is larger. Below the generated
-    clips' line stands how far their values may be off (95%).
+    The last column is the number of clips: with fewer clips a distance is larger. The line below
+    the generated clips has the half widths of their 95% intervals.
     """
     generated = measured[GENERATED]
     metrics = [name for name in QUESTIONS if name in generated]
     rows = [
         (
             who,
-            [shown(found[name]["value"]) if name in found else "-" for name in metrics]
+            [format_number(found[name]["value"]) if name in found else "-" for name in metrics]
             + [_clips(found)],
         )
         for who, found in [(GENERATED, generated), *measured.get("controls", {}).items()]
@@ -120,7 +112,7 @@ def numbers_table(measured: dict[str, Any]) -> str:
 
 
 def _clips(metrics: dict[str, Any]) -> str:
-    """How many clips were measured, such as `256`; by protocols of several counts `256, 2,048`."""
+    """Number of measured clips, such as `256`; for protocols of several counts `256, 2,048`."""
     counts = {each["protocol"]["clips"] for each in metrics.values()}
     return ", ".join(f"{count:,}" for count in sorted(counts))
 
@@ -130,39 +122,28 @@ def _reach(metric: dict[str, Any]) -> str:
     if not metric.get("interval"):
         return ""
     low, high = metric["interval"]
-    return shown((high - low) / 2)
+    return format_number((high - low) / 2)
 
 
-def shown(value: float) -> str:
-    """A number with three meaningful digits and no exponent where that stays short."""
+def format_number(value: float) -> str:
+    """A number with three significant digits, and without an exponent up to large numbers."""
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def _card(metric: str, measured: dict[str, Any]) -> Card:
-    question, less_is_better = QUESTIONS[metric]
-    found = {GENERATED: measured[GENERATED][metric]}
-    for who, metrics in measured.get("controls", {}).items():
-        if metric in metrics:
-            found[who] = metrics[metric]
-    values = {who: float(each["value"]) for who, each in found.items()}
-    places = _places(list(values.values()), less_is_better)
-    return Card(
+def _card(metric: str, measured: dict[str, Any]) -> MetricCard:
+    question, is_distance = QUESTIONS[metric]
+    found = {GENERATED: measured[GENERATED], **measured.get("controls", {})}
+    values = {
+        name: float(metrics[metric]["value"])
+        for name, metrics in found.items()
+        if metric in metrics
+    }
+    best_first = sorted(values.items(), key=lambda item: item[1], reverse=not is_distance)
+    return MetricCard(
         metric=metric,
         question=question,
-        direction="lower is better" if less_is_better else "higher is better",
+        direction="lower is better" if is_distance else "higher is better",
         value=values[GENERATED],
-        name=found[GENERATED]["name"],
-        marks=[
-            Mark(who, value, place)
-            for (who, value), place in zip(values.items(), places, strict=True)
-        ],
+        values=dict(best_first),
+        is_distance=is_distance,
     )
-
-
-def _places(values: list[float], less_is_better: bool) -> list[float]:
-    """Distances spread over orders of magnitude and are placed by logarithm, scores as they are."""
-    scaled = [math.log1p(value) for value in values] if less_is_better else values
-    lowest, highest = min(scaled), max(scaled)
-    span = (highest - lowest) or 1.0
-    from_best = [(value - lowest) / span * 100 for value in scaled]
-    return from_best if less_is_better else [100 - place for place in from_best]

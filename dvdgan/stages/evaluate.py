@@ -12,7 +12,7 @@ from dvdgan.evaluation.device import beside_trainer
 from dvdgan.evaluation.extraction import Extraction, Process
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import MEAN_CLIP_FILE, RealReference, load_mean_clip
-from dvdgan.export.bundle import STANDING, Origin, Standing, untrained_sampler
+from dvdgan.export.bundle import STANDING, BundleSource, StandingStatistics, untrained_sampler
 from dvdgan.export.checkpoint_health import measure_checkpoint
 from dvdgan.export.clip_sets import EvaluationInputs
 from dvdgan.export.generated_clips import SampleSpec
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 def run(config: "Config") -> None:
     """Measure the bundle by each of features.protocols; write artifacts/evaluate.
 
-    Interrupted, it goes on with what it had not measured. Started by a launcher, its processes
-    share the work.
+    After an interruption it resumes. The processes of a launcher share the work.
     """
     check_stage_output(EVALUATE)
     process, names = Process.current(), config.features.protocols
@@ -62,7 +61,7 @@ def run(config: "Config") -> None:
         config.evaluate.interpolation_lines,
         config.evaluate.interpolation_videos,
     )
-    results.add_memorisation(main, memorisation.told)
+    results.add_memorisation(main, memorisation.metrics)
     with atomic_directory(EVALUATE / "features") as folder:
         for name, features in generated.items():
             features.save(folder / f"{name}.safetensors")
@@ -70,8 +69,8 @@ def run(config: "Config") -> None:
     write_json(EVALUATE / "metrics.json", results.to_json())
     for extraction in extractions.values():
         extraction.end()
-    figures = ", ".join(f"{name} {each.value:.4g}" for name, each in results.generated.items())
-    print(f"evaluate: {figures} ({config.evaluate.samples} clips) -> {EVALUATE}")
+    metrics = ", ".join(f"{name} {each.value:.4g}" for name, each in results.generated.items())
+    print(f"evaluate: {metrics} ({config.evaluate.samples} clips) -> {EVALUATE}")
     for warning in results.warnings:
         print(f"warning: {warning}")
 
@@ -118,10 +117,11 @@ def _extraction(name: str, process: Process) -> Extraction:
     return Extraction(network, FEATURE_CACHE, process, f"evaluate, {name}")
 
 
-def _inputs(config: "Config", on: str, tested: bool) -> EvaluationInputs:
-    """``tested``: whether there are test clips enough to measure."""
+def _inputs(config: "Config", device: str, tested: bool) -> EvaluationInputs:
+    """``tested``: whether there are enough test clips to measure."""
     settings, given = config.evaluate, config.model.conditioning_frames
     train = open_clips(SHARDS, "train", config.clip)
+    source = BundleSource.of(train, config.model, config.clip)
     unseen = None
     if given and tested:
         unseen = SampleSpec.of(
@@ -129,8 +129,8 @@ def _inputs(config: "Config", on: str, tested: bool) -> EvaluationInputs:
         )
     real = _real_clips(config, "test" if tested else "train")
     return EvaluationInputs(
-        sampler=Sampler.load(MODEL, on),
-        untrained=untrained_sampler(Origin.of(train, config.model, config.clip), Standing(), on),
+        sampler=Sampler.load(MODEL, device),
+        untrained=untrained_sampler(source, StandingStatistics(), device),
         spec=SampleSpec.of(train, settings.samples, settings.seed, given),
         unseen=unseen,
         mean_clip=load_mean_clip(REFERENCE / MEAN_CLIP_FILE),
@@ -141,7 +141,7 @@ def _inputs(config: "Config", on: str, tested: bool) -> EvaluationInputs:
 
 
 def _real_clips(config: "Config", split: str) -> EvenClips:
-    """The clips whose features artifacts/reference has kept."""
+    """The clips whose features are in artifacts/reference."""
     settings = config.reference
     return EvenClips(
         open_clips(SHARDS, split, config.clip), settings.clips_per_video, settings.kept_clips

@@ -9,9 +9,8 @@ from dvdgan.data.random_clips import RandomClips
 from dvdgan.data.shard_source import open_shards, splits_of
 from dvdgan.errors import UserError
 from dvdgan.evaluation.networks.catalogue import WEIGHTS
-from dvdgan.evaluation.networks.classifier import accuracy, train_small_i3d
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork, save_feature_network
-from dvdgan.evaluation.networks.small_i3d import SmallI3D
+from dvdgan.evaluation.networks.small_i3d import SmallI3D, accuracy, train_small_i3d
 from dvdgan.guard.numeric_environment import refuse_other_arithmetic
 from dvdgan.protocols import PROTOCOLS, SMALL_I3D
 from dvdgan.stages.artefacts import FEATURES, SHARDS

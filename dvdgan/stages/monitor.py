@@ -2,8 +2,8 @@
 
 from dvdgan.config import Config
 from dvdgan.config.schema import Monitor
-from dvdgan.evaluation.conditions import NOT_DRAWN, conditions
 from dvdgan.evaluation.features import ClipFeatures
+from dvdgan.evaluation.measurement_settings import NOT_GENERATED, measurement_settings
 from dvdgan.evaluation.reference import RealReference
 from dvdgan.monitoring.drift import Columns, PrincipalAxes, measure_drift
 from dvdgan.protocols import POOLED, short_name
@@ -34,7 +34,7 @@ def run(config: Config) -> None:
 def _named(settings: Monitor, reference: RealReference, clips: int) -> tuple[str, str]:
     """The key and the full name of the share of drifted columns."""
     # As of a metric that compares with the kept clips.
-    told = conditions(clips, reference, NOT_DRAWN, "KVD", POOLED).name
+    told = measurement_settings(clips, reference, NOT_GENERATED, "KVD", POOLED).name
     told += f", {settings.components} axes, threshold {settings.drift_threshold:g}"
     key = short_name(reference.description.protocol, clips, told)
     return f"drifted[{key}]", f"drifted[{told}]"

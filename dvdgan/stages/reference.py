@@ -8,15 +8,15 @@ from dvdgan.data.loader import reference_clips
 from dvdgan.data.shard_source import open_shards, splits_of
 from dvdgan.data.sources.shard_set import EvenClips
 from dvdgan.evaluation.extraction import Process
-from dvdgan.evaluation.feature_cache import FeatureCache, end
+from dvdgan.evaluation.feature_cache import FeatureCache, remove_caches
 from dvdgan.evaluation.features import BATCH_SIZE
-from dvdgan.evaluation.liveliness import RANGES_FILE, Liveliness, Ranges
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
+from dvdgan.evaluation.pixel_statistics import RANGES_FILE, PixelRanges, PixelStatistics
 from dvdgan.evaluation.reference import (
     MEAN_CLIP_FILE,
     Description,
     RealStatistics,
-    data_mark,
+    data_fingerprint,
     save_description,
     save_mean_clip,
 )
@@ -53,7 +53,7 @@ def run(config: Config) -> None:
             cache.extract(f"real {split} clips, {name}", process.rank, process.world)
     every = [cache for of_protocol in caches for cache in of_protocol.values()]
     if not process.is_main:
-        end(every, process.rank, process.world)
+        remove_caches(every, process.rank, process.world)
         return
     with atomic_directory(REFERENCE) as folder:
         for name, of_protocol in zip(config.features.protocols, caches, strict=True):
@@ -74,17 +74,17 @@ def run(config: Config) -> None:
             splits["train"], config.reference.clips_per_video, config.reference.kept_clips
         )
         _ranges(kept).save(folder / RANGES_FILE)
-    end(every, process.rank, process.world)
+    remove_caches(every, process.rank, process.world)
 
 
-def _ranges(real: EvenClips) -> Ranges:
+def _ranges(real: EvenClips) -> PixelRanges:
     """Of the clips whose features are kept."""
     starts = range(0, len(real), BATCH_SIZE)
     found = [
-        Liveliness.of(real.read(start, start + BATCH_SIZE).clips)
+        PixelStatistics.of(real.read(start, start + BATCH_SIZE).clips)
         for start in track(starts, "ranges of the real clips", len(starts), "batches")
     ]
-    return Ranges.of(Liveliness.join(found))
+    return PixelRanges.of(PixelStatistics.join(found))
 
 
 def _description(
@@ -93,7 +93,7 @@ def _description(
     clip = config.clip
     return Description(
         protocol=name,
-        data=data_mark(train.fingerprint()),
+        data=data_fingerprint(train.fingerprint()),
         network=network.name,
         weights_sha256=network.weights_sha256,
         value_range=network.network.value_range,

@@ -1,5 +1,9 @@
-"""report: one self-contained page with everything a person wants to see of a run."""
+"""report: one self-contained page about a run."""
 
+import csv
+import json
+import platform
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -13,30 +17,31 @@ from dvdgan.errors import UserError, redacted
 from dvdgan.export.sampler import Sampler
 from dvdgan.guard import ledger
 from dvdgan.progress import track
-from dvdgan.reporting.media import footage, picture
-from dvdgan.reporting.page import ClassSamples, Content, Preview, render
-from dvdgan.reporting.records import environment, read_records, read_table
-from dvdgan.reporting.scores import numbers_table, unkeyed
+from dvdgan.reporting.charts import TelemetryRecord
+from dvdgan.reporting.media import embed_clips, embed_png
+from dvdgan.reporting.page import ClassSamples, Content, TrainingPreview, render
+from dvdgan.reporting.scores import numbers_table, results_by_name
 from dvdgan.stages.artefacts import EVALUATE, INDEX, MODEL, MONITOR, REPORT, SHARDS, TRAIN
 from dvdgan.storage.local import atomic_directory, read_json
 from dvdgan.storage.output import check_stage_output
 
 PAGE = REPORT / "index.html"
+PACKAGES = ("dvdgan", "torch", "numpy", "accelerate", "webdataset", "av", "evidently", "prefect")
 
 
 def run(config: Config, params: Path) -> None:
-    """Gather what the other stages left and write artifacts/report/index.html.
+    """Read the artefacts of the other stages and write artifacts/report/index.html.
 
-    ``params``: the file ``config`` was read from, shown as it is.
+    ``params``: the file of ``config``, shown on the page.
     """
     check_stage_output(REPORT)
-    measured = unkeyed(read_json(EVALUATE / "metrics.json"))
+    measured = results_by_name(read_json(EVALUATE / "metrics.json"))
     content = Content(
         samples=_samples(config),
         conditioning_frames=config.model.conditioning_frames,
         previews=_previews(TRAIN / "samples"),
         measured=measured,
-        sheets={title: picture(path) for title, path in _sheets().items() if path.is_file()},
+        sheets={title: embed_png(path) for title, path in _sheets().items() if path.is_file()},
         telemetry=read_records(TRAIN / "metrics.jsonl"),
         ledger=ledger.read(TRAIN / "ledger.jsonl"),
         drift=read_json(MONITOR / "summary.json"),
@@ -51,17 +56,44 @@ def run(config: Config, params: Path) -> None:
 
 
 def show() -> None:
-    """Print the numbers of the last report, and where its page is."""
+    """Print the metrics of the last report, and the path of its page."""
     if not PAGE.is_file():
         raise UserError("there is no report yet", where=str(PAGE), todo="run `dvc repro`")
-    print(numbers_table(unkeyed(read_json(EVALUATE / "metrics.json"))))
+    print(numbers_table(results_by_name(read_json(EVALUATE / "metrics.json"))))
     print(f"The report: {PAGE.resolve().as_uri()}")
 
 
-def _samples(config: Config) -> list[ClassSamples]:
-    """Generated clips of the first classes beside real ones, asked for by the same names.
+def read_records(path: Path) -> list[TelemetryRecord]:
+    """The objects of a JSON-lines file, in order; empty if there is no file."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line.strip()]
 
-    In prediction the generated clips continue the real ones shown with them.
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file by column name; empty if there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", errors="backslashreplace", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def environment() -> dict[str, str]:
+    """Versions of packages, and the machine; constant on one machine."""
+    packages = {name: version(name) for name in PACKAGES}
+    return {
+        "python": platform.python_version(),
+        **packages,
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+    }
+
+
+def _samples(config: Config) -> list[ClassSamples]:
+    """Generated and real clips of the first classes.
+
+    In prediction the generated clips continue the real ones beside them.
     """
     sampler = Sampler.load(MODEL)
     count = config.report.samples_per_class
@@ -79,8 +111,8 @@ def _samples(config: Config) -> list[ClassSamples]:
         samples.append(
             ClassSamples(
                 name=name,
-                generated=footage(_channels_last(generated), sampler.fps, given),
-                real=footage(np.stack(clips), sampler.fps, given) if clips else None,
+                generated=embed_clips(_channels_last(generated), sampler.fps, given),
+                real=embed_clips(np.stack(clips), sampler.fps, given) if clips else None,
             )
         )
     return samples
@@ -117,9 +149,9 @@ def _channels_last(clips: torch.Tensor) -> NDArray[np.uint8]:
     return clips.permute(0, 1, 3, 4, 2).cpu().numpy()
 
 
-def _previews(folder: Path) -> list[Preview]:
+def _previews(folder: Path) -> list[TrainingPreview]:
     """The first, middle and last of the sheets step-STEP.png."""
     steps = {int(path.stem.removeprefix("step-")): path for path in folder.glob("step-*.png")}
     ordered = sorted(steps)
     chosen = sorted({ordered[0], ordered[len(ordered) // 2], ordered[-1]}) if ordered else []
-    return [Preview(f"after {step} steps", picture(steps[step])) for step in chosen]
+    return [TrainingPreview(f"after {step} steps", embed_png(steps[step])) for step in chosen]

@@ -16,7 +16,7 @@ from dvdgan.data.inspection import Limits
 from dvdgan.data.shards import plan_shards, write_index, write_shards
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork, save_feature_network
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
-from dvdgan.reporting.scores import by_metric
+from dvdgan.reporting.scores import metrics_by_name
 from dvdgan.storage.local import read_json
 from dvdgan.video.preprocessing import Preprocessing
 
@@ -92,7 +92,7 @@ def numbers(work: Path, *words: str) -> dict[str, dict[str, Any]]:
     """The metrics of the generated clips, by metric."""
     code, told, document = evaluate(work, *words)
     assert code == 0, told
-    metrics = by_metric(document["generated"])
+    metrics = metrics_by_name(document["generated"])
     for key, metric in document["generated"].items():
         assert metric["name"] in told
         assert (key in metrics) is False and "." not in key

@@ -16,7 +16,7 @@ from compared_sets import (
 )
 
 from dvdgan import protocols
-from dvdgan.evaluation import full_measurement
+from dvdgan.evaluation import measurement
 from dvdgan.evaluation.confidence import half_sampling
 from dvdgan.evaluation.networks import feature_network
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
@@ -54,7 +54,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     def fewer(statistic: Any, *sets: Any, splits: int) -> Any:
         return half_sampling(statistic, *sets, splits=2)
 
-    monkeypatch.setattr(full_measurement, "half_sampling", fewer)
+    monkeypatch.setattr(measurement, "half_sampling", fewer)
     small = replace(protocols.PROTOCOLS["unterthiner_fvd"], fewest_clips=32, fewest_frames=2)
     monkeypatch.setitem(protocols.PROTOCOLS, "unterthiner_fvd", small)
     monkeypatch.setitem(feature_network.BUILD, "i3d_k400", lambda _: SmallI3D(3, 4))

@@ -82,7 +82,7 @@ def test_an_option_that_moves_no_number_changes_no_name(work: Path, option: str)
 @pytest.mark.parametrize("option", sorted(ELSEWHERE))
 def test_options_of_other_measurements_are_refused(work: Path, option: str) -> None:
     code, told, _ = evaluate(work, *ARRAYS, f"--{option}=x")
-    assert code != 0 and f"heeds no --{option}" in told
+    assert code != 0 and f"does not use --{option}" in told
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ def test_shards_are_taken_at_the_stride_of_the_statistics(work: Path) -> None:
     """They hold videos as they were recorded, so that another stride is another speed."""
     words = ["--generated=shards", "--real=statistics"]
     code, told, _ = evaluate(work, *words, "--generated-stride=1")
-    assert code != 0 and "generated shard set would be taken 1 apart" in told
+    assert code != 0 and "generated shard set would be read 1 apart" in told
     taken = numbers(work, *words)["FVD"]
     assert taken["protocol"]["preprocessing"]["stride"] == 2
     assert numbers(work, *words, "--generated-stride=2")["FVD"] == taken
@@ -56,7 +56,7 @@ def test_the_usual_comparison_has_no_such_warning(work: Path) -> None:
         (["--generated=reals.npy", "--real=bright.npy"], "may be all of", "--real-range"),
         (
             ["--generated=fakes.npy", "--real=statistics", "--real-range=[0, 1]"],
-            "statistics have no axes and no levels",
+            "statistics have no array layout and no value range",
             "--real-range",
         ),
     ],

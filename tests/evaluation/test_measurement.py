@@ -8,12 +8,11 @@ import torch
 from scipy.linalg import sqrtm
 
 from dvdgan.errors import UserError
-from dvdgan.evaluation.conditions import Drawn
 from dvdgan.evaluation.features import ClipFeatures
-from dvdgan.evaluation.full_measurement import measure_fully, measure_with_intervals
-from dvdgan.evaluation.measurement import compare, measure
+from dvdgan.evaluation.measurement import compare, measure, measure_fully, measure_with_intervals
+from dvdgan.evaluation.measurement_settings import SamplingSettings
 from dvdgan.evaluation.moments import Moments
-from dvdgan.evaluation.reference import Description, RealReference, data_mark
+from dvdgan.evaluation.reference import Description, RealReference, data_fingerprint
 
 
 def features(count, seed, shift=0.0):
@@ -29,7 +28,7 @@ def features(count, seed, shift=0.0):
 def reference_of(real, protocol="self_trained", network="small_i3d"):
     described = Description(
         protocol,
-        data_mark("some videos"),
+        data_fingerprint("some videos"),
         network,
         "1a2b3c4d5e6f" + "0" * 52,
         "[-1, 1]",
@@ -69,10 +68,10 @@ def test_a_protocol_tells_its_own_metrics_alone():
 
 
 def test_names_say_everything_a_reader_needs():
-    metrics = measure(features(256, seed=1), reference_of(REAL), Drawn(seed=7)).metrics
+    metrics = measure(features(256, seed=1), reference_of(REAL), SamplingSettings(seed=7)).metrics
     assert metrics["FVD"].name == (
         "FVD[self_trained: small_i3d@1a2b3c4d logits, 12x32x32 stride 1, 256 clips vs 480 "
-        f"train@{data_mark('some videos')[:8]}, seed 7]"
+        f"train@{data_fingerprint('some videos')[:8]}, seed 7]"
     )
     assert metrics["IS"].name == (
         "IS[self_trained: small_i3d@1a2b3c4d logits, 12x32x32 stride 1, 256 clips, seed 7]"
@@ -84,15 +83,18 @@ def test_names_say_everything_a_reader_needs():
 
 
 def test_equal_conditions_compare_and_unequal_ones_are_named():
-    one = measure(features(64, seed=1), reference_of(REAL), Drawn(0)).metrics["FVD"]
-    other = measure(features(64, seed=2), reference_of(REAL), Drawn(0)).metrics["FVD"]
+    one = measure(features(64, seed=1), reference_of(REAL), SamplingSettings(0)).metrics["FVD"]
+    other = measure(features(64, seed=2), reference_of(REAL), SamplingSettings(0)).metrics["FVD"]
     assert compare(one, other) == pytest.approx(other.value - one.value)
-    longer = replace(other, conditions=replace(other.conditions, frames=48, clips=128))
+    longer = replace(other, settings=replace(other.settings, frames=48, clips=128))
     with pytest.raises(UserError, match="do not compare") as caught:
         compare(one, longer)
     assert caught.value.where == "frames: 12 and 48; clips: 64 and 128"
     with pytest.raises(UserError, match="FVD and IS are different"):
-        compare(one, measure(features(64, seed=1), reference_of(REAL), Drawn(0)).metrics["IS"])
+        compare(
+            one,
+            measure(features(64, seed=1), reference_of(REAL), SamplingSettings(0)).metrics["IS"],
+        )
 
 
 @pytest.mark.parametrize("measured_by", [measure, measure_fully])
@@ -115,7 +117,7 @@ def test_every_number_of_a_full_measurement_has_an_interval_that_holds_it():
     fake = features(256, seed=1, shift=0.5)
     everyone = features(40_000, seed=0)
     reference = replace(reference_of(everyone), kept=REAL)
-    full = measure_fully(fake, reference, Drawn(3))
+    full = measure_fully(fake, reference, SamplingSettings(3))
     metrics = full.measurement.metrics
     assert set(metrics) == {
         *("FVD", "FID", "IS", "accuracy", "FVD_infinity", "FID_infinity"),
@@ -124,16 +126,16 @@ def test_every_number_of_a_full_measurement_has_an_interval_that_holds_it():
     for name, metric in metrics.items():
         low, high = metric.interval
         assert low <= metric.value <= high, name
-        assert name in metric.name and metric.conditions.seed == 3
-    bare = measure(fake, reference, Drawn(3)).metrics
+        assert name in metric.name and metric.settings.seed == 3
+    bare = measure(fake, reference, SamplingSettings(3)).metrics
     for name, metric in bare.items():
         assert metrics[name].value == metric.value
-        assert metrics[name].conditions == metric.conditions
+        assert metrics[name].settings == metric.settings
     # True distances: three and six dimensions, each shifted by a half.
     for name, truth in (("FVD_infinity", 0.75), ("FID_infinity", 1.5)):
         low, high = metrics[name].interval
         assert low < truth < high
-    assert metrics["KVD"].conditions.layer == "logits"
+    assert metrics["KVD"].settings.layer == "logits"
     assert full.per_class.keys() == {0, 1, 2}
     assert full.details["clips_for_2_percent"]["FVD"] > 256
 

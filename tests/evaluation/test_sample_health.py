@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from dvdgan.evaluation.features import ClipFeatures
-from dvdgan.evaluation.liveliness import Liveliness, Ranges
 from dvdgan.evaluation.manifold import manifold_scores
 from dvdgan.evaluation.moments import Moments
+from dvdgan.evaluation.pixel_statistics import PixelRanges, PixelStatistics
 from dvdgan.evaluation.reference import Description, RealReference
 from dvdgan.evaluation.sample_health import sample_health
 
@@ -34,8 +34,8 @@ def reference(pooled, labels, clips_per_video=1):
 
 
 def health(pooled, labels, real, distinct=None):
-    lively = Liveliness(*[torch.ones(len(labels), dtype=torch.float64)] * 5)
-    ranges = Ranges(*[(0.5, 1.0)] * 5)
+    lively = PixelStatistics(*[torch.ones(len(labels), dtype=torch.float64)] * 5)
+    ranges = PixelRanges(*[(0.5, 1.0)] * 5)
     return sample_health(clip_features(pooled, labels), lively, real, ranges, distinct)
 
 

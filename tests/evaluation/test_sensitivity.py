@@ -18,8 +18,7 @@ from dvdgan.evaluation.frechet import frechet_distance
 from dvdgan.evaluation.inception_score import inception_score
 from dvdgan.evaluation.moments import Moments
 from dvdgan.evaluation.neighbours import copying, nearest
-from dvdgan.evaluation.networks.classifier import train_small_i3d
-from dvdgan.evaluation.networks.small_i3d import SmallI3D
+from dvdgan.evaluation.networks.small_i3d import SmallI3D, train_small_i3d
 from dvdgan.video.decode import frames
 from dvdgan.video.image import resize_short_side
 
@@ -157,7 +156,9 @@ def test_blur(score, real):
     assert rises(inception[::-1])
 
 
-@pytest.mark.parametrize("control", [lambda clips: controls.shuffled(clips, 0), controls.frozen])
+@pytest.mark.parametrize(
+    "control", [lambda clips: controls.shuffle_frames(clips, 0), controls.freeze_frames]
+)
 def test_motion_taken_from_more_and_more_clips(score, real, control):
     clips, _ = real
     shares = [partly(control(clips), clips, share) for share in (0, 0.25, 0.5, 1)]
@@ -181,7 +182,7 @@ def test_time_reversed_goes_unseen(score, real):
     here, reversed clips are no farther away than clips from other times of the same videos.
     """
     clips, _ = real
-    assert score(clips.flip(1))[0] < 0.02 * score(controls.frozen(clips))[0]
+    assert score(clips.flip(1))[0] < 0.02 * score(controls.freeze_frames(clips))[0]
 
 
 def test_noisy_copies_of_training_clips_are_found_and_blurred_ones_are_not(videos, features):

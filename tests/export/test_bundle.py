@@ -10,7 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dvdgan.export.bundle import Origin, Standing, trained_sampler, untrained_sampler, write_bundle
+from dvdgan.export.bundle import (
+    BundleSource,
+    StandingStatistics,
+    trained_sampler,
+    untrained_sampler,
+    write_bundle,
+)
 from dvdgan.export.sampler import Sampler
 from dvdgan.models.architecture import GeneratorArchitecture
 from dvdgan.models.generator import Generator
@@ -21,14 +27,14 @@ CLASSES = ["bend", "jack", "wave"]
 ARCHITECTURE = GeneratorArchitecture(
     classes=3, resolution=32, frames=4, channels=1, latent_dim=8, class_dim=6
 )
-STANDING = Standing(batches=3, batch_size=8)
+STANDING = StandingStatistics(batches=3, batch_size=8)
 FACTS = {"step": 7, "training run": "0123456789abcdef"}
 LABELS = torch.tensor([0, 1, 2, 2, 1])
 
 
 @pytest.fixture
-def origin() -> Origin:
-    return Origin(ARCHITECTURE, CLASSES, torch.tensor([0, 1, 1, 2, 2, 2]), fps=12.5)
+def origin() -> BundleSource:
+    return BundleSource(ARCHITECTURE, CLASSES, torch.tensor([0, 1, 1, 2, 2, 2]), fps=12.5)
 
 
 @pytest.fixture
@@ -46,7 +52,7 @@ def average(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bundle(origin: Origin, average: Path, tmp_path: Path) -> Path:
+def bundle(origin: BundleSource, average: Path, tmp_path: Path) -> Path:
     write_bundle(trained_sampler(average, origin, STANDING), origin, FACTS, tmp_path / "bundle")
     return tmp_path / "bundle"
 
@@ -73,7 +79,7 @@ save_file({"videos": sampler.sample(torch.tensor([0, 1, 2, 2, 1]), seed=5)}, sys
 
 
 def test_the_card_s_code_runs_where_only_torch_and_safetensors_are(
-    bundle: Path, average: Path, origin: Origin, tmp_path: Path
+    bundle: Path, average: Path, origin: BundleSource, tmp_path: Path
 ) -> None:
     written = tmp_path / "videos.safetensors"
     (tmp_path / "artifacts").mkdir()
@@ -131,7 +137,7 @@ def test_a_batch_border_changes_nothing(
 
 
 def test_two_exports_give_the_same_bytes(
-    bundle: Path, origin: Origin, average: Path, tmp_path: Path
+    bundle: Path, origin: BundleSource, average: Path, tmp_path: Path
 ) -> None:
     torch.manual_seed(99)
     again = tmp_path / "again"
@@ -141,7 +147,7 @@ def test_two_exports_give_the_same_bytes(
 
 
 def test_no_initial_weights_are_made_to_be_overwritten(
-    bundle: Path, average: Path, origin: Origin
+    bundle: Path, average: Path, origin: BundleSource
 ) -> None:
     random = torch.get_rng_state()
     Sampler.load(bundle)
@@ -161,7 +167,7 @@ def test_the_bundle_holds_plain_weights_and_says_what_it_is(bundle: Path) -> Non
 
 @pytest.mark.parametrize("decay", [0.98, 0.99, 0.999, 0.9999])
 def test_every_exported_layer_has_a_largest_singular_value_of_one(
-    origin: Origin, tmp_path: Path, decay: float
+    origin: BundleSource, tmp_path: Path, decay: float
 ) -> None:
     """The vectors of the power iteration in a checkpoint are those of the training weights."""
     torch.manual_seed(4)
@@ -185,9 +191,9 @@ def test_every_exported_layer_has_a_largest_singular_value_of_one(
         assert torch.linalg.svdvals(weight)[0].item() == pytest.approx(1, abs=1e-3), name
 
 
-def test_standing_statistics_follow_the_data_s_classes(average: Path, origin: Origin) -> None:
+def test_standing_statistics_follow_the_data_s_classes(average: Path, origin: BundleSource) -> None:
     """The statistics of the first norm, from latents and labels drawn as documented."""
-    only_one = Origin(ARCHITECTURE, CLASSES, torch.tensor([2]), 12.5)
+    only_one = BundleSource(ARCHITECTURE, CLASSES, torch.tensor([2]), 12.5)
     first, second = (
         trained_sampler(average, each, STANDING).generator.stages[0].keep.norm1.norm.norm
         for each in (origin, only_one)
@@ -196,7 +202,7 @@ def test_standing_statistics_follow_the_data_s_classes(average: Path, origin: Or
     assert first.num_batches_tracked.item() == STANDING.batches
 
 
-def test_weights_that_are_not_finite_are_refused(average: Path, origin: Origin) -> None:
+def test_weights_that_are_not_finite_are_refused(average: Path, origin: BundleSource) -> None:
     weights = load_file(average)
     weights["output.bias"][1] = float("nan")
     save_file(weights, average)
@@ -205,7 +211,19 @@ def test_weights_that_are_not_finite_are_refused(average: Path, origin: Origin) 
         sampler.sample(LABELS, seed=0)
 
 
-def test_the_untrained_generator_is_always_the_same(origin: Origin) -> None:
+def test_the_untrained_generator_is_always_the_same(origin: BundleSource) -> None:
     first = untrained_sampler(origin, STANDING).sample(LABELS, seed=1)
     torch.manual_seed(123)
     assert torch.equal(untrained_sampler(origin, STANDING).sample(LABELS, seed=1), first)
+
+
+def test_a_bundle_of_version_0_1_gives_the_videos_it_gave_then() -> None:
+    """The bundle and its videos are of version 0.1, with two classes and one thread."""
+    folder = Path(__file__).parent / "bundle_0_1"
+    sampler = Sampler.load(folder)
+    assert sampler.classes == ["bend", "wave"] and sampler.fps == 12.5
+    videos = sampler.sample(torch.tensor([0, 1]), seed=5)
+    expected = load_file(folder / "videos.safetensors")["videos"]
+    assert videos.shape == expected.shape == (2, 4, 3, 32, 32)
+    # Another machine may differ in the last bit before rounding.
+    assert (videos.int() - expected.int()).abs().max() <= 1

@@ -115,7 +115,7 @@ def test_interpolation_of_a_prediction_keeps_the_frames(prediction: Sampler) -> 
     given = frames(1)[0]
     made = prediction.interpolate_latents(0, 5, (0, 1), 3, conditioning=given)
     assert all(torch.equal(clip[:GIVEN], given) for clip in made)
-    with pytest.raises(ValueError, match="knows no classes"):
+    with pytest.raises(ValueError, match="has no classes"):
         prediction.interpolate_classes((0, 1), 0, 0, 3)
 
 

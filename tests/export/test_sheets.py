@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 import dvdgan.cli
 from dvdgan.errors import EXIT_USER_ERROR
-from dvdgan.export.bundle import Origin, write_bundle
+from dvdgan.export.bundle import BundleSource, write_bundle
 from dvdgan.export.sampler import Sampler
 from dvdgan.models.architecture import GeneratorArchitecture
 from dvdgan.models.generator import Generator
@@ -31,7 +31,7 @@ def write(folder: Path, **changes: int) -> Path:
     architecture = GeneratorArchitecture(**(sizes | changes))
     generator = Generator(architecture).eval()
     bake(generator)
-    origin = Origin(architecture, CLASSES, torch.tensor([0, 1, 2]), fps=12.5)
+    origin = BundleSource(architecture, CLASSES, torch.tensor([0, 1, 2]), fps=12.5)
     write_bundle(Sampler(generator, CLASSES, 12.5), origin, {}, folder)
     return folder
 
@@ -147,9 +147,12 @@ def test_what_cannot_be_done_is_said(
         ([tmp_path, "--truncation", "nan"], "above 0, at most 10, but is nan"),
         ([tmp_path, "--truncation", "-1"], "above 0, at most 10, but is -1"),
         ([tmp_path, "--truncation", "1000"], "where: --truncation"),
-        ([synthesis, "--class", "wafe"], "knows no class 'wafe'"),
+        ([synthesis, "--class", "wafe"], "has no class 'wafe'"),
         ([synthesis, "--between", "seeds"], "--between is 'seeds'"),
-        ([synthesis, "--between", "classes", "--class", "wave"], "one class has nothing"),
+        (
+            [synthesis, "--between", "classes", "--class", "wave"],
+            "between classes needs two classes",
+        ),
         ([prediction], "name one: --start VIDEO"),
         ([prediction, "--start", "text.mp4"], "text.mp4 cannot be read"),
         ([prediction, "--start", "missing.mp4"], "missing.mp4 cannot be read"),

@@ -9,10 +9,9 @@ import pytest
 import torch
 from work_tree import run
 
-from dvdgan.evaluation.conditions import Drawn
 from dvdgan.evaluation.features import ClipFeatures
-from dvdgan.evaluation.full_measurement import measure_fully
-from dvdgan.evaluation.measurement import measure
+from dvdgan.evaluation.measurement import measure, measure_fully
+from dvdgan.evaluation.measurement_settings import SamplingSettings
 from dvdgan.evaluation.moments import Moments
 from dvdgan.evaluation.reference import Description, RealReference
 from dvdgan.export.results import Results
@@ -37,7 +36,7 @@ def write(folder: Path, model: int, clips: int, lines: int = 8) -> None:
     place = ("self_trained", "cd" * 8, "small_i3d", "1a2b" * 16, "[-1, 1]", "none", 32, 8, 2, 4)
     moments = Moments.of(REAL.pooled), Moments.of(REAL.logits)
     reference = RealReference(Description(*place), "train", *moments, REAL)
-    full = measure_fully(features(clips, model), reference, Drawn(seed=0))
+    full = measure_fully(features(clips, model), reference, SamplingSettings(seed=0))
     results = Results(full.measurement.metrics, warnings=full.measurement.warnings)
     results.details[full.measurement.key] = full.details | {"per_class": full.per_class}
     results.add_control("real test clips", measure(features(64, 5), reference))

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from work_tree import edit, run
 
-from dvdgan.reporting.scores import by_metric
+from dvdgan.reporting.scores import metrics_by_name
 
 Copy = Callable[[Path, str], Path]
 
@@ -24,7 +24,7 @@ def stages_run(output: str) -> list[str]:
 
 def test_everything_is_made(finished: Path) -> None:
     metrics = json.loads((finished / "artifacts/evaluate/metrics.json").read_text())
-    generated = by_metric(metrics["generated"])
+    generated = metrics_by_name(metrics["generated"])
     assert generated.keys() == {
         *("FID", "FVD", "IS", "accuracy"),
         *("FVD_frames", "KVD", "precision", "recall", "density", "coverage"),

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from dvdgan.reporting.media import footage
-from dvdgan.reporting.page import ClassSamples, Content, Preview
+from dvdgan.reporting.media import embed_clips
+from dvdgan.reporting.page import ClassSamples, Content, TrainingPreview
 
 HOSTILE = '<script>alert("x")</script>'
 
@@ -70,7 +70,7 @@ def _squares(count, step):
 
 @pytest.fixture
 def content(measured):
-    footages = [footage(_squares(6, step), 12.0) for step in (2, -2)]
+    footages = [embed_clips(_squares(6, step), 12.0) for step in (2, -2)]
     telemetry = [
         {
             "step": step,
@@ -109,7 +109,9 @@ def content(measured):
             ClassSamples(name, footages[place % 2], footages[1 - place % 2])
             for place, name in enumerate(["drift_left", "drift_right", "spin", HOSTILE])
         ],
-        previews=[Preview(f"after {step} steps", footages[0].strip) for step in (40, 80, 120)],
+        previews=[
+            TrainingPreview(f"after {step} steps", footages[0].strip) for step in (40, 80, 120)
+        ],
         measured=measured,
         sheets={"from one latent to another": footages[0].strip},
         telemetry=telemetry,

@@ -17,14 +17,14 @@ import dvdgan.cli
 from dvdgan.config import load_config
 from dvdgan.config.schema import RunSettings
 from dvdgan.errors import EXIT_USER_ERROR
-from dvdgan.evaluation.conditions import Drawn
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.measurement import measure
+from dvdgan.evaluation.measurement_settings import SamplingSettings
 from dvdgan.evaluation.moments import Moments
 from dvdgan.evaluation.reference import Description, RealReference
 from dvdgan.guard import ledger
 from dvdgan.guard.run_folder import RunFolder
-from dvdgan.reporting.scores import by_metric
+from dvdgan.reporting.scores import metrics_by_name
 from dvdgan.storage.local import read_json, write_json
 
 PRESETS = Path(__file__).resolve().parents[2] / "presets"
@@ -75,7 +75,7 @@ def bundle(folder: Path, preset: str, seed: int, frames: int = 12, **changes: An
     place = ("self_trained", "cd" * 8, *network, "none", 64, frames, 2, 1)
     moments = Moments.of(REAL.pooled), Moments.of(REAL.logits)
     reference = RealReference(Description(*place), "train", *moments, REAL)
-    measured = measure(features(seed), reference, Drawn(seed))
+    measured = measure(features(seed), reference, SamplingSettings(seed))
     write_json(folder / "metrics.json", {"generated": measured.to_json(), "controls": {}})
     with (folder / "params.yaml").open("w", encoding="utf-8") as file:
         YAML().dump(params(preset, train__seed=seed, evaluate__seed=seed, **changes), file)
@@ -130,9 +130,9 @@ def test_bundles_over_seeds(call: Call, tmp_path: Path) -> None:
     for value, preset in (("10", "fig7_k10"), ("2", "fig7_k2")):
         for metric in ("FID", "IS", "FVD", "accuracy"):
             values = [
-                by_metric(read_json(tmp_path / f"{preset}-{seed}" / "metrics.json")["generated"])[
-                    metric
-                ]["value"]
+                metrics_by_name(
+                    read_json(tmp_path / f"{preset}-{seed}" / "metrics.json")["generated"]
+                )[metric]["value"]
                 for seed in seeds[preset]
             ]
             mean, deviation, runs = found[value, "", metric]
@@ -264,7 +264,7 @@ def test_a_metrics_file_of_an_older_version_is_read(call: Call, tmp_path: Path) 
     """It has bare names, and fewer fields in its protocols."""
     older, newer = (bundle(tmp_path / name, "fig7_k8", seed) for seed, name in enumerate("ab"))
     document = read_json(older / "metrics.json")
-    document["generated"] = by_metric(document["generated"])
+    document["generated"] = metrics_by_name(document["generated"])
     for metric in document["generated"].values():
         for field in ("preprocessing", "real_preprocessing", "standing", "truncation", "sets"):
             del metric["protocol"][field]

@@ -18,7 +18,7 @@ from dvdgan.evaluation.features import extract
 from dvdgan.evaluation.measurement import metric_values
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import MEAN_CLIP_FILE, RealReference, load_mean_clip
-from dvdgan.export.bundle import Origin, Standing, sampler_of
+from dvdgan.export.bundle import BundleSource, StandingStatistics, sampler_of
 from dvdgan.export.generated_clips import SampleSpec
 from dvdgan.export.sampler import Sampler
 from dvdgan.guard import ledger
@@ -68,7 +68,9 @@ def test_the_baseline_is_of_the_weights_before_step_1_and_of_the_mean_clip(train
         state = initial_state(
             clip, settings.model, settings.train, len(dataset.classes), torch.device("cpu")
         )
-        sampler = sampler_of(state.average, Origin.of(dataset, settings.model, clip), Standing())
+        sampler = sampler_of(
+            state.average, BundleSource.of(dataset, settings.model, clip), StandingStatistics()
+        )
         spec = SampleSpec.of(dataset, settings.train.guard.samples, settings.train.seed, 0)
         network = FeatureNetwork.load(FEATURES / "small_i3d", "cpu", "none")
         reference = RealReference.load(REFERENCE / settings.protocol, "train")

@@ -24,7 +24,7 @@ from dvdgan.evaluation.moments import Moments, load_moments
 from dvdgan.evaluation.networks import feature_network
 from dvdgan.evaluation.networks.feature_network import save_feature_network
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
-from dvdgan.reporting.scores import by_metric
+from dvdgan.reporting.scores import metrics_by_name
 from dvdgan.stages import evaluate, export, features, monitor, reference
 from dvdgan.stages.artefacts import EVALUATE, FEATURES, MONITOR, REFERENCE, REPORT
 from dvdgan.storage.local import read_json, sha256_of_file
@@ -62,7 +62,7 @@ def several(published: None, synthetic_videos: Path, trained_copy: Callable[[str
 
 
 def test_each_number_is_of_its_protocol_s_network_and_right(several: Path) -> None:
-    told = by_metric(read_json(several / EVALUATE / "metrics.json")["generated"])
+    told = metrics_by_name(read_json(several / EVALUATE / "metrics.json")["generated"])
     for name, protocol, network, layer in [
         ("FVD", "unterthiner_fvd", "i3d_k400", "logits"),
         ("FID", "dvdgan_fid_is", "i3d_k600", "pooled"),
@@ -96,11 +96,11 @@ def test_controls_truncation_and_memorising_are_there(several: Path) -> None:
         "untrained generator",
     }
     for metrics in document["controls"].values():
-        assert {"FVD", "FID", "IS"} <= by_metric(metrics).keys()
+        assert {"FVD", "FID", "IS"} <= metrics_by_name(metrics).keys()
         assert all("interval" in each for each in metrics.values())
     assert [point["level"] for point in document["truncation"]] == [0.44, 1.0]
     whole = document["truncation"][-1]
-    assert whole["FID"]["value"] == by_metric(document["generated"])["FID"]["value"]
+    assert whole["FID"]["value"] == metrics_by_name(document["generated"])["FID"]["value"]
     [memorisation] = document["memorisation"].values()
     assert memorisation["interpolation_latents"]["lines"] == 2
     assert 0 <= memorisation["nearest"]["nearer"] <= 1
@@ -118,7 +118,7 @@ def test_names_tell_truncation_and_standing_statistics(several: Path) -> None:
     assert whole == cut.replace(", truncation 0.44 gaussian", "")
     controls = document["controls"]
     for who, seed in (("untrained generator", ", seed 0]"), ("real test clips", "]")):
-        name = by_metric(controls[who])["FID"]["name"]
+        name = metrics_by_name(controls[who])["FID"]["name"]
         assert name.endswith(seed) and "standing" not in name
 
 

@@ -12,14 +12,14 @@ from tiny_pipeline import run_stages, tiny
 from dvdgan.config import Config
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.sources.shard_set import EvenClips
-from dvdgan.evaluation.conditions import USUAL_STANDING, Conditions
 from dvdgan.evaluation.measurement import Metric
-from dvdgan.export.bundle import Standing
+from dvdgan.evaluation.measurement_settings import DEFAULT_STANDING, MeasurementSettings
+from dvdgan.export.bundle import StandingStatistics
 from dvdgan.export.results import Results
 from dvdgan.stages import index, shard
 from dvdgan.stages.artefacts import SHARDS
 
-# What tells a changed value: a field of Conditions, and by which keys it is moved.
+# What tells a changed value: a field of MeasurementSettings, and by which keys it is moved.
 BY_FIELD = {
     "protocol": ["features.protocols"],
     "resolution": ["clip.resolution"],
@@ -64,7 +64,7 @@ def test_every_key_is_told_by_something() -> None:
         assert any(key == each or key.startswith(f"{each}.") for key in keys), each
 
 
-CONDITIONS = Conditions(
+CONDITIONS = MeasurementSettings(
     protocol="self_trained",
     data="a" * 16,
     network="small_i3d",
@@ -93,8 +93,8 @@ def test_a_changed_field_is_another_key_and_another_name(field: str) -> None:
 
 
 def test_the_usual_standing_statistics_are_those_of_the_default() -> None:
-    assert str(Standing()) == USUAL_STANDING
-    usual = replace(CONDITIONS, standing=USUAL_STANDING)
+    assert str(StandingStatistics()) == DEFAULT_STANDING
+    usual = replace(CONDITIONS, standing=DEFAULT_STANDING)
     assert usual.name == CONDITIONS.name
 
 

@@ -16,7 +16,7 @@ from dvdgan.data.random_clips import ConditioningFrames
 from dvdgan.data.shard_source import open_shards
 from dvdgan.errors import UserError
 from dvdgan.export.sampler import Sampler
-from dvdgan.reporting.scores import by_metric
+from dvdgan.reporting.scores import metrics_by_name
 from dvdgan.stages import evaluate, features
 from dvdgan.stages.artefacts import EVALUATE, FEATURES, MODEL, REFERENCE, REPORT, SHARDS, TRAIN
 from dvdgan.storage.local import read_json
@@ -93,7 +93,7 @@ def test_every_number_says_what_was_given(finished: Path) -> None:
             assert protocol["conditioning_frames"] == frames, who
             assert protocol["conditioning_split"] == split, who
             assert (f"{frames} {split} frames given" in metric["name"]) == bool(frames), who
-    unseen = by_metric(controls["generated from test clips"])["FVD"]
+    unseen = metrics_by_name(controls["generated from test clips"])["FVD"]
     assert unseen["protocol"]["real_split"] == "test"
     assert any("generated from test clips: against" in each for each in document["warnings"])
 

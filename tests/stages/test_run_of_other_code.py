@@ -50,14 +50,14 @@ def tree(trained_copy: Copy) -> Path:
 def test_the_run_is_named_until_it_is_continued_on_request(tree: Path) -> None:
     [settings] = (tree / ".runs/train").glob("*/settings.json")
     run = RunFolder(settings.parent)
-    edit(tree, "training/losses.py", "relu(1 - real)", "relu(2 - real)")
+    edit(tree, "training/train_step.py", "relu(1 - real)", "relu(2 - real)")
     edit(tree, "training/ema.py", '"""', '"""Edited. ')
 
     ledger = run.ledger.rename(tree / "ledger.jsonl")  # its last checkpoint is not judged yet
     refused = train(tree)
     assert refused.returncode == EXIT_USER_ERROR
     assert f".runs/train/{run.root.name} (step 4 of 4)" in refused.stderr
-    assert "  - training/losses.py (discriminator_hinge)" in refused.stderr
+    assert "  - training/train_step.py (discriminator_hinge)" in refused.stderr
     assert "+    return relu(2 - real).mean()" in refused.stderr
     assert "ema.py" not in refused.stderr and "Traceback" not in refused.stderr
 
@@ -65,7 +65,7 @@ def test_the_run_is_named_until_it_is_continued_on_request(tree: Path) -> None:
     continued = train(tree, "--continue-run", run.root.name)
     assert continued.returncode == 0, continued.stderr
     [entry] = read_json(tree / TRAIN / "code_changes.json")
-    assert (entry["step"], entry["files"]) == (4, ["training/losses.py (discriminator_hinge)"])
+    assert (entry["step"], entry["files"]) == (4, ["training/train_step.py (discriminator_hinge)"])
 
     shutil.rmtree(tree / TRAIN)  # as `dvc repro` does before it runs the stage
     again = train(tree)

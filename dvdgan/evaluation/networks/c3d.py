@@ -1,7 +1,6 @@
 """C3D (Tran et al. 2015), fine-tuned on UCF-101: the network of TGAN's Inception Score.
 
-Its Caffe ancestry shows: BGR levels from which a mean clip is subtracted, and pooling that rounds
-sizes up.
+As in Caffe, its input is BGR minus a mean clip, and pooling rounds sizes up.
 """
 
 import torch

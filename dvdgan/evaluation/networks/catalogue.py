@@ -1,6 +1,6 @@
-"""The published networks that papers measure with: what each is for, and where its weights are.
+"""Published feature networks of papers: what each is for, and where its weights are.
 
-Nothing here is downloaded; `dvdgan convert` reads the files that a person has fetched.
+Nothing is downloaded; `dvdgan convert` reads files that the user has downloaded.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ RGB_IMAGENET = "8aa6aab956d59a495438b783c68377265280d9284e6fbdd9b7dc1eb41a1f9b99
 RGB_SCRATCH_KIN600 = "8fe9adff460d1eccf518773958bfab2ea63dd128f4a7e92b38dc731d3ea4209d"
 
 # Batch norm's epsilon: of kinetics-i3d (sonnet's default), and of the FVD ports, whose weights were
-# converted from the TensorFlow Hub module. The wrong one changes every feature beyond recognition.
+# converted from the TensorFlow Hub module. With the wrong one all features are wrong.
 KINETICS_EPSILON, HUB_EPSILON = 1e-3, 1e-5
 
 
@@ -35,7 +35,7 @@ class WeightsSource:
 
 @dataclass(frozen=True)
 class KnownNetwork:
-    """A published network: its classes, its purpose and its sources, the paper's own first."""
+    """A published network: classes, purpose and sources, the paper's own first."""
 
     name: str
     purpose: str
@@ -44,24 +44,24 @@ class KnownNetwork:
 
     @property
     def folder(self) -> Path:
-        """Where `dvdgan convert` writes it unless it is told otherwise."""
+        """Where `dvdgan convert` writes it by default."""
         return WEIGHTS / self.name
 
     @property
     def command(self) -> str:
-        """How to convert the first source, in the folder where it was saved."""
+        """The command that converts the first source, in the folder where it was saved."""
         mean = " --mean mean2.npz" if self.name == "c3d_ucf101" else ""
         return f"dvdgan convert {self.name} {self.sources[0].file}{mean}"
 
     def missing(self, folder: Path) -> UserError:
-        """What to fetch, from where, and what to do with it."""
+        """The error for missing weights, with what to download and how to convert it."""
         source = self.sources[0]
         known = f", {source.identity}" if source.identity else ""
         return UserError(
             f"the weights of {self.name} are not here; {self.purpose} needs them",
             where=str(folder),
             todo=f"get {source.file} ({source.size}{known}) from\n"
-            f"         {source.url}\n         and run `{self.command}`; docs/weights.md says more",
+            f"         {source.url}\n         and run `{self.command}`; see docs/weights.md",
         )
 
 

@@ -1,4 +1,4 @@
-"""What every feature network is: RGB clips go in, a pooled feature and logits come out."""
+"""The interface of feature networks: RGB clips in, a pooled feature and logits out."""
 
 from typing import ClassVar, NamedTuple
 
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class Activations(NamedTuple):
-    """What a network says of clips: pooled (B, features) and logits (B, classes)."""
+    """Outputs of a network: pooled (B, features) and logits (B, classes)."""
 
     pooled: Tensor
     logits: Tensor
@@ -15,14 +15,13 @@ class Activations(NamedTuple):
 class ClipNetwork(nn.Module):
     """Clips (B, T, 3, H, W) float32 RGB in 0..255 -> Activations.
 
-    The levels are those of the files; each network maps them to its own range itself, so that
-    nobody else can get it wrong.
+    Pixel values are those of the files; each network maps them to its own range.
     """
 
     value_range: ClassVar[str]
-    """The range the network was trained in, in words, as protocols print it."""
+    """The range of its training, as text for the metrics' names."""
     size: ClassVar[int | None]
-    """Height and width it takes, px; None: any."""
+    """Height and width of its input, px; None: any."""
     fewest_frames: ClassVar[int]
 
     def forward(self, clips: Tensor) -> Activations:

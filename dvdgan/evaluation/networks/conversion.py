@@ -1,4 +1,4 @@
-"""Turns published weights into a feature network's folder, after checking every name and shape."""
+"""Converts published weights to a feature network's folder, and checks the result."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from dvdgan.errors import UserError
-from dvdgan.evaluation.networks import golden
 from dvdgan.evaluation.networks.c3d import C3D, CROP, FRAMES
 from dvdgan.evaluation.networks.catalogue import (
     HUB_EPSILON,
@@ -45,10 +44,17 @@ PUBLISHED = {RGB_IMAGENET: "rgb_imagenet", RGB_SCRATCH_KIN600: "rgb_scratch_kin6
 # The mean clip of UCF-101 and Sports-1M, 171 px wide; TGAN takes its middle 128 columns.
 MEAN_SHAPE, MEAN_COLUMNS = (3, FRAMES, 128, 171), slice(21, 149)
 
+# kinetics-i3d, out/imagenet_rgb.txt: the norm of the logits, and the largest, class 227 of 400.
+CRICKET_SHAPE = (1, 79, 224, 224, 3)
+CRICKET_NORM, CRICKET_TOP, PLAYING_CRICKET = 87.108871, 25.856646, 227
+# Squared distance of the logits of a white and a black clip of 15 frames, as FVD ports of the
+# TensorFlow Hub weights give it (JunyaoHu's common_metrics_on_video_quality); 131 in TensorFlow.
+WHITE_FRAMES, WHITE_TO_BLACK = 15, 133.70
+
 
 @dataclass(frozen=True)
 class Converted:
-    """A network with its weights, and what config.json keeps of where they are from."""
+    """A network with its weights, and their source as config.json holds it."""
 
     network: ClipNetwork
     source: dict[str, Any]
@@ -64,12 +70,12 @@ def convert(
     check: Path | None = None,
     epsilon: float | None = None,
 ) -> list[str]:
-    """Write the network into ``folder``, for FeatureNetwork.load; returns lines to show.
+    """Write the network to ``folder``, for FeatureNetwork.load; returns lines to print.
 
-    ``mean``: C3D's mean2.npz. ``labels``: a class name a line; else classes are numbered.
-    ``check``: kinetics-i3d's CricketShot clip, on which the answer of rgb_imagenet is known.
-    ``epsilon``: batch norm's, for a PyTorch file that the catalogue does not name.
-    Raises UserError, and writes nothing, unless all is right.
+    ``mean``: C3D's mean2.npz. ``labels``: a file with a class name per line; None: numbers.
+    ``check``: kinetics-i3d's CricketShot clip, for which the output of rgb_imagenet is published.
+    ``epsilon``: batch norm's, for a PyTorch file that is not in the catalogue.
+    Raises UserError, without writing anything, if a tensor or a check fails.
     """
     classes = _class_names(known, labels)
     if known.name == "i3d_torchscript":
@@ -79,21 +85,65 @@ def convert(
     else:
         converted = _i3d(known, source, epsilon)
     network = converted.network.eval()
-    told = [f"{key}: {value}" for key, value in converted.source.items()]
-    answers = []
+    lines = [f"{key}: {value}" for key, value in converted.source.items()]
+    checks = []
     if check is not None:
         if known.name != "i3d_k400":
             raise UserError(
-                f"no answer of {known.name} on that clip is known", todo="leave --check"
+                f"no output of {known.name} for that clip is published", todo="leave --check out"
             )
-        answers.append(golden.check_cricket(network, check))
+        checks.append(check_cricket(network, check))
     if known.name == "i3d_torchscript" or converted.source.get("epsilon") == HUB_EPSILON:
-        answers.append(golden.check_white_to_black(network))
+        checks.append(check_white_to_black(network))
     with output_folder(folder) as aside:
         save_feature_network(
-            aside, known.name, network, classes, source=converted.source, answers=answers
+            aside, known.name, network, classes, source=converted.source, answers=checks
         )
-    return told + (answers or ["no answer of this network is known to check it by"])
+    return lines + (checks or ["no published output of this network is known to check it"])
+
+
+def check_cricket(network: ClipNetwork, path: Path) -> str:
+    """Compare the output for v_CricketShot_g04_c01_rgb.npy with that of rgb_imagenet.
+
+    Returns a line to print. Raises UserError for another file, and for a relative error above 1e-4.
+    """
+    if not path.is_file():
+        raise UserError("the clip to check with is missing", where=str(path))
+    clip = np.load(path, allow_pickle=False)
+    if clip.shape != CRICKET_SHAPE or abs(clip).max() > 1:
+        raise UserError(
+            f"the clip to check with has shape {CRICKET_SHAPE} and values in [-1, 1]",
+            where=f"{path}: {clip.shape}",
+            todo="give v_CricketShot_g04_c01_rgb.npy of kinetics-i3d, in its folder data",
+        )
+    levels = (torch.from_numpy(clip).float().permute(0, 1, 4, 2, 3) + 1) * 127.5
+    with torch.inference_mode():
+        logits = network(levels).logits[0]
+    norm, top, best = logits.norm().item(), logits.max().item(), int(logits.argmax())
+    computed = f"norm of the logits {norm:.6f}, largest {top:.6f} (class {best})"
+    known = f"{CRICKET_NORM}, {CRICKET_TOP} (class {PLAYING_CRICKET})"
+    right = np.allclose([norm, top], [CRICKET_NORM, CRICKET_TOP], rtol=1e-4, atol=0)
+    if not right or best != PLAYING_CRICKET:
+        raise _wrong(computed, known)
+    return f"CricketShot: {computed}, as published: {known}"
+
+
+def check_white_to_black(network: ClipNetwork) -> str:
+    """Compare the distance of a white and a black clip with that of FVD ports of the Hub weights.
+
+    Returns a line to print. Raises UserError for a relative error above 1%.
+    """
+    pixels = network.size or 64
+    with torch.inference_mode():
+        white, black = (
+            network(torch.full((1, WHITE_FRAMES, 3, pixels, pixels), level)).logits[0].double()
+            for level in (255.0, 0.0)
+        )
+    squared = (white - black).square().sum().item()
+    computed = f"white to black {squared:.2f}"
+    if not np.isclose(squared, WHITE_TO_BLACK, rtol=1e-2, atol=0):
+        raise _wrong(computed, str(WHITE_TO_BLACK))
+    return f"{computed}, as published: {WHITE_TO_BLACK}"
 
 
 def _i3d(known: KnownNetwork, source: Path, epsilon: float | None) -> Converted:
@@ -126,9 +176,9 @@ def _epsilon(known: KnownNetwork, source: Path) -> float:
         if each.file == source.name:
             return each.epsilon
     raise UserError(
-        f"{source.name} is not a name that is known, so its batch norm's epsilon is not known",
+        f"{source.name} is not in the catalogue, so its batch norm's epsilon is not known",
         where=str(source),
-        todo=f"say it: --epsilon {KINETICS_EPSILON} for weights of kinetics-i3d, "
+        todo=f"give it: --epsilon {KINETICS_EPSILON} for weights of kinetics-i3d, "
         f"--epsilon {HUB_EPSILON} for those of the TensorFlow Hub module",
     )
 
@@ -179,3 +229,11 @@ def _class_names(known: KnownNetwork, labels: Path | None) -> list[str]:
             where=str(labels),
         )
     return names
+
+
+def _wrong(computed: str, known: str) -> UserError:
+    return UserError(
+        "the converted network does not give the published output; nothing was written",
+        where=f"{computed}; published: {known}",
+        todo="check that the file is the one that `dvdgan convert` lists",
+    )

@@ -1,4 +1,4 @@
-"""A feature network with its identity: which weights, which classes, how frames reach its size."""
+"""Feature networks by name: load, save and apply them to uint8 clips."""
 
 import shutil
 from collections.abc import Callable
@@ -35,16 +35,16 @@ BUILD: dict[str, Callable[[dict[str, Any]], ClipNetwork]] = {
 
 @dataclass(frozen=True)
 class FeatureNetwork:
-    """A network under its name, with what must be equal for its numbers to compare."""
+    """A network with its name, classes, weights' hash and resize rule."""
 
     name: str
     network: ClipNetwork
     classes: list[str]
     weights_sha256: str
     test_accuracy: float | None
-    """Share of test clips it classifies rightly; None where that was not measured."""
+    """Share of test clips it classifies correctly; None if not measured."""
     resize: str = "none"
-    """The rule, one of networks.resize.RULES, that brings frames to the network's size."""
+    """The rule, one of networks.resize.RULES, that resizes frames to the network's size."""
 
     def __call__(self, clips: Tensor) -> Activations:
         """Clips (B, T, 3, H, W) uint8 -> pooled (B, features), logits (B, classes), on the CPU.
@@ -63,7 +63,7 @@ class FeatureNetwork:
                 f"{self.name} needs clips of at least {network.fewest_frames} frames; "
                 f"these have {clips.shape[1]}"
             )
-        # A GPU would otherwise round the factors of convolutions to ten bits.
+        # By default a GPU computes convolutions in TF32, with a mantissa of ten bits.
         exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
         with torch.inference_mode(), exact:
             levels = clips.to(self._device).float()
@@ -85,9 +85,9 @@ class FeatureNetwork:
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu", resize: str = "none") -> Self:
-        """Read what save_feature_network wrote, such as weights/i3d_k600 or artifacts/features.
+        """Load a folder written by save_feature_network, such as weights/i3d_k600.
 
-        Raises UserError when it is missing, and then says how to come by it, or was altered.
+        Raises UserError if it is missing, with what to do, or if the weights were altered.
         """
         config_file = folder / CONFIG_FILE
         if not config_file.is_file():
@@ -100,7 +100,7 @@ class FeatureNetwork:
             raise UserError(
                 f"{weights} is not the file that {config_file} describes",
                 where=f"expected sha256 {config['sha256']}",
-                todo="make it again",
+                todo="create it again",
             )
         network: ClipNetwork
         if config["network"] == TORCHSCRIPT:
@@ -126,9 +126,9 @@ def save_feature_network(
     test_accuracy: float | None = None,
     **facts: Any,
 ) -> None:
-    """Write the weights and config.json into ``folder``, whole or not at all.
+    """Write the weights and config.json to ``folder``, atomically.
 
-    ``facts`` join config.json: what BUILD needs, and where the weights are from.
+    ``facts`` are added to config.json: the arguments of BUILD, and the weights' source.
     """
     with atomic_directory(folder) as aside:
         weights = aside / _weights_file(name)
@@ -147,7 +147,7 @@ def save_feature_network(
 
 
 def _channels_last(network: ClipNetwork) -> ClipNetwork:
-    """``network`` with its convolutions in the layout in which a CPU computes them fastest."""
+    """``network`` with its convolutions in the memory format that is fastest on a CPU."""
     for module in network.modules():
         if isinstance(module, nn.Conv3d):
             module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]

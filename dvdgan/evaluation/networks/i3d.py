@@ -1,7 +1,7 @@
 """I3D, the inflated Inception-v1 of Carreira & Zisserman 2017, as DeepMind's kinetics-i3d has it.
 
-Batch normalisation is an affine map of every channel at evaluation; conversion folds it into the
-convolution before it, so that every unit here is a convolution with a bias.
+In evaluation, batch normalisation is an affine map of every channel; conversion folds it into the
+preceding convolution, so that every unit here is a convolution with a bias.
 """
 
 from functools import reduce
@@ -36,9 +36,9 @@ def same_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 def pool_same(features: Tensor, kernel: Size, stride: Size) -> Tensor:
-    """Max pooling under SAME, one axis after the other, of features that are never negative.
+    """Max pooling with SAME padding, one axis after the other, of non-negative features.
 
-    Zeros may then pad; equal to torch's max_pool3d bit for bit, and several times as fast on a CPU.
+    Zeros can then pad. Equal to torch's max_pool3d bit for bit, and several times faster on a CPU.
     """
     for axis, size, step in zip((2, 3, 4), kernel, stride, strict=True):
         if size == 1:
@@ -54,7 +54,7 @@ def pool_same(features: Tensor, kernel: Size, stride: Size) -> Tensor:
 
 
 class ConvUnit(nn.Module):
-    """SAME convolution with a bias, ReLU: (B, in, T, H, W) -> (B, out, T / stride, ...), up."""
+    """SAME convolution with bias, ReLU: (B, in, T, H, W) -> (B, out, ceil(T / stride), ...)."""
 
     def __init__(self, inputs: int, outputs: int, size: int, stride: int = 1) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class ConvUnit(nn.Module):
 
 
 class Mixed(nn.Module):
-    """An Inception module: four branches, joined in channels."""
+    """An Inception module: four branches, concatenated in channels."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How published files name the tensors of I3D, and what becomes of them here."""
+"""Tensor names of I3D in published files, and their conversion to networks.i3d.I3D."""
 
 from dataclasses import dataclass, field
 
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dvdgan.evaluation.networks.i3d import FEATURES, I3D, WIDTHS, ConvUnit
-from dvdgan.evaluation.networks.tensor_files import Array, Shapes
+from dvdgan.evaluation.networks.tensor_files import Float32Array, Shapes
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The names of one kind of file. In a unit's names {} stands for the unit."""
+class I3DLayout:
+    """The tensor names in one kind of file. In a unit's names {} stands for the unit."""
 
     title: str
     stems: tuple[str, str, str]
@@ -33,7 +33,7 @@ class Layout:
     channels_last: bool = False
     """Kernels are (T, H, W, in, out) instead of (out, in, T, H, W)."""
     oddities: dict[str, str] = field(default_factory=dict)
-    """Units whose name breaks the rule."""
+    """Exceptions to the naming rule."""
 
     def units(self) -> dict[str, str]:
         """The file's name of each unit of networks.i3d.I3D."""
@@ -45,7 +45,7 @@ class Layout:
         return {unit: self.oddities.get(name, name) for unit, name in names.items()}
 
     def expected(self, classes: int) -> dict[str, Shapes]:
-        """Every tensor such a file must hold."""
+        """Names and shapes of all tensors in such a file."""
         with torch.device("meta"):
             network = I3D(classes)
         shapes: dict[str, Shapes] = {
@@ -63,10 +63,10 @@ class Layout:
                     shapes[each.format(name)] = ((channels,), (1, 1, 1, 1, channels))
         return shapes
 
-    def folded(self, tensors: dict[str, Array], epsilon: float) -> dict[str, Tensor]:
-        """The state of an I3D: batch norm, an affine map, becomes part of its convolution.
+    def folded(self, tensors: dict[str, Float32Array], epsilon: float) -> dict[str, Tensor]:
+        """The state dict of an I3D, with batch norm folded into the convolutions.
 
-        In float64, so that folding costs no more than one rounding.
+        Computed in float64, so that folding adds a single rounding.
         """
         state = {}
         for unit, name in self.units().items():
@@ -87,16 +87,16 @@ class Layout:
     def _kernel(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return (*shape[2:], shape[1], shape[0]) if self.channels_last else shape
 
-    def _torch_kernel(self, kernel: Array) -> NDArray[np.float64]:
+    def _torch_kernel(self, kernel: Float32Array) -> NDArray[np.float64]:
         order = (4, 3, 0, 1, 2) if self.channels_last else (0, 1, 2, 3, 4)
         return kernel.transpose(order).astype(np.float64)
 
 
-def _float32(array: NDArray[np.float64] | Array) -> Tensor:
+def _float32(array: NDArray[np.float64] | Float32Array) -> Tensor:
     return torch.from_numpy(array.astype(np.float32, order="C"))
 
 
-TENSORFLOW = Layout(
+TENSORFLOW = I3DLayout(
     title="DeepMind's kinetics-i3d",
     stems=("Conv3d_1a_7x7", "Conv3d_2b_1x1", "Conv3d_2c_3x3"),
     module="Mixed_{}/",
@@ -119,7 +119,7 @@ TENSORFLOW = Layout(
     oddities={"Mixed_5b/Branch_2/Conv3d_0b_3x3": "Mixed_5b/Branch_2/Conv3d_0a_3x3"},
 )
 # piergiaj/pytorch-i3d, and the FVD codes of VideoGPT, TATS and cd-fvd.
-PIERGIAJ = Layout(
+PIERGIAJ = I3DLayout(
     title="piergiaj's pytorch-i3d",
     stems=("Conv3d_1a_7x7", "Conv3d_2b_1x1", "Conv3d_2c_3x3"),
     module="Mixed_{}.",
@@ -139,7 +139,7 @@ PIERGIAJ = Layout(
     logits_weight="logits.conv3d.weight",
     logits_bias="logits.conv3d.bias",
 )
-HASSONY = Layout(
+HASSONY = I3DLayout(
     title="hassony2's kinetics_i3d_pytorch",
     stems=("conv3d_1a_7x7", "conv3d_2b_1x1", "conv3d_2c_3x3"),
     module="mixed_{}.",

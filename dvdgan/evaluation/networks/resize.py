@@ -1,7 +1,7 @@
-"""The ways FVD scripts resize frames, by name: the rule moves the number, so protocols print it.
+"""Resize rules of FVD scripts, by name: the rule changes the metric, so its name contains it.
 
-All work on float levels 0..255, bring each side to the network's size whatever the aspect, and do
-not antialias.
+All take float values 0..255, resize each side to the network's size regardless of the aspect ratio,
+and do not antialias.
 """
 
 from collections.abc import Callable
@@ -52,6 +52,6 @@ RULES: dict[str, Rule] = {
     # Pixel centres at half integers: torch's and OpenCV's bilinear.
     "bilinear": _interpolated("bilinear", align_corners=False),
     "bilinear_align_corners": _interpolated("bilinear", align_corners=True),
-    # OpenCV's INTER_CUBIC: half-pixel centres, a = -0.75. It overshoots 0..255, as TGAN lets it.
+    # OpenCV's INTER_CUBIC: half-pixel centres, a = -0.75. It overshoots 0..255, as in TGAN.
     "bicubic": _interpolated("bicubic", align_corners=False),
 }

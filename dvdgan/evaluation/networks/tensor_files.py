@@ -1,4 +1,4 @@
-"""Reads files of named tensors as data alone, never running what a stranger could have put in."""
+"""Reads files of named tensors as data only, without unpickling arbitrary objects."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +12,8 @@ from torch import Tensor
 from dvdgan.errors import UserError
 from dvdgan.storage.local import sha256_of_file
 
-Array = NDArray[np.float32]
-# A tensor's shapes that are taken, the usual one first.
+Float32Array = NDArray[np.float32]
+# Accepted shapes of a tensor, the usual one first.
 Shapes = tuple[tuple[int, ...], ...]
 MOST_SHOWN = 20
 
@@ -31,18 +31,18 @@ def check_names(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, Sha
         more = len(problems) - MOST_SHOWN
         shown = problems[:MOST_SHOWN] + ([f"... and {more} more"] if more > 0 else [])
         raise UserError(
-            f"these are not the weights that were asked for: {len(problems)} tensors differ",
+            f"these are not the expected weights: {len(problems)} tensors differ",
             where="\n         ".join(shown),
-            todo="look at the list that `dvdgan convert` shows",
+            todo="compare with the list of `dvdgan convert`",
         )
 
 
-def read_state_dict(path: Path) -> dict[str, Array]:
-    """A PyTorch file's tensors as float32 arrays by name, without the steps batch norm counts."""
+def read_state_dict(path: Path) -> dict[str, Float32Array]:
+    """A PyTorch file's tensors as float32 arrays by name, without num_batches_tracked."""
     must_exist(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever torch meets in a file that is no state dict
+    except Exception as error:  # torch raises many types for a file that is no state dict
         raise UserError(
             f"{path.name} is not a plain file of tensors ({type(error).__name__})", where=str(path)
         ) from error
@@ -55,24 +55,24 @@ def read_state_dict(path: Path) -> dict[str, Array]:
     }
 
 
-def read_npz(path: Path) -> dict[str, Array]:
+def read_npz(path: Path) -> dict[str, Float32Array]:
     """The arrays of a .npz as float32, by name."""
     must_exist(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: np.asarray(file[name], np.float32) for name in file.files}
-    except Exception as error:  # whatever numpy meets in a file that is no archive of arrays
+    except Exception as error:  # numpy raises many types for a file that is no archive of arrays
         raise UserError(
             f"{path.name} is no whole .npz of arrays: {error}", where=str(path)
         ) from error
 
 
 def must_exist(path: Path) -> None:
-    """Raise a UserError when there is no such file."""
+    """Raise UserError if there is no such file."""
     if not path.is_file():
         raise UserError("there is no such file", where=str(path))
 
 
 def file_facts(path: Path) -> dict[str, Any]:
-    """Name, size and sha256 of a file, as config.json keeps them."""
+    """Name, size and sha256 of a file, for config.json."""
     return {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256_of_file(path)}

@@ -1,8 +1,8 @@
 """Reads TensorFlow V2 checkpoints without TensorFlow.
 
-One is two files: `model.ckpt.index`, a LevelDB table of variable names to BundleEntryProto, and
-`model.ckpt.data-00000-of-00001`, the tensors one after another, little-endian. The masked CRC-32C
-of every block and tensor read is checked.
+A checkpoint is two files: `model.ckpt.index`, a LevelDB table of variable names to
+BundleEntryProto, and `model.ckpt.data-00000-of-00001`, the tensors one after another,
+little-endian. The masked CRC-32C of every block and tensor read is checked.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
-"""The I3D in TorchScript that StyleGAN-V's FVD runs: the file as it is, behind our interface.
+"""The TorchScript I3D of StyleGAN-V's FVD, as a ClipNetwork.
 
-A TorchScript file is a program. It can only compute with tensors, but PyTorch gives no guarantee
-for hostile ones; so only the published file is loaded, known by its sha256.
+A TorchScript file is a program, and PyTorch does not guarantee that an untrusted one is harmless;
+so only the published file is loaded, identified by its sha256.
 """
 
 from pathlib import Path
@@ -18,8 +18,8 @@ from dvdgan.storage.local import sha256_of_file
 class TorchScriptI3D(ClipNetwork):
     """Clips (B, T >= 9, 3, H, W), float in 0..255 -> the logits (B, 400), as pooled too.
 
-    The program takes 0..255 to its range and frames to 224x224 itself. It returns one feature
-    alone: with ``return_features``, the logits before the softmax.
+    The program rescales 0..255 and resizes frames to 224x224 itself. It returns a single feature:
+    with ``return_features``, the logits before the softmax.
     """
 
     value_range = "[-1, 1], by the TorchScript program"
@@ -33,13 +33,13 @@ class TorchScriptI3D(ClipNetwork):
 
     @classmethod
     def load(cls, file: Path, published: str) -> Self:
-        """Load the program whose sha256 is ``published``; UserError, and no loading, for others."""
+        """Load the program with sha256 ``published``; raises UserError for any other file."""
         found = sha256_of_file(file)
         if found != published:
             raise UserError(
-                f"{file.name} is not the published TorchScript, and an unknown program is not run",
+                f"{file.name} is not the published TorchScript; unknown programs are not loaded",
                 where=f"sha256 of {file} is {found}; published: {published}",
-                todo="get the one that `dvdgan convert` lists",
+                todo="download the file that `dvdgan convert` lists",
             )
         return cls(torch.jit.load(str(file), map_location="cpu"), file)
 

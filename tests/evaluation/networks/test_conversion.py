@@ -9,9 +9,8 @@ from published_weights import write_checkpoint
 
 from dvdgan.errors import UserError
 from dvdgan.evaluation.networks.catalogue import CATALOGUE, HUB_EPSILON
-from dvdgan.evaluation.networks.conversion import convert
+from dvdgan.evaluation.networks.conversion import WHITE_TO_BLACK, convert
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
-from dvdgan.evaluation.networks.golden import WHITE_TO_BLACK
 from dvdgan.evaluation.networks.i3d import I3D
 from dvdgan.evaluation.networks.i3d_layouts import HASSONY, PIERGIAJ, TENSORFLOW
 from dvdgan.storage.local import read_json, sha256_of_file

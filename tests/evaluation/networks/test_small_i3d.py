@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from dvdgan.errors import UserError
-from dvdgan.evaluation.networks.classifier import accuracy, train_small_i3d
 from dvdgan.evaluation.networks.clip_network import centred
-from dvdgan.evaluation.networks.small_i3d import SmallI3D
+from dvdgan.evaluation.networks.small_i3d import SmallI3D, accuracy, train_small_i3d
 
 
 @pytest.mark.parametrize(("frames", "pixels"), [(2, 32), (3, 64), (16, 48), (5, 128)])

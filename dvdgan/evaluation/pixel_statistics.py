@@ -1,4 +1,4 @@
-"""Do clips move, have contrast, and neither clip nor flicker? Against what real clips do."""
+"""Motion, contrast, saturation and flicker of clips' pixels, and their range in real clips."""
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -12,31 +12,31 @@ from dvdgan.storage.local import read_json, write_json
 
 RANGES_FILE = "ranges.json"
 QUANTILES = (0.01, 0.99)
-# Grey levels that count as the ends of 0..255: [-1, 1] as the generator gives it, rounded.
+# Grey levels that count as the ends of 0..255: the rounded ends of the generator's [-1, 1].
 LOWEST, HIGHEST = 1, 254
 
 
 @dataclass(frozen=True)
-class Liveliness:
-    """How the pixels of clips behave over space and time: a number per clip, (N,) float64."""
+class PixelStatistics:
+    """Pixel statistics over space and time: one number per clip, (N,) float64."""
 
     motion: Tensor
     """Mean absolute difference of neighbouring frames, grey levels 0..255."""
     contrast: Tensor
     """Standard deviation over the pixels of a frame and channel, mean over these, grey levels."""
     saturation: Tensor
-    """Share of values at the ends of the scale, 0..1."""
+    """Share of values at the ends of 0..255, 0..1."""
     alternation: Tensor
-    """How much more neighbouring frames differ than those two apart: the ratio of the mean absolute
-    differences, the lower one taken as 1 grey level at least. 1/2 for slow even motion; neither
-    fast motion nor noise exceeds 1, however strong; frames that alternate do."""
+    """Mean absolute difference of neighbouring frames over that of frames two apart, the latter at
+    least 1 grey level. 1/2 for slow even motion; at most 1 for fast motion and noise; above 1 for
+    alternating frames."""
     jitter: Tensor
-    """Mean absolute second difference in time of each channel's mean level, grey levels: jumps of
-    brightness or colour, not fades."""
+    """Mean absolute second difference in time of each channel's mean level, grey levels: large for
+    jumps of brightness or colour, small for fades."""
 
     @classmethod
     def of(cls, clips: Tensor) -> Self:
-        """Measure clips (N, T, 3, H, W) uint8; with two frames nothing alternates or jumps."""
+        """Of clips (N, T, 3, H, W) uint8; alternation and jitter are 0 for two frames."""
         levels = clips.cpu().to(torch.float32)
         means = levels.mean((3, 4), dtype=torch.float64)
         spread = levels.std((3, 4), correction=0).to(torch.float64)
@@ -56,7 +56,7 @@ class Liveliness:
         )
 
     @classmethod
-    def join(cls, parts: list["Liveliness"]) -> Self:
+    def join(cls, parts: list["PixelStatistics"]) -> Self:
         """All clips of ``parts``, in order."""
         return cls(
             *(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls))
@@ -64,8 +64,8 @@ class Liveliness:
 
 
 @dataclass(frozen=True)
-class Ranges:
-    """The 1% and the 99% quantile of each number of Liveliness over real clips."""
+class PixelRanges:
+    """The 1% and 99% quantiles of each of PixelStatistics over real clips."""
 
     motion: tuple[float, float]
     contrast: tuple[float, float]
@@ -74,14 +74,14 @@ class Ranges:
     jitter: tuple[float, float]
 
     @classmethod
-    def of(cls, real: Liveliness) -> Self:
-        """Those of the real clips."""
+    def of(cls, real: PixelStatistics) -> Self:
+        """The quantiles of ``real``."""
         at = torch.tensor(QUANTILES, dtype=torch.float64)
         found = (torch.quantile(getattr(real, field.name), at) for field in fields(cls))
         return cls(*((float(low), float(high)) for low, high in found))
 
     def save(self, path: Path) -> None:
-        """Write them as JSON."""
+        """Write as JSON."""
         write_json(path, asdict(self))
 
     @classmethod
@@ -96,26 +96,26 @@ class Ranges:
         return cls(**{name: (low, high) for name, (low, high) in read_json(path).items()})
 
 
-def outside(clips: Liveliness, real: Ranges) -> dict[str, float]:
-    """Shares (0..1) of clips that are static, uniform, saturated, flickering as no real clips are.
+def defect_shares(clips: PixelStatistics, real: PixelRanges) -> dict[str, float]:
+    """Shares (0..1) of clips that are static, uniform, saturated or flickering beyond real ones.
 
-    A limit lies beyond the real quantile by a margin, for clips of people and places not seen:
-    half the motion and half the contrast; a tenth of the way from the saturation to 1; a quarter
-    more alternation, and above 1 in any case; twice the jitter, and above 2 grey levels.
+    Each limit is the real quantile with a margin for unseen people and places: half the motion and
+    half the contrast; a tenth of the way from the saturation to 1; 1.25 times the alternation, at
+    least 1; twice the jitter, at least 2 grey levels.
     """
     saturation = real.saturation[1]
     flickering = clips.alternation > max(1.25 * real.alternation[1], 1)
     flickering |= clips.jitter > max(2 * real.jitter[1], 2)
-    told = {
+    defects = {
         "static": clips.motion < real.motion[0] / 2,
         "uniform": clips.contrast < real.contrast[0] / 2,
         "saturated": clips.saturation > saturation + (1 - saturation) / 10,
         "flickering": flickering,
     }
-    return {name: float(each.double().mean()) for name, each in told.items()}
+    return {name: float(each.double().mean()) for name, each in defects.items()}
 
 
 def _difference(levels: Tensor, apart: int) -> Tensor:
-    """(N,) mean absolute difference of frames so many ``apart``; levels: (N, T, 3, H, W)."""
+    """(N,) mean absolute difference of frames ``apart`` steps apart; levels: (N, T, 3, H, W)."""
     change = (levels[:, apart:] - levels[:, :-apart]).abs()
     return change.flatten(1).mean(1, dtype=torch.float64)

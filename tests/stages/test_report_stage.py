@@ -1,6 +1,6 @@
-"""Reading what stages left: lines of JSON, tables, the environment."""
+"""The report stage reads lines of JSON, tables and the environment."""
 
-from dvdgan.reporting.records import environment, read_records, read_table
+from dvdgan.stages.report import environment, read_records, read_table
 
 
 def test_records_and_missing_files(tmp_path):

@@ -1,4 +1,4 @@
-"""Sets of clips whose numbers are finite and mean little: too few, all alike, or without motion."""
+"""Warnings about measured clips: too few, repeated, without motion, or of one colour."""
 
 import torch
 
@@ -10,14 +10,14 @@ from dvdgan.protocols import MINIMUM_CLIPS
 EQUAL = 1e-5
 
 
-def suspicions(clips: ClipFeatures, real: ClipFeatures) -> list[str]:
-    """What makes the numbers of generated ``clips`` doubtful, in sentences; ``real``: kept ones."""
+def input_warnings(clips: ClipFeatures, real: ClipFeatures) -> list[str]:
+    """Warnings about generated ``clips``, as sentences; ``real``: the kept real clips."""
     count = len(clips)
     found = []
     if count < 2 * MINIMUM_CLIPS:
         found.append(
             f"{count} generated clips are hardly more than the {MINIMUM_CLIPS} that a covariance "
-            "takes at all: use several thousand"
+            "needs: use several thousand"
         )
     repeated = duplicates(clips)
     if repeated:
@@ -36,7 +36,7 @@ def suspicions(clips: ClipFeatures, real: ClipFeatures) -> list[str]:
 
 
 def duplicates(clips: ClipFeatures) -> int:
-    """How many clips have the features of one before them."""
+    """How many clips have the same features as an earlier one."""
     pooled = clips.pooled.to(torch.float64)
     lengths = pooled.square().sum(1)
     places = torch.arange(len(clips))

@@ -9,8 +9,8 @@ import torch
 
 from dvdgan.data.synthetic import MOTIONS, draw
 from dvdgan.errors import UserError
-from dvdgan.evaluation.controls import frozen
-from dvdgan.evaluation.liveliness import Liveliness, Ranges, outside
+from dvdgan.evaluation.controls import freeze_frames
+from dvdgan.evaluation.pixel_statistics import PixelRanges, PixelStatistics, defect_shares
 from dvdgan.video.decode import frames
 from dvdgan.video.image import resize_short_side
 
@@ -31,7 +31,7 @@ def as_levels(values):
 def test_the_numbers_are_those_of_plain_loops():
     clips = torch.randint(0, 256, (3, 5, 3, 4, 6), generator=generator()).to(torch.uint8)
     clips[1] //= 64  # many values at the lower end
-    found = Liveliness.of(clips)
+    found = PixelStatistics.of(clips)
     for number, clip in enumerate(clips.tolist()):
         video = [[[v for row in channel for v in row] for channel in frame] for frame in clip]
         one, two, spreads, jumps, ends, values = [], [], [], [], 0, 0
@@ -61,7 +61,7 @@ def test_the_numbers_are_those_of_plain_loops():
 
 
 def alternation(clip):
-    return float(Liveliness.of(clip[None]).alternation)
+    return float(PixelStatistics.of(clip[None]).alternation)
 
 
 def test_alternation_tells_flicker_from_the_fastest_motion_and_from_noise():
@@ -84,28 +84,28 @@ def test_alternation_tells_flicker_from_the_fastest_motion_and_from_noise():
 def test_jitter_hears_jumps_and_no_fades():
     fade = 20 * torch.arange(8, dtype=torch.uint8).view(1, 8, 1, 1, 1).expand(1, 8, 3, 4, 4)
     jumps = torch.tensor([0, 9, 0, 0, 9, 9, 0, 9]).view(1, 8, 1, 1, 1).expand(1, 8, 3, 4, 4)
-    assert float(Liveliness.of(fade).jitter) == 0
+    assert float(PixelStatistics.of(fade).jitter) == 0
     expected = np.abs(np.diff([0, 9, 0, 0, 9, 9, 0, 9], 2)).mean()
-    assert float(Liveliness.of(jumps.to(torch.uint8)).jitter) == pytest.approx(expected)
+    assert float(PixelStatistics.of(jumps.to(torch.uint8)).jitter) == pytest.approx(expected)
 
 
 def test_two_frames_move_and_do_not_flicker():
     pair = torch.tensor([0, 200], dtype=torch.uint8).view(1, 2, 1, 1, 1).expand(1, 2, 3, 4, 4)
-    found = Liveliness.of(pair)
+    found = PixelStatistics.of(pair)
     assert (float(found.motion), float(found.alternation), float(found.jitter)) == (200, 0, 0)
 
 
 def test_ranges_are_the_outer_hundredths_and_survive_the_file(tmp_path):
     numbers = torch.rand(5, 300, generator=generator(), dtype=torch.float64)
-    ranges = Ranges.of(Liveliness(*numbers))
+    ranges = PixelRanges.of(PixelStatistics(*numbers))
     assert ranges.contrast == pytest.approx(np.quantile(numbers[1].numpy(), [0.01, 0.99]))
     ranges.save(tmp_path / "ranges.json")
-    assert Ranges.load(tmp_path / "ranges.json") == ranges
+    assert PixelRanges.load(tmp_path / "ranges.json") == ranges
 
 
 def test_artefacts_without_ranges_say_how_to_get_them(tmp_path):
     with pytest.raises(UserError, match="dvc repro reference"):
-        Ranges.load(tmp_path / "ranges.json")
+        PixelRanges.load(tmp_path / "ranges.json")
 
 
 def windows(video, count):
@@ -144,12 +144,12 @@ def real(request):
         known, unseen = people()
     else:
         known, unseen = moving_shapes(0, 30), moving_shapes(1, 12)
-    return Ranges.of(Liveliness.of(known)), unseen
+    return PixelRanges.of(PixelStatistics.of(known)), unseen
 
 
 def test_unseen_real_clips_are_healthy(real):
     ranges, clips = real
-    assert outside(Liveliness.of(clips), ranges) == HEALTHY
+    assert defect_shares(PixelStatistics.of(clips), ranges) == HEALTHY
 
 
 def alternating(clips):
@@ -178,7 +178,7 @@ def clipped(clips):
 @pytest.mark.parametrize(
     ("spoil", "sign"),
     [
-        (frozen, "static"),
+        (freeze_frames, "static"),
         (pale, "uniform"),
         (clipped, "saturated"),
         (alternating, "flickering"),
@@ -188,7 +188,7 @@ def clipped(clips):
 def test_each_way_of_spoiling_real_clips_has_its_sign(real, spoil, sign):
     ranges, clips = real
     spoilt = spoil(clips)
-    found = outside(Liveliness.of(spoilt), ranges)
+    found = defect_shares(PixelStatistics.of(spoilt), ranges)
     assert found[sign] > 0.8, found
     half = torch.cat([spoilt, clips])
-    assert outside(Liveliness.of(half), ranges)[sign] == pytest.approx(found[sign] / 2)
+    assert defect_shares(PixelStatistics.of(half), ranges)[sign] == pytest.approx(found[sign] / 2)

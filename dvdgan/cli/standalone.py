@@ -1,4 +1,4 @@
-"""The verbs around the pipeline: look before, sample after, and make data to try it on."""
+"""Commands beside the pipeline: check, model, sample, synthetic, ablation, convert."""
 
 import sys
 from pathlib import Path
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def check(params: Params = PARAMS) -> None:
     """Check a params file and list every problem in it.
 
-    What cannot run is an error (exit code 2). What can, but is hardly meant, is a warning. After an
-    edit of the code it also says whether dvdgan/numerics.json has to be written anew.
+    What cannot run is an error (exit code 2). What can run, but is likely a mistake, is a warning.
+    After an edit of the code it also reports whether dvdgan/numerics.json is out of date.
     """
     from dvdgan.config import load_config, warnings
     from dvdgan.provenance.lock import refuse_outdated_lock
@@ -47,7 +47,7 @@ def model(
     """Show the networks layer by layer and what they cost.
 
     Output shapes, parameters, multiply-adds and memory of G, D_S and D_T, and what the paper's two
-    ideas save. Nothing is allocated, so that any machine can look at any model:
+    ideas save. Nothing is allocated, so that any model can be shown on any machine:
     dvdgan model --params presets/table1_48x128.yaml --batch 8
     """
     from dvdgan.config import load_config
@@ -89,11 +89,11 @@ def sample(
     seed: Annotated[int, typer.Option(min=0, help="Video i of a seed is always the same.")] = 0,
     truncation: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="Standard deviation of z; less than 1 is better and less varied."),
+        typer.Option(help="Standard deviation of z; below 1 is better and less varied."),
     ] = None,
     resampled: Annotated[
         bool,
-        typer.Option(help="Read --truncation as BigGAN's bound: values beyond it drawn again."),
+        typer.Option(help="--truncation is BigGAN's bound: values beyond it are resampled."),
     ] = False,
     between: Annotated[
         Optional[str],  # noqa: UP045
@@ -104,10 +104,10 @@ def sample(
         typer.Option(help="Video file to continue, for a model that predicts frames."),
     ] = None,
 ) -> None:
-    """Make videos with a trained model.
+    """Sample videos from a trained model.
 
-    A row a class, the same latents in each. Truncation (paper 4.4), interpolation in z and between
-    classes (paper Figs. 8, 9), frame prediction (paper A.4). Needs no params.yaml.
+    A row per class, with the same latents in each. Truncation (paper 4.4), interpolation in z and
+    between classes (paper Figs. 8, 9), frame prediction (paper A.4). Needs no params.yaml.
 
     \b
     dvdgan sample artifacts/model --truncation 0.44
@@ -118,7 +118,7 @@ def sample(
     from dvdgan.export import sheets
     from dvdgan.export.sampler import Sampler
 
-    kept = _truncation(truncation, resampled)
+    applied = _truncation(truncation, resampled)
     sampler = Sampler.load(bundle)
     if sampler.conditioning_frames:
         if start is None:
@@ -126,13 +126,13 @@ def sample(
                 f"this model continues {sampler.conditioning_frames} frames of a video",
                 todo="name one: --start VIDEO",
             )
-        clips = sheets.continuations(sampler, start, count, seed, kept)
+        clips = sheets.continuations(sampler, start, count, seed, applied)
     elif start is not None:
-        raise UserError("this model makes clips of a class and continues no frames")
+        raise UserError("this model generates clips of a class and continues no frames")
     elif between is not None:
         clips = sheets.interpolations(sampler, between, names or sampler.classes, count, seed)
     else:
-        clips = sheets.class_samples(sampler, names or sampler.classes[:8], count, seed, kept)
+        clips = sheets.class_samples(sampler, names or sampler.classes[:8], count, seed, applied)
     with output_folder(write) as folder:
         sheets.write_sheets(clips, sampler.fps, sampler.conditioning_frames, folder)
     print(f"sample: {clips.shape[0] * clips.shape[1]} videos -> {write}/samples.mp4, samples.png")
@@ -151,19 +151,131 @@ def _truncation(level: float | None, resampled: bool) -> "Truncation | None":
 
 @app.command()
 def synthetic(
-    root: Annotated[Path, typer.Argument(help="Folder to make; left alone if it was made before.")],
+    root: Annotated[Path, typer.Argument(help="Folder to create; an existing one is not changed.")],
     videos_per_class: Annotated[int, typer.Option(min=2, help="Videos in each class.")] = 24,
     size: Annotated[int, typer.Option(min=32, max=256, help="Width and height, pixels.")] = 64,
     frames: Annotated[int, typer.Option(min=2, max=256, help="Frames per video.")] = 32,
     seed: Annotated[int, typer.Option(min=0, help="Shapes, colours and speeds.")] = 0,
 ) -> None:
-    """Make a small data set of videos of moving shapes.
+    """Create a small data set of videos of moving shapes.
 
     The bar of grey blocks at the bottom of each frame is its number in binary.
     """
     from dvdgan.data.synthetic import write_synthetic
 
     if not write_synthetic(root, videos_per_class, size, frames, seed):
-        print(f"{root} is already there")
+        print(f"{root} already exists")
         return
     print(f"synthetic: videos of moving shapes -> {root}")
+
+
+@app.command()
+def ablation(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run folders, or metrics.json files, at least one.")
+    ],
+    by: Annotated[list[str], typer.Option(help="Parameter to group runs by; may be repeated.")],
+    write: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder for table.csv, table.md and figure.svg."),
+    ] = None,
+) -> None:
+    """Compare runs by a parameter over seeds, as in the paper's figure 7.
+
+    Mean and standard deviation of all metrics over the runs of each value. A run is
+    .runs/train/RUN, whose ledger has the metrics of every checkpoint, or a metrics.json with its
+    params.yaml beside it (or the folder of both). All must be of one kind. Runs that differ in
+    anything but --by and their seeds, and metrics of unequal protocols, are refused.
+
+    \b
+    dvdgan ablation .runs/train/* --by model.spatial_frames --write figure7
+    dvdgan ablation k1-seed0 k1-seed1 k8-seed0 k8-seed1 --by model.spatial_frames
+    dvdgan ablation .runs/train/* --by model.block_norm --by model.output_norm
+    """
+    if write is not None:
+        check_output_folder(write)
+    from dvdgan.reporting.ablation import compare_runs, read_run
+    from dvdgan.reporting.ablation_tables import (
+        csv_table,
+        heading,
+        markdown_table,
+        measured_as,
+        text_table,
+    )
+
+    found = compare_runs([read_run(path) for path in runs], by)
+    print(heading(found))
+    print(text_table(found))
+    print(measured_as(found))
+    if write is not None:
+        from dvdgan.reporting.charts import ablation_figure
+
+        files = {
+            "table.csv": csv_table(found),
+            "table.md": markdown_table(found),
+            "figure.svg": ablation_figure(found),
+        }
+        with output_folder(write) as folder:
+            for name, text in files.items():
+                (folder / name).write_text(text, encoding="utf-8")
+        print(f"ablation: {', '.join(files)} -> {write}")
+
+
+@app.command()
+def convert(
+    network: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(help="Its name in the list.", show_default="list all"),
+    ] = None,
+    source: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Argument(help="The downloaded file; for a checkpoint, its folder or model.ckpt."),
+    ] = None,
+    write: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder to write.", show_default="weights/NETWORK"),
+    ] = None,
+    mean: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="C3D's mean clip, mean2.npz."),
+    ] = None,
+    labels: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="File of class names, one per line.", show_default="numbers"),
+    ] = None,
+    check: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="v_CricketShot_g04_c01_rgb.npy: compare with the published output."),
+    ] = None,
+    epsilon: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(min=0, help="Batch norm's, for a PyTorch file whose name is not listed."),
+    ] = None,
+) -> None:
+    """Convert the published weights that the metrics need.
+
+    Without arguments it lists the networks: the purpose of each, which file to download from where,
+    its size and hash. Nothing is downloaded. Every name, shape and checksum is checked.
+
+    \b
+    dvdgan convert i3d_k600 kinetics-i3d/data/checkpoints/rgb_scratch_kin600
+    dvdgan convert c3d_ucf101 conv3d_deepnetA_ucf.npz --mean mean2.npz
+    """
+    from dvdgan.evaluation.networks.catalogue import CATALOGUE, listing
+
+    if network is None:
+        print(listing())
+        return
+    if network not in CATALOGUE:
+        raise UserError(f"there is no network {network}", todo=f"choose {', '.join(CATALOGUE)}")
+    known = CATALOGUE[network]
+    if source is None:
+        raise known.missing(known.folder)
+    folder = write or known.folder
+    check_output_folder(folder)
+    from dvdgan.evaluation.networks.conversion import convert as convert_weights
+
+    lines = convert_weights(
+        known, source, folder, mean=mean, labels=labels, check=check, epsilon=epsilon
+    )
+    print("\n".join([*lines, f"convert: {network} -> {folder}"]))

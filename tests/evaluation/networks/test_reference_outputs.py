@@ -6,7 +6,7 @@ import torch
 
 from dvdgan.errors import UserError
 from dvdgan.evaluation.networks.clip_network import Activations, ClipNetwork
-from dvdgan.evaluation.networks.golden import CRICKET_SHAPE, check_cricket, check_white_to_black
+from dvdgan.evaluation.networks.conversion import CRICKET_SHAPE, check_cricket, check_white_to_black
 
 
 class Told(ClipNetwork):

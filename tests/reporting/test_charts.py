@@ -1,11 +1,21 @@
-"""Charts: which numbers meet in one chart, thinning against plain means, colours of the page."""
+"""Charts: grouping of telemetry, averaging against plain means, bars, colours of the page."""
 
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
 
-from dvdgan.reporting.curves import INK, MOST_POINTS, chart, metric_curves, series, training_curves
+from dvdgan.reporting.charts import (
+    COLOURS,
+    INK,
+    MOST_POINTS,
+    bar_chart,
+    chart,
+    metric_curves,
+    series,
+    training_curves,
+    truncation_chart,
+)
 
 
 def test_keys_meet_by_prefix_and_losses_share_a_chart():
@@ -84,8 +94,30 @@ def test_a_chart_is_svg_in_the_ink_of_the_page_and_the_same_twice():
     drawing = chart("title", lines)
     root = ElementTree.fromstring(drawing)
     assert root.tag.endswith("svg")
-    assert "width" not in root.attrib
     assert "<b>" in "".join(root.itertext())
     assert "currentColor" in drawing
     assert INK not in drawing
     assert chart("title", lines) == drawing
+
+
+def test_a_bar_chart_shows_names_values_and_the_threshold():
+    values = {"motion": 0.42, "<b>": 0.0, "contrast": 1873.0}
+    drawing = bar_chart("drift", values, ["motion"], threshold=0.1, log_scale=True)
+    texts = {text.strip() for text in ElementTree.fromstring(drawing).itertext()}
+    assert {"motion", "<b>", "contrast", "0.42", "0", "1,873"} <= texts
+    assert drawing.count(COLOURS[1]) == 1  # the highlighted bar
+    assert drawing.count("stroke-dasharray: ") == 1
+    assert bar_chart("drift", values, ["motion"], threshold=0.1, log_scale=True) == drawing
+    assert "stroke-dasharray: " not in bar_chart("drift", values)
+
+
+def test_every_level_is_written_at_its_point():
+    points = [
+        {"level": 1.0, "FID": 2.0, "IS": 60.0},
+        {"level": 0.44, "FID": 12.0, "IS": 130.0},
+        {"level": 0.7, "FID": 5.0, "IS": 90.0},
+    ]
+    drawing = truncation_chart(points)
+    texts = [text.strip() for text in ElementTree.fromstring(drawing).itertext() if text.strip()]
+    assert {"0.44", "0.7", "1", "IS", "FID"} <= set(texts)
+    assert drawing == truncation_chart(points[::-1])

@@ -1,28 +1,28 @@
-"""An ablation as text: aligned for a terminal, Markdown for a page, CSV for other programs."""
+"""Tables of an ablation: aligned text for a terminal, Markdown, CSV."""
 
 import csv
 import io
 
 from dvdgan.reporting.ablation import Ablation, Group, Spread
-from dvdgan.reporting.scores import shown
+from dvdgan.reporting.scores import format_number
 
 NOTHING = "-"
 
 
 def heading(found: Ablation) -> str:
-    """What was compared, where, and what stands behind +-."""
+    """What is compared, at which step, and the meaning of +-."""
     runs = sum(group.runs for group in found.groups)
     step = "" if found.steps[-1] is None else f" at step {found.steps[-1]:,}"
     return f"{runs} runs by {', '.join(found.keys)}{step}; +- is the deviation (N - 1) over runs"
 
 
 def measured_as(found: Ablation) -> str:
-    """The full name of each metric in the first run, a line each: the protocol all runs share."""
+    """The full name of each metric in the first run, one per line."""
     return "\n".join(found.names)
 
 
 def text_table(found: Ablation) -> str:
-    """A line for each group: how many runs, then mean and deviation of each metric."""
+    """A line for each group: number of runs, then mean and deviation of each metric."""
     rows = _rows(found)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     keys = len(found.keys)
@@ -36,14 +36,14 @@ def text_table(found: Ablation) -> str:
 
 
 def markdown_table(found: Ablation) -> str:
-    """The same as a Markdown table, and how it was measured."""
+    """The same as a Markdown table, with the full names of the metrics."""
     first, *rest = ["| " + " | ".join(row) + " |\n" for row in _rows(found)]
     names = [f"- `{name}`\n" for name in found.names]
     return "".join([first, "|" + "---|" * (first.count("|") - 1) + "\n", *rest, "\n", *names])
 
 
 def csv_table(found: Ablation) -> str:
-    """A line for each group, step and metric, with all digits: to draw it anew elsewhere."""
+    """A line for each group, step and metric, with all digits, for other programs."""
     written = io.StringIO()
     table = csv.writer(written, lineterminator="\n")
     table.writerow([*found.keys, "step", "metric", "mean", "deviation", "finite_runs"])
@@ -68,9 +68,10 @@ def _row(group: Group, found: Ablation) -> list[str]:
 
 
 def _cell(spread: Spread, runs: int) -> str:
-    """Such as `12.3 +- 0.41`; runs that are not finite are told, for the mean lacks them."""
+    """Such as `12.3 +- 0.41`, with a count where the mean leaves out values that are not finite."""
     mean, deviation = (
-        NOTHING if number is None else shown(number) for number in (spread.mean, spread.deviation)
+        NOTHING if number is None else format_number(number)
+        for number in (spread.mean, spread.deviation)
     )
-    told = "" if spread.runs == runs else f" ({spread.runs} of {runs})"
-    return f"{mean} +- {deviation}{told}"
+    finite = "" if spread.runs == runs else f" ({spread.runs} of {runs})"
+    return f"{mean} +- {deviation}{finite}"

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from dvdgan.evaluation.conditions import Conditions
+from dvdgan.evaluation.measurement_settings import MeasurementSettings
 from dvdgan.video.preprocessing import Preprocessing
 
 # The weights imply the one, the mark of the data the other.
 IMPLIED = {"value_range", "clips_per_video"}
 
 
-@pytest.mark.parametrize("field", [each.name for each in fields(Conditions)])
+@pytest.mark.parametrize("field", [each.name for each in fields(MeasurementSettings)])
 def test_every_condition_is_in_the_name(field: str) -> None:
-    conditions = Conditions(
+    conditions = MeasurementSettings(
         protocol="self_trained",
         data="a" * 16,
         network="small_i3d",
