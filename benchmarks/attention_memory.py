@@ -5,7 +5,7 @@
 Every case runs in a process of its own: what its forward adds to the process's peak memory, beside
 the paper's formula for the largest weight tensor, max(H^2 W T, H W^2 T, H W T^2) against (H W T)^2
 entries. `stored` keeps the weights as the paper's does, `fused` is what dvdgan runs. Attention over
-all positions is stored at sizes that fit, and by the formula at the size asked for.
+all positions is stored at sizes that fit, and by the formula at the requested size.
 """
 
 import argparse

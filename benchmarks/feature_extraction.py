@@ -6,8 +6,8 @@
 
 Ours is what `dvdgan evaluate --generated FOLDER` does: files in, features on disk. The plain script
 (plain_extraction.py) does what popular FVD scripts do. Both take the first T frames of each video,
-on one core unless more threads are asked for, in turns; medians. A shared machine disturbs the time
-of the processor less than the clock: both are told. Speed does not depend on weights: these are
+on one core unless more threads are requested, in turns; medians. A shared machine disturbs the time
+of the processor less than the clock: both are reported. Speed does not depend on weights: these are
 random. Results must agree: the relative L2 of the features is printed, more than 1e-4 is an error.
 With --tf32 the plain script rounds the factors of convolutions on a GPU to ten bits, as torch does
 if nobody forbids it, and then need not agree; ours never does.
@@ -43,7 +43,7 @@ RULES = {"i3d_k400": "bilinear_legacy", "small_i3d": "none"}
 
 
 def main() -> None:
-    """Measure, print the table, and write it as JSON where asked to."""
+    """Measure, print the table, and write it as JSON if requested."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

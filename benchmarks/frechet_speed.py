@@ -34,17 +34,17 @@ def main() -> None:
     parser.add_argument("--dimensions", type=int, nargs="+", default=[400, 1024])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
-    asked = parser.parse_args()
-    if asked.write is not None:
-        check_output_file(asked.write)
+    arguments = parser.parse_args()
+    if arguments.write is not None:
+        check_output_file(arguments.write)
     torch.set_num_threads(1)
     print(f"{'d':>5}{'n':>6}  {'method':22}{'seconds':>9}{'x':>7}{'error':>10}")
     rows = []
-    for dimensions in asked.dimensions:
+    for dimensions in arguments.dimensions:
         for count in (4 * dimensions, dimensions // 2):
-            rows += _measured(dimensions, count, asked.repeats)
-    if asked.write is not None:
-        write_output(asked.write, {"rows": rows})
+            rows += _measured(dimensions, count, arguments.repeats)
+    if arguments.write is not None:
+        write_output(arguments.write, {"rows": rows})
 
 
 def _measured(d: int, n: int, repeats: int) -> list[dict[str, object]]:

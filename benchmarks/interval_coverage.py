@@ -44,16 +44,16 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=50)
     parser.add_argument("--cases", nargs="+", help="measure these cases only")
     parser.add_argument("--write", type=Path, help="write the result as JSON to this file")
-    asked = parser.parse_args()
-    if asked.write is not None:
-        check_output_file(asked.write)
+    arguments = parser.parse_args()
+    if arguments.write is not None:
+        check_output_file(arguments.write)
     torch.set_num_threads(1)
-    cases = _cases(asked.clips, asked.splits)
-    chosen = {name: cases[name] for name in asked.cases or cases}
+    cases = _cases(arguments.clips, arguments.splits)
+    chosen = {name: cases[name] for name in arguments.cases or cases}
     print(f"{'case':44}{'truth':>10}{'coverage':>10}{'error/true':>12}")
-    rows = [_row(name, *case, asked.repetitions) for name, case in chosen.items()]
-    if asked.write is not None:
-        write_output(asked.write, {"rows": rows})
+    rows = [_row(name, *case, arguments.repetitions) for name, case in chosen.items()]
+    if arguments.write is not None:
+        write_output(arguments.write, {"rows": rows})
 
 
 Draw = Callable[[torch.Generator], tuple[Tensor, ...]]

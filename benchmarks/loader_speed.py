@@ -81,7 +81,7 @@ class Speed:
 
 
 def main() -> None:
-    """Make shards, measure, print the table, and write it as JSON where asked to."""
+    """Make shards, measure, print the table, and write it as JSON if requested."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -34,13 +34,15 @@ class Objects(BaseHTTPRequestHandler):
         if not file.is_file():
             return self._answer(404, ABSENT, len(ABSENT))
         size = file.stat().st_size
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        first = int(asked[1]) if asked else 0
-        last = min(int(asked[2] or size) if asked else size, size - 1)
+        requested = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        first = int(requested[1]) if requested else 0
+        last = min(int(requested[2] or size) if requested else size, size - 1)
         with file.open("rb") as opened:
             opened.seek(first)
             body = b"" if self.command == "HEAD" else opened.read(last + 1 - first)
-        return self._answer(206 if asked else 200, body, last + 1 - first, f"{first}-{last}/{size}")
+        return self._answer(
+            206 if requested else 200, body, last + 1 - first, f"{first}-{last}/{size}"
+        )
 
     def do_HEAD(self) -> None:
         self.do_GET()

@@ -117,7 +117,7 @@ def main() -> None:
         config.clip, config.model, config.train, state, state.generator, state.discriminators, draws
     )
     clips = noise(config)
-    figures, _ = train_step.run(clips)
+    metrics_of_step, _ = train_step.run(clips)
     step = median_ms(lambda: train_step.run(clips), arguments.repeats)
 
     networks = [*state.discriminators.children(), *state.discriminators.children(), state.generator]

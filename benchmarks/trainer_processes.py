@@ -4,8 +4,8 @@
 
 Makes a small data set and trains the demo's networks on it in a temporary folder, each process on
 one thread. Resume cost: from the start of the command to the first new line of metrics, of which
-the first step itself is told apart. Scaling: clips a second of one process and of two that share
-the batch over gloo, in turns. Medians.
+the first step itself is reported separately. Scaling: clips a second of one process and of two
+that share the batch over gloo, in turns. Medians.
 """
 
 import argparse

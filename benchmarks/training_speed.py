@@ -205,7 +205,7 @@ def sampling(bench: Bench, clips: int, frames: int, channels: int) -> Measured:
 
 
 def main() -> None:
-    """Measure, print a table, and write it as JSON where asked to."""
+    """Measure, print a table, and write it as JSON if requested."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

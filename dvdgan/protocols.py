@@ -1,7 +1,7 @@
-"""How metrics are measured, by name: each name fixes all that moves the numbers under it.
+"""Evaluation protocols: each name determines the network, layers, resize rule and counts.
 
-Public FVD scripts disagree on network, resize, frames, split and number of clips, and so do their
-numbers. Here one is chosen by its name, and two numbers compare only under one name.
+Public FVD scripts differ in network, resize, frames, split and number of clips, and so do their
+values. Two values compare only under one protocol.
 """
 
 import hashlib

@@ -104,20 +104,20 @@ def test_check_warns_of_what_is_hardly_meant(
     ]
 
 
-def test_model_takes_the_classes_of_the_shards_or_those_it_is_told(
+def test_model_takes_the_classes_of_the_shards_or_those_given(
     run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert run("model", "--params", str(DEMO), "--batch", "3") == 0
-    told = capsys.readouterr().out
-    assert "600 classes (Kinetics-600; there is no artifacts/shards/index.json)" in told
-    assert "for 3 clips" in told
+    output = capsys.readouterr().out
+    assert "600 classes (Kinetics-600; there is no artifacts/shards/index.json)" in output
+    assert "for 3 clips" in output
     (tmp_path / "artifacts" / "shards").mkdir(parents=True)
     index = tmp_path / "artifacts" / "shards" / "index.json"
     index.write_text('{"classes": ["a", "b", "c"]}', encoding="utf-8")
     assert run("model", "--params", str(DEMO)) == 0
-    told = capsys.readouterr().out
-    assert "3 classes (artifacts/shards/index.json)" in told
-    assert "for 8 clips" in told  # train.batch_size
+    output = capsys.readouterr().out
+    assert "3 classes (artifacts/shards/index.json)" in output
+    assert "for 8 clips" in output  # train.batch_size
 
 
 @pytest.mark.parametrize(
@@ -127,11 +127,11 @@ def test_without_params_every_verb_ends_with_2_and_words(
     run: Run, capsys: pytest.CaptureFixture[str], verb: str, tmp_path: Path
 ) -> None:
     assert run(verb) == EXIT_USER_ERROR
-    told = capsys.readouterr().err
-    assert told.startswith("error: there is no params.yaml here\n")
-    assert f"where: {tmp_path / 'params.yaml'}" in told
-    assert "to do: " in told
-    assert "Traceback" not in told
+    output = capsys.readouterr().err
+    assert output.startswith("error: there is no params.yaml here\n")
+    assert f"where: {tmp_path / 'params.yaml'}" in output
+    assert "to do: " in output
+    assert "Traceback" not in output
 
 
 def test_a_misspelt_key_ends_with_2_and_the_nearest(
@@ -151,8 +151,8 @@ def test_an_interruption_ends_with_75_and_words(
 
     monkeypatch.setattr("dvdgan.config.load_config", interrupted)
     assert run("check") == EXIT_INTERRUPTED
-    told = capsys.readouterr().err
-    assert told == "interrupted: SIGTERM received; the same command goes on from here\n"
+    output = capsys.readouterr().err
+    assert output == "interrupted: SIGTERM received; the same command goes on from here\n"
 
 
 def test_a_store_that_stays_away_ends_with_75_and_words(
@@ -163,5 +163,5 @@ def test_a_store_that_stays_away_ends_with_75_and_words(
 
     monkeypatch.setattr("dvdgan.config.load_config", away)
     assert run("check") == EXIT_INTERRUPTED
-    told = capsys.readouterr().err
-    assert told == "interrupted: no answer; the same command goes on when it is back\n"
+    output = capsys.readouterr().err
+    assert output == "interrupted: no answer; the same command goes on when it is back\n"

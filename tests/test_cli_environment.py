@@ -43,9 +43,9 @@ def test_a_full_disk_is_named_with_the_file(
     tiny_disk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "synthetic", tiny_disk / "videos") == EXIT_USER_ERROR
-    told = capsys.readouterr().err
-    assert "error: No space left on device\n" in told
-    assert "to do: free some space" in told
+    errors = capsys.readouterr().err
+    assert "error: No space left on device\n" in errors
+    assert "to do: free some space" in errors
     assert list(tiny_disk.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""No verb replaces what it did not write, whatever path it is given; it says so before any work."""
+"""No command replaces what it did not write; the error comes before any work."""
 
 import hashlib
 import os
@@ -145,9 +145,9 @@ def test_a_path_that_is_not_ones_own_is_refused_before_any_work(
     with pytest.raises(SystemExit) as ended:
         dvdgan.cli.main()
     assert ended.value.code == EXIT_USER_ERROR
-    told = capsys.readouterr().err.encode("utf-8", "backslashreplace").decode()
+    errors = capsys.readouterr().err.encode("utf-8", "backslashreplace").decode()
     shown = str(path).encode("utf-8", "backslashreplace").decode()
-    assert told.startswith(f"error: {shown} "), told
-    assert "to do: " in told
-    assert "Traceback" not in told
+    assert errors.startswith(f"error: {shown} "), errors
+    assert "to do: " in errors
+    assert "Traceback" not in errors
     assert tree(tmp_path) == before

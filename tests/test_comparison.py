@@ -89,12 +89,12 @@ def run(work, monkeypatch, *words):
 
 
 def generated(work):
-    """What the last run said of the generated clips, by metric."""
+    """The last run's metrics of the generated clips, by name."""
     return metrics_by_name(read_json(work / "metrics.json")["generated"])
 
 
 def controls(work):
-    """What it said of the floor, by metric."""
+    """Its metrics of the halves of the real clips, by name."""
     return metrics_by_name(
         read_json(work / "metrics.json")["controls"]["half of the kept real clips"]
     )
@@ -118,7 +118,7 @@ def test_saved_samples_get_the_numbers_of_the_pipeline(work, monkeypatch, capsys
         assert each["value"] == pytest.approx(expected[name].value, rel=1e-9, abs=1e-9), name
     printed = capsys.readouterr().out
     assert all(each["name"] in printed for each in measured.values())
-    # Nothing says which classes the clips of a bare array were asked to show.
+    # A bare array has no labels.
     assert run(work, monkeypatch, "--generated=fakes.npy", "--real=artifacts/reference") == 0
     unlabelled = generated(work)
     assert set(measured) - set(unlabelled) == {"accuracy"}
@@ -245,13 +245,13 @@ def test_many_processes_write_one_result(work, monkeypatch, tmp_path, launcher):
             ],
             "the statistics are of self_trained, and --protocol is unterthiner_fvd",
         ),
-        (  # no weights are there: what cannot be measured at all is said first
+        (  # without weights: other errors come first
             ["--generated=fakes.npy", "--real=fakes.npy", "--protocol=unterthiner_fvd"],
             "unterthiner_fvd measures clips of 9 frames or more",
         ),
     ],
 )
-def test_sets_that_do_not_compare_are_refused_in_words(work, monkeypatch, capsys, words, what):
+def test_sets_that_do_not_compare_are_refused(work, monkeypatch, capsys, words, what):
     fakes = np.load(work / "fakes.npy")
     np.save(work / "few.npy", fakes[:8])
     np.save(work / "small.npy", fakes[..., :16, :16])
@@ -262,7 +262,7 @@ def test_sets_that_do_not_compare_are_refused_in_words(work, monkeypatch, capsys
         save_feature_network(work / "i3d", "i3d_k400", I3D(400), [str(n) for n in range(400)])
     if "--network=other" in words:
         save_feature_network(work / "other", "small_i3d", SmallI3D(3, 4), CLASSES, width=4)
-    monkeypatch.delattr(FeatureCache, "extract")  # nothing may be extracted before it is said
+    monkeypatch.delattr(FeatureCache, "extract")  # the error must come before extraction
     assert run(work, monkeypatch, *words) == 2
     assert what in capsys.readouterr().err
 
@@ -272,9 +272,9 @@ def test_broken_videos_are_told_and_beyond_the_budget_stop(work, monkeypatch, ca
     words = ["--generated=fakes.npy", "--real=real", f"--frames={T}"]
     try:
         assert run(work, monkeypatch, *words) == 2
-        told = capsys.readouterr().err
-        assert "1 of 65 videos give no clip so far, and none may be left out" in told
-        assert "broken.mp4: not_a_video" in told
+        errors = capsys.readouterr().err
+        assert "1 of 65 videos give no clip so far, and none may be left out" in errors
+        assert "broken.mp4: not_a_video" in errors
         assert run(work, monkeypatch, *words, "--max-refused=0.03") == 0
         assert "1 videos of real gave no clip" in capsys.readouterr().out
         written = read_json(work / "metrics.json")
@@ -295,6 +295,6 @@ def test_refused_files_are_no_real_clips(work, monkeypatch, capsys):
     (folder / "broken.mp4").write_bytes(b"no video")
     words = ["--generated=fakes.npy", "--real=scarce", f"--frames={T}", "--max-refused=0.1"]
     assert run(work, monkeypatch, *words) == 2
-    told = capsys.readouterr().err
-    assert "31 real clips are too few" in told
-    assert "where: scarce" in told
+    errors = capsys.readouterr().err
+    assert "31 real clips are too few" in errors
+    assert "where: scarce" in errors

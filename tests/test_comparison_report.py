@@ -1,4 +1,4 @@
-"""What a comparison tells of clips whose features are known."""
+"""The document of a comparison, for clips with known features."""
 
 import pytest
 import torch
@@ -38,7 +38,7 @@ def reference(features, keep, protocol="self_trained", clips_per_video=1):
 
 
 @pytest.mark.parametrize("total", [128, 194, 384])
-def test_all_clips_of_a_video_are_in_one_half_of_the_floor(total):
+def test_all_clips_of_a_video_are_in_one_half_of_real_clips(total):
     """Videos of two clips, some of which are kept: they go to the halves in turn."""
     features = clips(total)
     [section] = real_halves(reference(features, 96, clips_per_video=2)).values()
@@ -51,28 +51,28 @@ def test_all_clips_of_a_video_are_in_one_half_of_the_floor(total):
     ]
     expected = frechet_distance(*(Moments.of(half.logits) for half in halves))
     assert metrics["FVD"]["value"] == pytest.approx(expected, rel=1e-9)
-    told = metrics["FVD"]["protocol"]
-    assert (told["clips"], told["real_clips"]) == tuple(map(len, halves))
-    assert told["clips"] + told["real_clips"] == 96
+    settings = metrics["FVD"]["protocol"]
+    assert (settings["clips"], settings["real_clips"]) == tuple(map(len, halves))
+    assert settings["clips"] + settings["real_clips"] == 96
 
 
-def test_there_is_no_floor_of_halves_that_are_too_small():
+def test_there_are_no_halves_that_are_too_small():
     assert real_halves(reference(clips(63), 63)) == {}
     assert real_halves(reference(clips(640), 64, clips_per_video=640)) == {}
 
 
 @pytest.mark.parametrize(
-    ("protocol", "saved", "told"),
+    ("protocol", "saved", "expected"),
     [
         ("self_trained", True, True),
         ("unterthiner_fvd", True, False),
         ("unterthiner_fvd", False, True),
     ],
 )
-def test_classes_are_told_where_both_sides_number_them_alike(protocol, saved, told):
+def test_classes_are_reported_where_both_sides_have_the_same_labels(protocol, saved, expected):
     real, generated = reference(clips(64), 64, protocol), clips(48, seed=1)
     found = comparison_details(measure_fully(generated, real), generated, real, saved)
-    assert ("per_class" in found) == told
+    assert ("per_class" in found) == expected
 
 
 def test_one_of_several_sets_is_told_as_that():

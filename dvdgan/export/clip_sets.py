@@ -4,7 +4,12 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
-from dvdgan.data.sources.derived_clips import TransformedClips, ContinuedClips, Readable, RepeatedClip
+from dvdgan.data.sources.derived_clips import (
+    ContinuedClips,
+    Readable,
+    RepeatedClip,
+    TransformedClips,
+)
 from dvdgan.data.sources.shard_set import EvenClips
 from dvdgan.evaluation.controls import freeze_frames, repeat_last_given, shuffle_frames
 from dvdgan.evaluation.measurement_settings import DEFAULT_STANDING, NOT_GENERATED, SamplingSettings

@@ -223,7 +223,7 @@ def _shared(what: str, found: Sequence[Mapping[KeyT, Any]]) -> list[KeyT]:
 def _bundle(metrics: Path, params: Path) -> Run:
     if not params.is_file():
         raise UserError(
-            f"{metrics} has no params.yaml, which says what was measured",
+            f"{metrics} has no params.yaml, so what was measured is not known",
             where=str(params),
             todo="put the params.yaml of that run there, or name the folder that holds it",
         )

@@ -4,9 +4,9 @@
     python infra/prefect/notify.py --block slack-webhook/NAME
     python infra/prefect/notify.py --off
 
-The block, made in the browser or with prefect.blocks.notifications, says where messages go: Slack,
-e-mail, Teams, PagerDuty, any webhook. Run again, it replaces what it set up before. Needs
-PREFECT_API_URL.
+The block, created in the browser or with prefect.blocks.notifications, determines where messages
+go: Slack, e-mail, Teams, PagerDuty, any webhook. A second run replaces what the first one created.
+Needs PREFECT_API_URL.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from prefect.automations import Automation, EventTrigger, Posture, SendNotificat
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 
-# Each message: its events, the resource they are about, and its text.
+# By automation: the events, their resource, the subject and the body of the message.
 MESSAGES = {
     "dvdgan: collapse": (
         {"dvdgan.checkpoint.collapsed"},
@@ -29,7 +29,7 @@ MESSAGES = {
     "dvdgan: rollback": (
         {"dvdgan.checkpoint.rolled_back"},
         "dvdgan.checkpoint.*",
-        "Run {{ event.payload.run }} went back to step {{ event.payload.step }}",
+        "Run {{ event.payload.run }} was rolled back to step {{ event.payload.step }}",
         "{{ event.payload | tojson(indent=2) }}",
     ),
     "dvdgan: never learned": (
@@ -48,20 +48,20 @@ MESSAGES = {
 
 
 def main() -> int:
-    """Read the command line and set up, or take away, the automations."""
+    """Read the command line and create, or remove, the automations."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    wish = parser.add_mutually_exclusive_group(required=True)
-    wish.add_argument("--block", metavar="TYPE/NAME", help="such as slack-webhook/NAME")
-    wish.add_argument("--off", action="store_true", help="send no messages any more")
-    options = parser.parse_args()
-    block = None if options.off else _block(options.block)
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--block", metavar="TYPE/NAME", help="such as slack-webhook/NAME")
+    action.add_argument("--off", action="store_true", help="send no messages any more")
+    arguments = parser.parse_args()
+    block = None if arguments.off else _block(arguments.block)
     for name in MESSAGES:
         _forget(name)
         if block is not None:
             _automation(name, block).create()
-    print("no messages are sent" if block is None else f"messages go to {options.block}")
+    print("no messages are sent" if block is None else f"messages go to {arguments.block}")
     return 0
 
 

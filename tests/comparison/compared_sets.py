@@ -84,16 +84,16 @@ def evaluate(work: Path, *words: str) -> tuple[int, str, dict[str, Any]]:
         done = CliRunner().invoke(app, ["evaluate", *dict.fromkeys([*words, *written])])
         path = Path(written[0].removeprefix("--write="))
         document = read_json(path) if path.is_file() else {}
-    told = done.output + ("" if done.exception is None else str(done.exception))
-    return done.exit_code, told, document
+    output = done.output + ("" if done.exception is None else str(done.exception))
+    return done.exit_code, output, document
 
 
 def numbers(work: Path, *words: str) -> dict[str, dict[str, Any]]:
     """The metrics of the generated clips, by metric."""
-    code, told, document = evaluate(work, *words)
-    assert code == 0, told
+    code, output, document = evaluate(work, *words)
+    assert code == 0, output
     metrics = metrics_by_name(document["generated"])
     for key, metric in document["generated"].items():
-        assert metric["name"] in told
+        assert metric["name"] in output
         assert (key in metrics) is False and "." not in key
     return metrics

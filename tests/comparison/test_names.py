@@ -8,7 +8,7 @@ from compared_sets import ARRAYS, BRIGHT, CUBE, FOLDERS, SHARDS, evaluate, numbe
 
 from dvdgan.cli import app
 
-# Option -> what is run, and in which ways it is then said. The numbers differ, and so must names.
+# Option -> what is run, and with which values. The metrics differ, and so must their names.
 MOVING: dict[str, tuple[list[str], list[list[str]]]] = {
     "real": (ARRAYS[:1], [["--real=reals.npy"], ["--real=bright.npy", "--real-range=[0, 1]"]]),
     "protocol": (ARRAYS, [["--protocol=self_trained"], ["--protocol=unterthiner_fvd"]]),
@@ -30,14 +30,14 @@ MOVING: dict[str, tuple[list[str], list[list[str]]]] = {
     ),
     "real_range": (BRIGHT, [["--real-range=[0, 1]"], ["--real-range=[-1, 1]"]]),
 }
-# They say what the clips are, and move no number; the name tells them.
+# They describe the clips and do not change the metrics; the name contains them.
 CLAIMING = {"given_frames": (ARRAYS, [[], ["--given-frames=1"], ["--given-frames=2"]])}
 # Neither number nor name changes.
 SILENT = {
     "max_refused": (FOLDERS, [[], ["--max-refused=0.5"]]),
     "write": (ARRAYS, [[], ["--write=elsewhere.json"]]),
 }
-# What is measured, as the JSON's sources say: models are compared under one name.
+# What is measured, as in the JSON's sources: models are compared under one name.
 SUBJECT = {"generated"}
 # Refused beside --generated and --real.
 ELSEWHERE = {"params", "checkpoint"}
@@ -60,8 +60,8 @@ def test_an_option_that_moves_a_number_changes_its_name(work: Path, option: str)
             number = each[metric]
             value = by_name.setdefault(number["name"], number["value"])
             assert number["value"] == pytest.approx(value, rel=1e-6, abs=1e-12), number["name"]
-    told = [each["FVD"]["protocol"] for each in found]
-    assert all(told.count(each) == 1 for each in told)
+    protocols = [each["FVD"]["protocol"] for each in found]
+    assert all(protocols.count(each) == 1 for each in protocols)
 
 
 @pytest.mark.parametrize("option", CLAIMING)
@@ -81,12 +81,12 @@ def test_an_option_that_moves_no_number_changes_no_name(work: Path, option: str)
 
 @pytest.mark.parametrize("option", sorted(ELSEWHERE))
 def test_options_of_other_measurements_are_refused(work: Path, option: str) -> None:
-    code, told, _ = evaluate(work, *ARRAYS, f"--{option}=x")
-    assert code != 0 and f"does not use --{option}" in told
+    code, output, _ = evaluate(work, *ARRAYS, f"--{option}=x")
+    assert code != 0 and f"does not use --{option}" in output
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "part"),
     [
         ([*FOLDERS, "--generated-stride=2"], "(stride 2) vs"),
         ([*FOLDERS, "--window=centre"], "36 clips (centre window) vs 36 reals@"),
@@ -97,5 +97,7 @@ def test_options_of_other_measurements_are_refused(work: Path, option: str) -> N
         (ARRAYS, "logits, 4x40x40 stride 1, 36 clips vs 36 reals.npy@"),
     ],
 )
-def test_a_name_says_what_differs_from_the_default(work: Path, words: list[str], told: str) -> None:
-    assert told in numbers(work, *words)["FVD"]["name"]
+def test_a_name_contains_what_differs_from_the_default(
+    work: Path, words: list[str], part: str
+) -> None:
+    assert part in numbers(work, *words)["FVD"]["name"]

@@ -10,13 +10,13 @@ from compared_sets import ARRAYS, COUNT, FOLDERS, SIZE, evaluate, numbers, squar
 def test_shards_are_taken_at_the_stride_of_the_statistics(work: Path) -> None:
     """They hold videos as they were recorded, so that another stride is another speed."""
     words = ["--generated=shards", "--real=statistics"]
-    code, told, _ = evaluate(work, *words, "--generated-stride=1")
-    assert code != 0 and "generated shard set would be read 1 apart" in told
+    code, output, _ = evaluate(work, *words, "--generated-stride=1")
+    assert code != 0 and "generated shard set would be read 1 apart" in output
     taken = numbers(work, *words)["FVD"]
     assert taken["protocol"]["preprocessing"]["stride"] == 2
     assert numbers(work, *words, "--generated-stride=2")["FVD"] == taken
-    code, told, _ = evaluate(work, *words, "--stride=1")
-    assert code != 0 and "statistics are of clips of stride 2, not 1" in told
+    code, output, _ = evaluate(work, *words, "--stride=1")
+    assert code != 0 and "statistics are of clips of stride 2, not 1" in output
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,10 @@ def test_shards_are_taken_at_the_stride_of_the_statistics(work: Path) -> None:
 def test_sides_that_were_taken_differently_come_with_a_warning(
     work: Path, words: list[str], warning: str
 ) -> None:
-    code, told, document = evaluate(work, *words)
-    assert code == 0, told
+    code, output, document = evaluate(work, *words)
+    assert code == 0, output
     assert any(warning in each for each in document["warnings"])
-    assert "warning: " in told and warning in told
+    assert "warning: " in output and warning in output
 
 
 def test_the_usual_comparison_has_no_such_warning(work: Path) -> None:
@@ -64,8 +64,8 @@ def test_the_usual_comparison_has_no_such_warning(work: Path) -> None:
 def test_an_option_of_one_side_is_advised_and_refused_for_that_side(
     work: Path, words: list[str], what: str, todo: str
 ) -> None:
-    code, told, _ = evaluate(work, *words)
-    assert code != 0 and what in told and todo in told
+    code, output, _ = evaluate(work, *words)
+    assert code != 0 and what in output and todo in output
 
 
 def test_floats_are_compared_with_levels_by_an_option_for_their_side(work: Path) -> None:
@@ -89,7 +89,7 @@ def test_finite_numbers_of_doubtful_clips_come_with_a_warning(
     work: Path, name: str, clips: np.ndarray, warnings: list[str]
 ) -> None:
     np.save(work / f"{name}.npy", clips)
-    code, told, document = evaluate(work, f"--generated={name}.npy", "--real=reals.npy")
-    assert code == 0, told
+    code, output, document = evaluate(work, f"--generated={name}.npy", "--real=reals.npy")
+    assert code == 0, output
     found = " ".join(document["warnings"])
-    assert all(each in found and each in told for each in [*warnings, "hardly more than the 32"])
+    assert all(each in found and each in output for each in [*warnings, "hardly more than the 32"])

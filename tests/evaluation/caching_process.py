@@ -30,7 +30,7 @@ class NoiseClips:
 
     def __init__(self, count: int, dies_at: int | None = None, refusing: int = 0) -> None:
         self.count, self.dies_at, self.refusing = count, dies_at, refusing
-        self.asked: list[int] = []
+        self.read_indices: list[int] = []
 
     def __len__(self) -> int:
         return self.count
@@ -41,7 +41,7 @@ class NoiseClips:
     def read(self, start: int, stop: int) -> Read:
         clips, labels, refused = [], [], []
         for place in range(start, stop):
-            self.asked.append(place)
+            self.read_indices.append(place)
             if place == self.dies_at:
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.refusing and place % self.refusing == 0:

@@ -1,4 +1,4 @@
-"""A square that drifts in one of four directions over noise: one frame cannot tell its class."""
+"""A square that drifts in one of four directions over noise: one frame does not show its class."""
 
 import pytest
 import torch

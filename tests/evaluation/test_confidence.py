@@ -1,4 +1,4 @@
-"""Intervals hold the expected value as often as they say, where the usual bootstrap does not."""
+"""Intervals have their nominal coverage, where the bootstrap does not."""
 
 import pytest
 import torch

@@ -7,7 +7,7 @@ from dvdgan.evaluation.controls import freeze_frames, repeat_last_given, shuffle
 
 
 def clips(count, frames, seed=0):
-    """Every pixel is another number, so that frames can be told apart."""
+    """Every pixel is another number, so that frames can be distinguished."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, 256, (count, frames, 3, 4, 4), generator=generator, dtype=torch.uint8)
 

@@ -39,7 +39,7 @@ def test_without_a_gpu_it_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gpus", "asked", "chosen"),
+    ("gpus", "requested", "chosen"),
     [
         (0, "", "cpu"),
         (1, "", "cuda:0"),
@@ -51,15 +51,15 @@ def test_without_a_gpu_it_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_beside_a_trainer_it_is_the_last_gpu(
-    gpus: int, asked: str, chosen: str, monkeypatch: pytest.MonkeyPatch
+    gpus: int, requested: str, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    monkeypatch.setenv("DVDGAN_EVALUATION_DEVICE", asked)
+    monkeypatch.setenv("DVDGAN_EVALUATION_DEVICE", requested)
     assert device_beside_trainer() == chosen
 
 
 class OneGpu:
-    """What torch says of one GPU of 80 GB of which 10 GB are free; keeps the limit that is set."""
+    """As if torch had one GPU of 80 GB with 10 GB free; records the limit that is set."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.limits: list[tuple[float, int]] = []
@@ -100,8 +100,8 @@ def test_where_memory_is_short_it_is_measured_on_the_cpu(
         return "measured"
 
     assert beside_trainer(work) == "measured"
-    told = capsys.readouterr().err
-    assert f"cuda:0 ({str(error).splitlines()[0]}): measuring on the CPU" in told
+    errors = capsys.readouterr().err
+    assert f"cuda:0 ({str(error).splitlines()[0]}): measuring on the CPU" in errors
 
 
 def test_other_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

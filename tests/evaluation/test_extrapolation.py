@@ -59,7 +59,7 @@ def test_the_interval_holds_the_true_distance():
 
 
 def test_an_inception_score_loses_its_bias():
-    """Clips of 20 classes, told with certainty: the score is 20, and less at few clips."""
+    """Clips of 20 classes, classified with certainty: the score is 20, and lower at few clips."""
     biased, free = [], []
     for seed in range(40):
         labels = torch.randint(20, (200,), generator=torch.Generator().manual_seed(seed))

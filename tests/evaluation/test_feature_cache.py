@@ -34,7 +34,7 @@ def network(folder):
 
 @pytest.fixture(scope="module")
 def expected(network):
-    """The features of all clips by `extract`, which knows no parts."""
+    """The features of all clips by `extract`, without parts."""
     clips, labels, _ = NoiseClips(COUNT).read(0, COUNT)
     return extract(network, [(clips, labels)], COUNT, "whole")
 
@@ -51,7 +51,7 @@ def finished(network, root):
     source = NoiseClips(COUNT)
     features, refused = FeatureCache(network, source, root).complete("noise")
     assert refused == []
-    return features, source.asked
+    return features, source.read_indices
 
 
 def processes(root, folder, world, *dies_at):
@@ -80,8 +80,8 @@ def test_several_processes_give_the_same_bits(tmp_path, folder, network, expecte
 
 def test_the_first_process_takes_over_what_a_dead_one_left(tmp_path, folder, network, expected):
     assert processes(tmp_path, folder, 2, PART + 100) == [0, -signal.SIGKILL]
-    features, asked = finished(network, tmp_path)
-    assert sorted(asked) == list(range(PART, 2 * PART))
+    features, read_indices = finished(network, tmp_path)
+    assert sorted(read_indices) == list(range(PART, 2 * PART))
     assert same(features, expected)
 
 
@@ -90,7 +90,7 @@ def test_a_killed_process_loses_one_part_at_most(tmp_path, folder, network, expe
     source = NoiseClips(COUNT)
     cache = FeatureCache(network, source, tmp_path)
     cache.extract("again")
-    assert source.asked == list(range(2 * PART, COUNT))
+    assert source.read_indices == list(range(2 * PART, COUNT))
     assert same(cache.complete("again")[0], expected)
 
 
@@ -105,9 +105,9 @@ def test_a_damaged_part_is_found_and_made_again(tmp_path, network, expected, cap
     source = NoiseClips(COUNT)
     cache = FeatureCache(network, source, tmp_path)
     cache.extract("again")
-    assert source.asked == list(range(2 * PART))
+    assert source.read_indices == list(range(2 * PART))
     assert same(cache.complete("again")[0], expected)
-    assert capsys.readouterr().err.count("is damaged and will be made again") == 2
+    assert capsys.readouterr().err.count("is damaged and is extracted again") == 2
 
 
 def test_another_network_or_source_is_another_cache(tmp_path, network):
@@ -141,7 +141,7 @@ def test_refusals_are_kept_and_limited(tmp_path, network):
     stopped = NoiseClips(PART + 4, refusing=2)
     with pytest.raises(UserError, match="8 of 260"):
         FeatureCache(network, stopped, tmp_path / "other", 3).extract("noise")
-    assert len(stopped.asked) <= 32  # it read no further
+    assert len(stopped.read_indices) <= 32  # it read no further
 
 
 def test_parts_without_clips_are_parts_and_no_clips_at_all_an_error(tmp_path, network):

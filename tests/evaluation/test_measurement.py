@@ -143,11 +143,11 @@ def test_every_number_of_a_full_measurement_has_an_interval_that_holds_it():
 def test_intervals_change_no_value():
     fake = features(64, seed=1)
     plain = measure(fake, reference_of(REAL)).metrics
-    told = measure_with_intervals(fake, reference_of(REAL)).metrics
-    assert {name: each.value for name, each in told.items()} == {
+    metrics = measure_with_intervals(fake, reference_of(REAL)).metrics
+    assert {name: each.value for name, each in metrics.items()} == {
         name: each.value for name, each in plain.items()
     }
-    assert all(each.interval[0] <= each.value <= each.interval[1] for each in told.values())
+    assert all(each.interval[0] <= each.value <= each.interval[1] for each in metrics.values())
 
 
 def test_numbers_against_other_real_clips_do_not_compare():

@@ -108,5 +108,5 @@ def test_a_few_copies_among_many_samples_show_in_the_near_share_alone():
 
 
 def test_nothing_to_compare_is_refused():
-    with pytest.raises(UserError, match="cannot be told"):
+    with pytest.raises(UserError, match="cannot be measured"):
         copying(torch.ones(3), torch.ones(0))

@@ -168,7 +168,7 @@ def test_motion_taken_from_more_and_more_clips(score, real, control):
 
 
 def test_dropped_modes(score, real):
-    """Classes that are never generated; IS need not tell that one of four is missing."""
+    """Classes that are never generated; IS may not show that one of four is missing."""
     clips, labels = real
     fid, fvd, inception = zip(*[score(clips[labels < kept]) for kept in (4, 3, 2, 1)], strict=True)
     assert rises(fid) and rises(fvd)
@@ -176,9 +176,9 @@ def test_dropped_modes(score, real):
 
 
 def test_time_reversed_goes_unseen(score, real):
-    """Who bends, jumps or waves does so backwards, too: the network need not tell which it saw.
+    """Who bends, jumps or waves does so backwards, too: the network need not distinguish them.
 
-    A lesson about the metric: FID and FVD punish a motion as far as their network tells it, and
+    A lesson about the metric: FID and FVD punish a motion as far as their network sees it, and
     here, reversed clips are no farther away than clips from other times of the same videos.
     """
     clips, _ = real

@@ -1,4 +1,4 @@
-"""`dvdgan sample`: the videos asked for, in a row a class, and words for what cannot be done."""
+"""`dvdgan sample`: the requested videos, a row per class, and errors for what is not possible."""
 
 import sys
 from pathlib import Path
@@ -132,7 +132,7 @@ def test_samples_are_replaced_until_something_else_lies_beside_them(
     assert Path("samples/thesis.tex").read_text() == "years"
 
 
-def test_what_cannot_be_done_is_said(
+def test_what_cannot_be_done_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     synthesis: Path,
@@ -141,7 +141,7 @@ def test_what_cannot_be_done_is_said(
 ) -> None:
     (tmp_path / "text.mp4").write_text("no video")
     save_file({"x": torch.zeros(1)}, tmp_path / "generator.safetensors")
-    for words, told in [
+    for words, message in [
         ([tmp_path], "config.json is missing"),
         ([tmp_path, "--truncation", "inf"], "above 0, at most 10, but is inf"),
         ([tmp_path, "--truncation", "nan"], "above 0, at most 10, but is nan"),
@@ -159,5 +159,5 @@ def test_what_cannot_be_done_is_said(
         ([synthesis, "--start", "text.mp4"], "continues no frames"),
     ]:
         assert run(monkeypatch, *words) == EXIT_USER_ERROR, words
-        assert told in capsys.readouterr().err
+        assert message in capsys.readouterr().err
         assert not Path("samples").exists()

@@ -44,8 +44,8 @@ def call(
         monkeypatch.setattr(sys, "argv", ["dvdgan", "ablation", *map(str, words)])
         with pytest.raises(SystemExit) as ended:
             dvdgan.cli.main()
-        told = capsys.readouterr()
-        return int(ended.value.code or 0), told.out, told.err
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
 
     return ablation
 
@@ -85,7 +85,7 @@ def bundle(folder: Path, preset: str, seed: int, frames: int = 12, **changes: An
 def run_folder(
     folder: Path, preset: str, seed: int, fids: list[float | None], **changes: Any
 ) -> Path:
-    """A run's settings and ledger: FID as told, IS ten times as much, every 100 steps."""
+    """A run's settings and ledger: FID as given, IS ten times as much, every 100 steps."""
     source = folder.with_suffix(".yaml")
     source.parent.mkdir(parents=True, exist_ok=True)
     with source.open("w", encoding="utf-8") as file:
@@ -207,7 +207,7 @@ def test_several_keys_and_the_working_copy(call: Call, tmp_path: Path) -> None:
 def test_what_does_not_compare_is_named(call: Call, tmp_path: Path) -> None:
     k8 = bundle(tmp_path / "k8", "fig7_k8", 0)
     by = ["--by", "model.spatial_frames"]
-    for other, told in [
+    for other, message in [
         (bundle(tmp_path / "phi", "fig7_phi_4x4", 1), "model.phi: average_pool_2x2 in k8/"),
         (bundle(tmp_path / "longer", "fig7_k2", 1, frames=16), "frames: 12 and 16"),
         (bundle(tmp_path / "twin", "fig7_k8", 0), "two runs have equal settings and seeds"),
@@ -219,8 +219,8 @@ def test_what_does_not_compare_is_named(call: Call, tmp_path: Path) -> None:
         (tmp_path, "is no run"),
     ]:
         code, out, err = call("k8", other.relative_to(tmp_path), *by)
-        assert (code, out) == (EXIT_USER_ERROR, ""), told
-        assert told in err
+        assert (code, out) == (EXIT_USER_ERROR, ""), message
+        assert message in err
     assert call(k8, "--by", "model.spatial_frame")[2].endswith(
         "did you mean model.spatial_frames?\n"
     )
@@ -240,7 +240,7 @@ def named(run: Path, network: str, seed: int) -> Path:
 
 
 def test_checkpoints_measured_by_other_networks_are_refused(call: Call, tmp_path: Path) -> None:
-    """Their params are equal: only the names of their numbers tell."""
+    """Their params are equal: only the names of their metrics differ."""
     runs = [run_folder(tmp_path / f"run{seed}", "fig7_k8", seed, [9.0]) for seed in range(3)]
     by = ["--by", "model.phi"]
     one, alike, other = (

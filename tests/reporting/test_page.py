@@ -60,8 +60,8 @@ def test_every_number_stands_under_its_full_name(page, measured):
         for metric in metrics.values():
             assert metric["name"] in text
     assert "37.5 to 45.9" in text  # of the FVD
-    for told in ("0.625", "3.21", "4.32"):  # of a class
-        assert told in text
+    for number in ("0.625", "3.21", "4.32"):  # of a class
+        assert number in text
     assert measured["warnings"][0] in text
     for words in ("clip:\n  resolution: 32", "rolled back", "FVD 3.4 times the best", "x86_64"):
         assert words in text
@@ -90,7 +90,7 @@ def test_a_run_that_has_little_to_show_has_a_page_too(content):
     assert "0 files refused" in text
 
 
-def test_memorising_is_told_in_words_and_figures(content, page):
+def test_memorisation_is_in_words_and_numbers(content, page):
     text = " ".join(Elements(page).text.split())
     assert "nearer to the training set than a real test clip does in 41.7% of all pairs" in text
     assert "3.1% lie nearer than the nearest 5% of test clips: no sign of it" in text
@@ -107,7 +107,7 @@ def test_without_test_clips_memorising_is_left_to_the_eye(content):
     assert "of all pairs" not in text and "Is it memorising?" in text
 
 
-def test_long_tables_are_cut_and_say_so(content):
+def test_long_tables_are_cut_with_a_note(content):
     row = {"path": "p", "reason": "not_a_video", "detail": "cut me"}
     event = {"event": "promoted", "step": 1}
     page = render(replace(content, refused=[row] * 300, ledger=[event] * 300))

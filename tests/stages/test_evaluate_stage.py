@@ -62,14 +62,14 @@ def several(published: None, synthetic_videos: Path, trained_copy: Callable[[str
 
 
 def test_each_number_is_of_its_protocol_s_network_and_right(several: Path) -> None:
-    told = metrics_by_name(read_json(several / EVALUATE / "metrics.json")["generated"])
+    metrics = metrics_by_name(read_json(several / EVALUATE / "metrics.json")["generated"])
     for name, protocol, network, layer in [
         ("FVD", "unterthiner_fvd", "i3d_k400", "logits"),
         ("FID", "dvdgan_fid_is", "i3d_k600", "pooled"),
         ("IS", "dvdgan_fid_is", "i3d_k600", "logits"),
     ]:
         weights = sha256_of_file(several / FEATURES / network / "network.safetensors")
-        conditions = told[name]["protocol"]
+        conditions = metrics[name]["protocol"]
         assert conditions["protocol"] == protocol and conditions["network"] == network
         assert conditions["weights_sha256"] == weights and conditions["layer"] == layer
         made = ClipFeatures.load(several / EVALUATE / "features" / f"{protocol}.safetensors")
@@ -79,11 +79,11 @@ def test_each_number_is_of_its_protocol_s_network_and_right(several: Path) -> No
             if name == "IS"
             else frechet_distance(Moments.of(getattr(made, layer)), real[layer])
         )
-        assert told[name]["value"] == pytest.approx(value, rel=1e-9)
-        low, high = told[name]["interval"]
+        assert metrics[name]["value"] == pytest.approx(value, rel=1e-9)
+        low, high = metrics[name]["interval"]
         assert low <= value <= high
-    assert "accuracy" not in told
-    assert told["KVD"]["protocol"]["protocol"] == "unterthiner_fvd"
+    assert "accuracy" not in metrics
+    assert metrics["KVD"]["protocol"]["protocol"] == "unterthiner_fvd"
 
 
 def test_controls_truncation_and_memorising_are_there(several: Path) -> None:
@@ -195,7 +195,7 @@ def test_missing_weights_are_named_with_where_to_get_them(
     config = parse_config(params)
     with contextlib.chdir(tmp_path), pytest.raises(UserError) as refused:
         features.run(config)
-    told = str(refused.value)
-    assert "dvdgan convert i3d_k400" in told
-    assert "get i3d_pretrained_400.pt" in told and "github.com" in told
+    message = str(refused.value)
+    assert "dvdgan convert i3d_k400" in message
+    assert "get i3d_pretrained_400.pt" in message and "github.com" in message
     assert not (tmp_path / FEATURES).exists()

@@ -72,9 +72,9 @@ def test_a_port_gives_the_same_network(tmp_path, tensors, expected, layout, file
     state = in_layout(layout, tensors)
     assert state.keys() >= set(some_names)
     torch.save(state, tmp_path / file)
-    told = convert(K400, tmp_path / file, tmp_path / "made")
-    assert f"layout: {layout.title}" in told
-    assert "no answer of this network is known to check it by" in told
+    lines = convert(K400, tmp_path / file, tmp_path / "made")
+    assert f"layout: {layout.title}" in lines
+    assert "no published output of this network is known to check it" in lines
     network = FeatureNetwork.load(tmp_path / "made").network
     for name, weight in network.state_dict().items():
         assert torch.equal(weight, expected[name]), name
@@ -118,10 +118,10 @@ def test_an_unknown_pytorch_file_needs_its_epsilon_said(tmp_path, tensors):
     assert all(torch.equal(found[name], expected[name]) for name in found)
 
 
-def test_weights_of_the_hub_are_checked_by_their_known_answer(tmp_path, tensors):
+def test_weights_of_the_hub_are_checked_by_their_published_output(tmp_path, tensors):
     """These made-up ones are not: refused, and nothing written."""
     torch.save(in_layout(PIERGIAJ, tensors), tmp_path / "i3d_pretrained_400.pt")
-    with pytest.raises(UserError, match="does not give the known answer") as caught:
+    with pytest.raises(UserError, match="does not give the published output") as caught:
         convert(K400, tmp_path / "i3d_pretrained_400.pt", tmp_path / "made")
     assert str(WHITE_TO_BLACK)[:5] in caught.value.where
     assert not (tmp_path / "made").exists()
@@ -204,8 +204,8 @@ def test_torchscript_is_kept_as_it_is_and_run_only_when_it_is_the_published_one(
         convert(known, file, tmp_path / "made")
     same = replace(known.sources[0], identity=sha256_of_file(file))
     monkeypatch.setitem(CATALOGUE, known.name, replace(known, sources=(same,)))
-    told = convert(CATALOGUE[known.name], file, tmp_path / "made")
-    assert told[-1].startswith("white to black 133.70")
+    lines = convert(CATALOGUE[known.name], file, tmp_path / "made")
+    assert lines[-1].startswith("white to black 133.70")
     kept = tmp_path / "made" / "network.pt"
     assert kept.read_bytes() == file.read_bytes()
     network = FeatureNetwork.load(tmp_path / "made")

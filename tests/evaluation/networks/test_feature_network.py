@@ -1,4 +1,4 @@
-"""What a feature network refuses, how frames reach its size, what it says when it is missing."""
+"""Feature networks: refused clips, resize rules, and the error for missing weights."""
 
 from pathlib import Path
 
@@ -74,12 +74,12 @@ def test_the_verb_lists_every_network(tmp_path, monkeypatch, capsys):
     Path("weights/i3d_k600").mkdir(parents=True)
     Path("weights/i3d_k600/config.json").write_text("{}", encoding="utf-8")
     assert verb() == 0
-    told = capsys.readouterr().out
-    assert "i3d_k600: DVD-GAN's FID and IS (600 classes), in weights/i3d_k600" in told
-    assert told.count("not converted here") == len(CATALOGUE) - 1
-    assert RGB_SCRATCH_KIN600 in told
+    output = capsys.readouterr().out
+    assert "i3d_k600: DVD-GAN's FID and IS (600 classes), in weights/i3d_k600" in output
+    assert output.count("not converted here") == len(CATALOGUE) - 1
+    assert RGB_SCRATCH_KIN600 in output
     for network in CATALOGUE.values():
-        assert network.command in told
+        assert network.command in output
 
 
 def test_the_verb_refuses_what_it_does_not_know(tmp_path, monkeypatch):

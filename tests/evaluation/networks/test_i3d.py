@@ -41,9 +41,9 @@ def folder(weights, tmp_path_factory):
     write_checkpoint(
         root / "rgb_imagenet" / "model.ckpt", {SCOPE + name: w for name, w in weights.items()}
     )
-    told = convert(CATALOGUE["i3d_k400"], root / "rgb_imagenet", root / "i3d_k400")
-    assert "published: not a file that DeepMind published" in told
-    assert "epsilon: 0.001" in told
+    lines = convert(CATALOGUE["i3d_k400"], root / "rgb_imagenet", root / "i3d_k400")
+    assert "published: not a file that DeepMind published" in lines
+    assert "epsilon: 0.001" in lines
     return root / "i3d_k400"
 
 

@@ -1,4 +1,4 @@
-"""The checks by known answers, on a network that says what it is told to."""
+"""The checks of published outputs, on a network with given outputs."""
 
 import numpy as np
 import pytest
@@ -39,12 +39,12 @@ def published_logits():
 
 def test_the_cricket_clip(cricket):
     network = Told(published_logits())
-    told = check_cricket(network, cricket)
-    assert "largest 25.8566" in told and "class 227" in told
+    line = check_cricket(network, cricket)
+    assert "largest 25.8566" in line and "class 227" in line
     assert network.seen.shape == (1, 79, 3, 224, 224)
     assert network.seen.min() == network.seen.max() == 255
     for wrong in (published_logits() * 1.001, published_logits().roll(1)):
-        with pytest.raises(UserError, match="known answer"):
+        with pytest.raises(UserError, match="published output"):
             check_cricket(Told(wrong), cricket)
 
 
@@ -60,5 +60,5 @@ def test_another_clip_is_refused(tmp_path, cricket):
 def test_white_to_black():
     logits = torch.full((400,), (133.70 / 400) ** 0.5)
     assert check_white_to_black(Told(logits)).startswith("white to black 133.70")
-    with pytest.raises(UserError, match=r"known answer"):
+    with pytest.raises(UserError, match=r"published output"):
         check_white_to_black(Told(logits * 1.01))

@@ -41,7 +41,7 @@ def test_it_learns_motion_and_keeps_it_in_evaluation_mode(drifting_squares):
     held_out = [drifting_squares(16, 10**6 + seed) for seed in range(4)]
     assert not network.training
     assert accuracy(network, held_out, total=64) > 0.9
-    # Whatever tells the classes is motion: played backwards, they change places in pairs.
+    # Only motion distinguishes the classes: played backwards, they swap in pairs.
     backwards = [(clips.flip(1), labels ^ 1) for clips, labels in held_out]
     assert accuracy(network, backwards, total=64) > 0.9
 
