@@ -133,8 +133,8 @@ def main() -> None:
     with Telemetry(folder / "metrics.jsonl", folder / "timing.jsonl", 0, 10**6) as telemetry:
 
         def log() -> None:
-            values = torch.stack([value.double() for value in figures.values()]).tolist()
-            logged = dict(zip(figures, values, strict=True))
+            values = torch.stack([value.double() for value in metrics_of_step.values()]).tolist()
+            logged = dict(zip(metrics_of_step, values, strict=True))
             telemetry.record(1, logged, config.train.batch_size, 1.0, 0.1)
 
         every_step = {
@@ -142,7 +142,7 @@ def main() -> None:
             "numbers and lines": median_ms(log, 10 * arguments.repeats),
         }
 
-    metrics = {f"training/{name}": value.item() for name, value in figures.items()}
+    metrics = {f"training/{name}": value.item() for name, value in metrics_of_step.items()}
     trackers = {
         name: tracker_ms(name, metrics, folder / name, 20 * arguments.repeats)
         for name in ("dvclive", "tensorboard")

@@ -1,0 +1,102 @@
+"""The names are the field's: words of our own that were replaced do not come back."""
+
+import ast
+import io
+import re
+import tokenize
+from collections import defaultdict
+from pathlib import Path
+
+from source_tree import ROOT, python_files
+
+# Old word -> the term that replaced it. As a part of a name: `told`, `_told_by`, `ToldBy`.
+REPLACED = {
+    "ask": "request",
+    "asked": "spec, request",
+    "asking": "approval",
+    "asks": "request",
+    "beat": "heartbeat",
+    "beats": "heartbeat",
+    "course": "schedule override",
+    "descent": "optimizer step",
+    "hear": "read, last seen",
+    "heard": "last seen",
+    "heed": "check, cancel",
+    "keeper": "checkpoint manager",
+    "leader": "coordinator",
+    "lifeline": "parent death signal",
+    "mirror": "remote backup",
+    "mirroring": "remote backup",
+    "promoted": "best",
+    "said": "state",
+    "say": "print, update",
+    "says": "state",
+    "settled": "no power iteration",
+    "tell": "report",
+    "telling": "report",
+    "tells": "report",
+    "ticket": "launch id",
+    "tickets": "launch id",
+    "tied": "parent death signal",
+    "told": "metrics, report",
+}
+# In sentences these have plain uses; the others are not written there either.
+FINE_IN_SENTENCES = {"ask", "asked", "asking", "asks", "beat", "course", "said", "say", "says"}
+CODE = ("dvdgan", "flows", "benchmarks", "infra", "presets")
+
+
+def words_of(name: str) -> set[str]:
+    """`_told_by` and `ToldBy` -> {told, by}."""
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+
+
+def names_and_sentences(file: Path) -> tuple[dict[str, int], list[tuple[int, str]]]:
+    """Names with a line each is in, and (line, text) of comments and strings."""
+    names: dict[str, int] = {}
+    sentences = []
+    source = (ROOT / file).read_text(encoding="utf-8")
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME:
+            names.setdefault(token.string, token.start[0])
+        elif token.type in (tokenize.COMMENT, tokenize.STRING):
+            sentences.append((token.start[0], token.string))
+    return names, sentences
+
+
+def test_replaced_words_are_in_no_name_and_no_sentence() -> None:
+    found = []
+    for file in python_files(*CODE):
+        names, sentences = names_and_sentences(file)
+        for name, line in names.items():
+            found += [
+                f"{file}:{line}: {name} has {word!r}, which is now: {REPLACED[word]}"
+                for word in words_of(name) & REPLACED.keys()
+            ]
+        for line, text in sentences:
+            found += [
+                f"{file}:{line}: {word!r} is now: {REPLACED[word]}"
+                for word in set(re.findall(r"[a-z]+", text)) & (REPLACED.keys() - FINE_IN_SENTENCES)
+            ]
+        found += [f"{file}: {word!r}" for word in words_of(file.stem) & REPLACED.keys()]
+    assert not found, "\n".join(found)
+
+
+def test_no_two_classes_share_a_name() -> None:
+    """Aliases of types count: one concept, one name."""
+    places = defaultdict(list)
+    for file in python_files("dvdgan", "flows"):
+        for node in ast.parse((ROOT / file).read_text(encoding="utf-8")).body:
+            for name in defined(node):
+                places[name].append(str(file))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
+def defined(node: ast.stmt) -> list[str]:
+    """The public class or type alias that a statement defines."""
+    if isinstance(node, ast.ClassDef):
+        names = [node.name]
+    elif isinstance(node, ast.Assign):
+        names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+    else:
+        names = []
+    return [name for name in names if re.fullmatch(r"[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*", name)]
