@@ -156,6 +156,8 @@ def bar_chart(
         axes.invert_yaxis()
         if log_scale:
             axes.set_xscale("symlog", linthresh=1)
+            # The default formatter writes mathtext, which STYLE leaves unparsed.
+            axes.xaxis.set_major_formatter(lambda value, _: format_number(value))
         if threshold is not None:
             axes.axvline(threshold, color=INK, linewidth=1, linestyle="--")
 

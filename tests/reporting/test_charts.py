@@ -104,7 +104,8 @@ def test_a_bar_chart_shows_names_values_and_the_threshold():
     values = {"motion": 0.42, "<b>": 0.0, "contrast": 1873.0}
     drawing = bar_chart("drift", values, ["motion"], threshold=0.1, log_scale=True)
     texts = {text.strip() for text in ElementTree.fromstring(drawing).itertext()}
-    assert {"motion", "<b>", "contrast", "0.42", "0", "1,873"} <= texts
+    assert {"motion", "<b>", "contrast", "0.42", "0", "1,873", "1,000"} <= texts
+    assert not any("$" in text for text in texts)
     assert drawing.count(COLOURS[1]) == 1  # the highlighted bar
     assert drawing.count("stroke-dasharray: ") == 1
     assert bar_chart("drift", values, ["motion"], threshold=0.1, log_scale=True) == drawing
