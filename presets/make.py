@@ -59,7 +59,7 @@ def pixels(resolution: int) -> dict[str, Value]:
 HALF_WIDTH: Changes = {"model.generator_channels": 64}
 SIXTEEN_FRAMES: Changes = {"clip.frames": 16, "clip.stride": 1}
 UCF101: Changes = {"index.root": "data/ucf101", "index.groups": "data/ucf101_groups.csv"}
-# No protocol of theirs tells both FID and IS.
+# None of their protocols measures both FID and IS.
 NO_CURVE: Changes = {"evaluate.truncations": "[]"}
 PREDICTION: Changes = {"features.protocols": "[prediction_fvd]", **NO_CURVE}
 
@@ -181,7 +181,7 @@ BEHIND = "none; clearly behind batch normalisation."
 APPENDIX = {
     "appendix_c_batch_norm_all_frames": in_appendix(
         "an early version: batch normalisation over all frames of all clips.",
-        "none; frames tell each other things through the statistics, and sampling needs those of a "
+        "none; frames exchange information through the statistics, and sampling needs those of a "
         "batch.",
         block_norm="batch",
         output_norm="batch",
@@ -238,8 +238,8 @@ def header(name: str) -> str:
     if preset.base is None:
         lines.append("The base of the paper's other presets: after a change run presets/make.py.")
     else:
-        told = "; ".join(f"{key} {written(value)}" for key, value in preset.changes.items())
-        lines.append(f"Differs from {preset.base} in: {told}.")
+        changes = "; ".join(f"{key} {written(value)}" for key, value in preset.changes.items())
+        lines.append(f"Differs from {preset.base} in: {changes}.")
         lines.append("Written by presets/make.py; change it there.")
     return "".join(comment(line) for line in [*lines, PAGE])
 

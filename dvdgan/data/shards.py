@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # Finished samples that may wait for a slow one before them: a bound on memory.
 AHEAD = 64
 
-Row = dict[str, Any]
+SampleRow = dict[str, Any]
 Sample = dict[str, Any]
 
 SAMPLES = pa.schema(
@@ -97,7 +97,7 @@ def write_shards(
 
 @contextmanager
 def _encoded(
-    rows: Sequence[Row], root: Path, section: "Shard", workers: int
+    rows: Sequence[SampleRow], root: Path, section: "Shard", workers: int
 ) -> Iterator[Iterator[Sample]]:
     """Give the sample of each row, in their order; workers begin before the first is taken."""
     # Plain numbers, because unpickling the section would import pydantic in every worker.

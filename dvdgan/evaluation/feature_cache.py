@@ -42,7 +42,7 @@ CODE = (
 )
 
 
-class ClipBatch(Protocol):
+class ReadClips(Protocol):
     """Clips at some indices of a ClipReader."""
 
     @property
@@ -62,7 +62,7 @@ class ClipReader(Protocol):
     """Reads clips by index; equal indices give equal clips."""
 
     def __len__(self) -> int: ...
-    def read(self, start: int, stop: int) -> ClipBatch: ...
+    def read(self, start: int, stop: int) -> ReadClips: ...
     def fingerprint(self) -> str: ...
 
 
@@ -219,7 +219,7 @@ class FeatureCache:
                 ExtractedPart(features, refused).save(self._path(part))
                 rows, refused = [], []
 
-    def _batches(self, parts: list[int]) -> Iterator[tuple[int, ClipBatch, bool]]:
+    def _batches(self, parts: list[int]) -> Iterator[tuple[int, ReadClips, bool]]:
         """Part, clips, and whether they are its last; the next clips are read in a thread."""
         spans = [
             (part, start, min(start + BATCH_SIZE, self._indices(part).stop))

@@ -34,10 +34,10 @@ def run(config: Config) -> None:
 def _named(settings: Monitor, reference: RealReference, clips: int) -> tuple[str, str]:
     """The key and the full name of the share of drifted columns."""
     # As of a metric that compares with the kept clips.
-    told = measurement_settings(clips, reference, NOT_GENERATED, "KVD", POOLED).name
-    told += f", {settings.components} axes, threshold {settings.drift_threshold:g}"
-    key = short_name(reference.description.protocol, clips, told)
-    return f"drifted[{key}]", f"drifted[{told}]"
+    name = measurement_settings(clips, reference, NOT_GENERATED, "KVD", POOLED).name
+    name += f", {settings.components} axes, threshold {settings.drift_threshold:g}"
+    key = short_name(reference.description.protocol, clips, name)
+    return f"drifted[{key}]", f"drifted[{name}]"
 
 
 def _columns(clips: ClipFeatures, axes: PrincipalAxes) -> Columns:

@@ -42,6 +42,7 @@ REPLACED = {
 }
 # In sentences these have plain uses; the others are not written there either.
 FINE_IN_SENTENCES = {"ask", "asked", "asking", "asks", "beat", "course", "said", "say", "says"}
+OF_PYTHON = {"tell"}  # of a file
 CODE = ("dvdgan", "flows", "benchmarks", "infra", "presets")
 
 
@@ -55,8 +56,10 @@ def names_and_sentences(file: Path) -> tuple[dict[str, int], list[tuple[int, str
     names: dict[str, int] = {}
     sentences = []
     source = (ROOT / file).read_text(encoding="utf-8")
+    before = ""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.NAME:
+        member, before = before == ".", token.string
+        if token.type == tokenize.NAME and not (member and token.string in OF_PYTHON):
             names.setdefault(token.string, token.start[0])
         elif token.type in (tokenize.COMMENT, tokenize.STRING):
             sentences.append((token.start[0], token.string))
@@ -99,4 +102,5 @@ def defined(node: ast.stmt) -> list[str]:
         names = [target.id for target in node.targets if isinstance(target, ast.Name)]
     else:
         names = []
+    names = [name for name in names if not name.endswith("T")]  # variables of types
     return [name for name in names if re.fullmatch(r"[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*", name)]

@@ -16,7 +16,7 @@ from dvdgan.errors import UserError
 from dvdgan.evaluation.networks.clip_network import Activations, ClipNetwork, centred
 from dvdgan.progress import Progress
 
-LabelledClips = tuple[Tensor, Tensor]
+TrainingBatch = tuple[Tensor, Tensor]
 
 # Training-mode forwards that recompute the batch-norm statistics after the last step: after a short
 # training, running averages still contain those of much earlier weights.
@@ -87,7 +87,7 @@ class SmallI3D(ClipNetwork):
 
 
 def train_small_i3d(
-    batches: Iterator[LabelledClips],
+    batches: Iterator[TrainingBatch],
     network: SmallI3D,
     steps: int,
     learning_rate: float,
@@ -112,7 +112,7 @@ def train_small_i3d(
     network.eval()
 
 
-def accuracy(network: nn.Module, batches: Iterable[LabelledClips], total: int) -> float:
+def accuracy(network: nn.Module, batches: Iterable[TrainingBatch], total: int) -> float:
     """Share of clips whose largest logit is that of their label, 0..1.
 
     ``total``: the number of clips, for the progress line. Raises UserError without clips.
@@ -130,7 +130,7 @@ def accuracy(network: nn.Module, batches: Iterable[LabelledClips], total: int) -
     return right / seen
 
 
-def _recalibrate(network: nn.Module, batches: Iterable[LabelledClips]) -> None:
+def _recalibrate(network: nn.Module, batches: Iterable[TrainingBatch]) -> None:
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm3d)]
     for norm in norms:
         norm.reset_running_stats()
