@@ -123,10 +123,11 @@ def training_health(
 
     For each discriminator: `D_loss`, the median of its hinge loss (2 when it cannot distinguish
     real from generated clips, 0 when it never errs), and `D_gap`, the mean of its logits on real
-    clips less those on generated ones. For G and each discriminator: `X_gradient`, the median norm of its gradient,
-    and `X_burst`, the largest over the median. For both networks `X_singular_values`, the largest
-    factor by which the largest singular value of a layer grew from the first line of ``spectra`` to
-    the last; None where a weight is not finite. What the lines do not hold is left out.
+    clips less those on generated ones. For G and each discriminator: `X_gradient`, the median norm
+    of its gradient, and `X_burst`, the largest over the median. For both networks
+    `X_singular_values`, the largest factor by which the largest singular value of a layer grew from
+    the first line of ``spectra`` to the last; None where a weight is not finite. What the lines do
+    not hold is left out.
     """
     numbers: Numbers = {}
     for name in DISCRIMINATORS:
