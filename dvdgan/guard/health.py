@@ -126,8 +126,7 @@ def training_health(
     clips less those on generated ones. For G and each discriminator: `X_gradient`, the median norm
     of its gradient, and `X_burst`, the largest over the median. For both networks
     `X_singular_values`, the largest factor by which the largest singular value of a layer grew from
-    the first line of ``spectra`` to the last; None where a weight is not finite. What the lines do
-    not hold is left out.
+    the first line of ``spectra`` to the last; None where a weight is not finite.
     """
     numbers: Numbers = {}
     for name in DISCRIMINATORS:
