@@ -38,7 +38,7 @@ def extrapolated(
 def _at_zero(means: list[float]) -> float:
     """The value at 0 of the least-squares line through (1, means[0]), (2, means[1]), ....
 
-    In closed form: LAPACK's solvers give other last digits from one process to the next.
+    In closed form: LAPACK's least squares gives other last digits from one call to the next.
     """
     center = (len(means) + 1) / 2
     offsets = [k - center for k in range(1, len(means) + 1)]
