@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from boto3.s3.transfer import TransferConfig, create_transfer_manager
+from boto3.s3.transfer import TransferConfig
 from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import (
@@ -28,8 +28,10 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError
+from s3transfer.manager import TransferManager
 
 from dvdgan.errors import UserError, redacted
+from dvdgan.storage.daemon_executor import DaemonExecutor
 from dvdgan.storage.local import atomic_file, sha256_of_file
 from dvdgan.storage.rate_limiter import RateLimiter
 from dvdgan.storage.store import StoreUnavailableError, checked
@@ -109,20 +111,22 @@ class S3Store:
         digests = digests_of(source, part_bytes)
         if self._holds(key, digests):
             return
-        extra = {"Metadata": {"sha256": digests.sha256}, "ChecksumAlgorithm": "SHA256"}
-        with self._translated(f"write {key}"):
-            self._abort_unfinished(key)
-            with self._transfers(part_bytes) as manager:
-                manager.upload(str(source), **_lower(self._object(key)), extra_args=extra).result()
+        if digests.size <= part_bytes:
+            self._put(key, source.read_bytes())
+        else:
+            self._put_parts(source, key, digests, part_bytes)
         if not self._holds(key, digests):
             self.delete(key)
             raise StoreUnavailableError(f"{self}/{key} arrived damaged and was removed")
 
     def fetch(self, key: str, target: Path) -> None:
-        expected = self.sha256(key)
+        head = self._head(key)
+        expected = head.get("Metadata", {}).get("sha256")
         with atomic_file(target) as aside:
-            with self._translated(f"read {key}"), self._transfers(self._policy.part_bytes) as some:
-                some.download(**_lower(self._object(key)), fileobj=str(aside)).result()
+            if head["ContentLength"] <= self._policy.part_bytes:
+                aside.write_bytes(self._get(key))
+            else:
+                self._fetch_parts(key, aside)
             if expected is not None and sha256_of_file(aside) != expected:
                 raise ValueError(f"{self}/{key} does not have the sha256 it was uploaded with")
 
@@ -138,12 +142,7 @@ class S3Store:
         return self._get(key)
 
     def write_bytes(self, key: str, data: bytes) -> None:
-        self._limiter.take(len(data))
-        metadata = {"sha256": hashlib.sha256(data).hexdigest()}
-        with self._translated(f"write {key}"):
-            self._client().put_object(
-                **self._object(key), Body=data, ChecksumAlgorithm="SHA256", Metadata=metadata
-            )
+        self._put(key, data)
 
     def size(self, key: str) -> int:
         length: int = self._head(key)["ContentLength"]
@@ -188,17 +187,41 @@ class S3Store:
         except ValueError as error:
             raise UserError(str(error), where="AWS_ENDPOINT_URL") from None
 
+    def _put(self, key: str, data: bytes) -> None:
+        self._limiter.take(len(data))
+        digest = hashlib.sha256(data)
+        with self._translated(f"write {key}"):
+            self._client().put_object(
+                **self._object(key),
+                Body=data,
+                ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
+                Metadata={"sha256": digest.hexdigest()},
+            )
+
+    def _put_parts(self, source: Path, key: str, digests: Digests, part_bytes: int) -> None:
+        extra = {"Metadata": {"sha256": digests.sha256}, "ChecksumAlgorithm": "SHA256"}
+        with self._translated(f"write {key}"):
+            self._abort_unfinished(key)
+            with self._transfers(part_bytes) as manager:
+                manager.upload(str(source), **_lower(self._object(key)), extra_args=extra).result()
+
+    def _fetch_parts(self, key: str, target: Path) -> None:
+        with (
+            self._translated(f"read {key}"),
+            self._transfers(self._policy.part_bytes) as manager,
+        ):
+            manager.download(**_lower(self._object(key)), fileobj=str(target)).result()
+
     def _transfers(self, part_bytes: int) -> Any:
-        """A transfer manager, to be used in a `with` block: leaving it ends its threads."""
+        """For files of several parts, in a `with` block: leaving it ends its threads."""
         config = TransferConfig(
             multipart_threshold=part_bytes + 1,
             multipart_chunksize=part_bytes,
             max_concurrency=self._policy.concurrency,
             num_download_attempts=self._policy.attempts,
             max_bandwidth=self._limiter.bytes_per_second,
-            preferred_transfer_client="classic",
         )
-        return create_transfer_manager(self._client(), config)
+        return TransferManager(self._client(), config, executor_cls=DaemonExecutor)
 
     def _head(self, key: str) -> dict[str, Any]:
         with self._translated(f"look at {key}"):

@@ -41,7 +41,7 @@ prefect work-pool create --type process dvdgan --overwrite
 prefect --no-prompt deploy --all
 prefect work-queue set-concurrency-limit trainer 1 --pool dvdgan  # one trainer at a time
 echo "Prefect: http://127.0.0.1:$port   start the pipeline: PREFECT_API_URL=$PREFECT_API_URL prefect deployment run pipeline/pipeline --watch"
-# The lifeline gives back its ear for SIGINT, which ends a worker and which bash takes from it.
+# parent_death_signal restores SIGINT, which stops a worker and which bash ignores in background jobs.
 python -m dvdgan.guard.parent_death_signal prefect worker start --pool dvdgan --name "$(hostname)" &
 children+=($!)
 wait -n "${children[@]}"

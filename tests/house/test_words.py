@@ -84,6 +84,17 @@ def test_replaced_words_are_in_no_name_and_no_sentence() -> None:
     assert not found, "\n".join(found)
 
 
+def test_replaced_words_are_in_no_document() -> None:
+    words = REPLACED.keys() - FINE_IN_SENTENCES - {"leader", "mirror", "mirroring", "tied"}
+    found = [
+        f"{document.relative_to(ROOT)}: {word!r} is now: {REPLACED[word]}"
+        for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+        if document.name != "CHANGELOG.md"
+        for word in set(re.findall(r"[a-z]+", document.read_text(encoding="utf-8"))) & words
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_no_two_classes_share_a_name() -> None:
     """Aliases of types count: one concept, one name."""
     places = defaultdict(list)

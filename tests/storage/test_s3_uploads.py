@@ -172,3 +172,26 @@ def test_parts_left_when_the_store_went_away_are_removed_by_the_next_upload(
     store.put(source, "file")
     assert unfinished_uploads() == []
     assert store.read_bytes("file") == source.read_bytes()
+
+
+def test_a_process_that_ends_does_not_wait_for_an_upload(
+    store: S3Store, line: Behaviour, tmp_path: Path
+) -> None:
+    line.harm = lambda method, path: "hang" if "partNumber" in path else None
+    code = (
+        "import sys, threading; from pathlib import Path;"
+        "from dvdgan.storage.s3 import RetryPolicy, S3Store;"
+        f"store = S3Store('runs', 'some/where', policy=RetryPolicy(part_bytes={5 * MIB}));"
+        "given = Path(sys.argv[1]), 'file';"
+        "threading.Thread(target=store.put, args=given, daemon=True).start();"
+        "sys.stdin.readline()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(file_of(tmp_path / "source", 22 * MIB))],
+        stdin=subprocess.PIPE,
+        env=os.environ,
+    )
+    while line.requests["PUT"] < 4:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.communicate(b"\n", timeout=2)  # each part hangs for 3 s, and is tried again
