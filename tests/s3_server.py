@@ -1,5 +1,6 @@
 """An S3 server on this machine, and an environment in which boto3 uses it."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ ENVIRONMENT = {
 @contextmanager
 def s3_server(bucket: str) -> Iterator[str]:
     """Give the address of a server with an empty ``bucket``; the environment names it."""
+    # A request that a killed client left would be logged after the test has ended.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
