@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from dvdgan.reporting.curves import metric_curves
+from dvdgan.reporting.charts import metric_curves
 from scripted_run import ScriptedActions, events
 
 from dvdgan.config.schema import RunSettings, Train

@@ -132,9 +132,9 @@ def test_the_sheet_shows_given_frames_marked_the_prediction_and_the_truth(finish
     assert not framed[:, C * 34 + 2 :].any()
 
 
-def test_the_page_tells_prediction_from_truth(finished: Path) -> None:
+def test_the_page_shows_predictions_above_real_videos(finished: Path) -> None:
     page = (finished / REPORT / "index.html").read_text(encoding="utf-8")
     assert f"continues {C} given frames" in page
     assert "<figcaption>predicted</figcaption>" in page
-    assert "what really happened" in page
-    assert "when asked for a class" not in page
+    assert "below, the real videos" in page
+    assert "generates for a class" not in page

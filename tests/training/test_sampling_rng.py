@@ -7,8 +7,8 @@ from dvdgan.training.sampling_rng import SamplingRNG
 LABELS = torch.tensor([0, 0, 0, 1, 2, 2, 2, 2, 2, 2])
 
 
-def draws(seed: int = 0, rank: int = 0, world: int = 1, batch: int = 12) -> SamplingRNG:
-    return SamplingRNG(seed, batch, LABELS, torch.device("cpu"), rank, world)
+def draws(seed: int = 0, rank: int = 0, world_size: int = 1, batch: int = 12) -> SamplingRNG:
+    return SamplingRNG(seed, batch, LABELS, torch.device("cpu"), rank, world_size)
 
 
 def test_processes_put_together_draw_what_one_does() -> None:
