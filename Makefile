@@ -1,6 +1,7 @@
 # make demo: set up, then run the whole pipeline on a small synthetic set. make test: set up, then the
 # tests. make test-long: the tests that take a minute or more, or a cluster of their own.
-# make prefect: a local Prefect server with a worker. make lock: compile the lock anew.
+# make prefect: a local Prefect server with a worker. make evidently: the scheduled evaluations over time,
+# on http://127.0.0.1:8000. make lock: compile the lock anew.
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
@@ -11,10 +12,10 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long prefect lock clean
+.PHONY: help setup demo test test-long prefect evidently lock clean
 
 help:
-	@sed -n '1,3s/^# //p' Makefile
+	@sed -n '1,4s/^# //p' Makefile
 
 setup: $(READY)
 
@@ -52,6 +53,10 @@ test-long: $(READY)
 
 prefect: $(READY)
 	@infra/local/prefect.sh
+
+evidently: $(READY)
+	@python -m dvdgan.monitoring.workspace .runs/evaluate/history.jsonl .runs/evaluate/workspace
+	@evidently ui --workspace .runs/evaluate/workspace --host 127.0.0.1 --port $${PORT:-8000}
 
 lock: $(READY)
 	@infra/lock.sh

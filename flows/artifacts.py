@@ -36,26 +36,28 @@ def show_progress(run_name: str, step: int, steps: int) -> None:
     """Draw, or move, the bar of a training run."""
     key = _key(f"progress-{run_name}")
     percent = 100 * min(step / steps, 1.0)
-    told = f"{run_name}: step {step} of {steps}"
+    description = f"{run_name}: step {step} of {steps}"
     _, flow_run = get_task_and_flow_run_ids()
     with best_effort("progress"), impatient_client() as client:
         if (bar := _bars.get((key, flow_run))) is not None:
-            client.update_artifact(bar, ArtifactUpdate(data=percent, description=told))
+            client.update_artifact(bar, ArtifactUpdate(data=percent, description=description))
         else:
-            _bars[key, flow_run] = _create(client, "progress", key, told, percent)
+            _bars[key, flow_run] = _create(client, "progress", key, description, percent)
 
 
-def show_metrics(title: str, rows: Mapping[str, Row]) -> None:
+def show_metrics(title: str, rows: Mapping[str, Row], note: str = "") -> None:
     """Show a table of numbers: a line for each of ``rows`` (label to values by name).
 
-    None, not measured or not finite, is shown as "-".
+    None, not measured or not finite, is shown as "-". ``note``: Markdown below the table.
     """
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     lines = [["", *names], ["---"] * (len(names) + 1)]
-    lines += [[label, *(_told(row.get(name)) for name in names)] for label, row in rows.items()]
+    lines += [
+        [label, *(_formatted(row.get(name)) for name in names)] for label, row in rows.items()
+    ]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     with best_effort("metrics"), impatient_client() as client:
-        _create(client, "markdown", _key(title), title, table)
+        _create(client, "markdown", _key(title), title, f"{table}\n\n{note}" if note else table)
 
 
 def show_sheet(title: str, picture: Path) -> None:
@@ -74,8 +76,8 @@ def show_sheet(title: str, picture: Path) -> None:
 def show_link(title: str, page: Path, folder: Path) -> None:
     """Link ``page``, a path below the work tree ``folder``.
 
-    Where DVDGAN_URL says at which address that folder is served, the link leads there; else it is
-    the file's own, which browsers open on this machine alone.
+    Where DVDGAN_URL is the address at which that folder is served, the link leads there; else it
+    is the file's own, which browsers open on this machine alone.
     """
     served = os.environ.get("DVDGAN_URL")
     link = (folder / page).resolve().as_uri()
@@ -86,7 +88,7 @@ def show_link(title: str, page: Path, folder: Path) -> None:
 
 
 def show_results(folder: Path) -> None:
-    """Show what the work tree ``folder`` was measured to be worth, and link its report."""
+    """Show the metrics measured in the work tree ``folder``, and link its report."""
     with best_effort("results"):
         measured = json.loads((folder / METRICS).read_text(encoding="utf-8"))
         clips = {"generated": measured["generated"], **measured["controls"]}
@@ -117,7 +119,7 @@ def _key(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
-def _told(value: float | str | None) -> str:
+def _formatted(value: float | str | None) -> str:
     if value is None:
         return "-"
     return value if isinstance(value, str) else f"{value:.4g}"
@@ -126,5 +128,5 @@ def _told(value: float | str | None) -> str:
 def _with_interval(metric: dict[str, Any]) -> str:
     """The value, with its 95% interval where there is one."""
     low, high = metric.get("interval") or (None, None)
-    told = _told(metric["value"])
-    return told if low is None else f"{told} ({low:.4g} to {high:.4g})"
+    value = _formatted(metric["value"])
+    return value if low is None else f"{value} ({low:.4g} to {high:.4g})"

@@ -1,4 +1,4 @@
-"""Telling Prefect something that no decision waits for: a server that is gone costs seconds."""
+"""Calls to Prefect that no decision waits for: a server that is gone costs seconds."""
 
 import time
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from dvdgan.errors import redacted
 
 TIMEOUT_SECONDS = 5.0
 
-# What could not be told, so that an outage is one line of the log and not one line a checkpoint.
-_untold: set[str] = set()
+# What could not be sent, so that an outage is one line of the log and not one line a checkpoint.
+_failing: set[str] = set()
 
 
 @contextmanager
@@ -21,12 +21,12 @@ def best_effort(what: str) -> Iterator[None]:
     """Log what goes wrong inside instead of raising it: once, until ``what`` succeeds again."""
     try:
         yield
-        _untold.discard(what)
+        _failing.discard(what)
     except Exception as error:
-        if what not in _untold:
-            _untold.add(what)
+        if what not in _failing:
+            _failing.add(what)
             get_logger("dvdgan").warning(
-                "Prefect is not told of %s: %s", what, redacted(str(error))
+                "Prefect did not receive %s: %s", what, redacted(str(error))
             )
 
 

@@ -1,4 +1,4 @@
-"""The scheduled evaluation: newest promoted checkpoint, bundle, drift, gate, publication."""
+"""The scheduled evaluation: newest best checkpoint, bundle, drift, gate, publication."""
 
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from dvdgan.errors import UserError
 from dvdgan.storage.open_store import open_store
 from dvdgan.storage.store import StoreUnavailableError
 from flows import history
-from flows.artifacts import show_link, show_metrics, show_results
-from flows.candidate import Candidate, find_candidate
+from flows.artifacts import show_metrics, show_results
+from flows.evaluation_target import EvaluationTarget, find_target
 from flows.graph import stages_after
 from flows.publication import check_publication, publish_bundle
 from flows.stage import logged, run_stage
@@ -30,19 +30,19 @@ def evaluate(
     max_drifted: Fraction | None = None,
     publish_to: str | None = None,
 ) -> dict[str, Any] | None:
-    """Measure the newest promoted checkpoint as the bundle users would get; publish a good one.
+    """Measure the newest best checkpoint as the bundle users would get; publish a good one.
 
     A run that is still training is not disturbed: its checkpoint is copied by links and measured
     in a work tree of its own, .runs/evaluate/RUN-STEP. That of a finished run goes through DVC. A
-    checkpoint is measured once, and nothing is done while none is promoted;
-    .runs/evaluate/index.html shows all that were measured.
+    checkpoint is measured once, and nothing is done while no checkpoint is the best; `make
+    evidently` shows all that were measured, over time.
 
     The flow fails, and publishes nothing, when a number is worse than allowed.
 
     Args:
         folder: The work tree the run belongs to.
         run: Name of the run's folder in .runs/train. Empty: the run that was judged last.
-        step: A promoted step of it. Empty: the newest.
+        step: A step that was its best when it was judged. Empty: the newest.
         max_fvd: Fail above this FVD. Empty: not looked at.
         max_fid: Fail above this FID. Empty: not looked at.
         min_is: Fail below this Inception Score. Empty: not looked at.
@@ -50,40 +50,41 @@ def evaluate(
             clips. Empty: not looked at.
         publish_to: Where a good bundle goes, a folder or s3://BUCKET/PREFIX. Empty: nowhere.
     """
-    candidate = find_candidate(Path(folder).resolve(), run, step)
-    if candidate is None:
-        get_run_logger().info("nothing is promoted yet")
+    target = find_target(Path(folder).resolve(), run, step)
+    if target is None:
+        get_run_logger().info("no checkpoint is the best yet")
         return None
     if publish_to is not None:
-        check_place(publish_to, candidate.name)
-    where, name = candidate.folder, candidate.run.root.name
-    found = history.recorded(where, name, candidate.step)
-    if found is None or not _is_kept(found, candidate):
-        tree = _measure(candidate)
-        found = history.record(where, name, candidate.step, tree)
+        check_place(publish_to, target.name)
+    where, name = target.folder, target.run.root.name
+    found = history.find_entry(where, name, target.step)
+    if found is None or not _is_kept(found, target):
+        tree = _measure(target)
+        found = history.add_entry(where, name, target.step, tree)
+        history.update_workspace(where)
         show_results(tree)
-    get_run_logger().info(history.described(found))
-    show_metrics("evaluations", history.last_of(where, 20))
-    show_link("trend", history.PAGE, where)
+    get_run_logger().info(history.describe(found))
+    curves = f"Curves over time: `make evidently`, run in {where}."
+    show_metrics("evaluations", history.newest_rows(where, 20), note=curves)
     check(found, max_fvd=max_fvd, max_fid=max_fid, min_is=min_is, max_drifted=max_drifted)
     if publish_to is not None:
-        publish(found, str(where), candidate.name, publish_to)
+        publish(found, str(where), target.name, publish_to)
     return found
 
 
 def check_place(url: str, name: str) -> None:
     """Raise UserError where ``name`` cannot be published, before it is measured.
 
-    A store that does not answer is asked again when there is something to publish.
+    A store that does not answer is tried again when there is something to publish.
     """
     try:
         check_publication(open_store(url), name)
     except StoreUnavailableError as error:
-        get_run_logger().warning("%s; it is asked again after the evaluation", error)
+        get_run_logger().warning("%s; it is tried again after the evaluation", error)
 
 
 def check(
-    found: history.Record,
+    found: history.EvaluationEntry,
     max_fvd: float | None,
     max_fid: float | None,
     min_is: float | None,
@@ -104,8 +105,8 @@ def check(
         if limit is None:
             continue
         if value is None or (value > limit if side == "above" else value < limit):
-            told = "not finite" if value is None else f"{value:.4g}, {side} the {limit:.4g}"
-            wrong.append(f"{what} is {told} ({parameter})")
+            problem = "not finite" if value is None else f"{value:.4g}, {side} the {limit:.4g}"
+            wrong.append(f"{what} is {problem} ({parameter})")
     if wrong:
         raise UserError(
             f"step {found['step']} of run {found['run']} is not good enough: {'; '.join(wrong)}",
@@ -114,19 +115,19 @@ def check(
         )
 
 
-def _is_kept(found: history.Record, candidate: Candidate) -> bool:
+def _is_kept(found: history.EvaluationEntry, target: EvaluationTarget) -> bool:
     """Whether the bundle that was measured is there still: DVC's may be another run's by now."""
-    return found["tree"] != "." or candidate.is_published
+    return found["tree"] != "." or target.is_published
 
 
-def _measure(candidate: Candidate) -> Path:
-    """Bring the stages after train up to date for ``candidate``; the work tree they are in."""
-    after = stages_after("train", str(candidate.folder))
-    if candidate.is_published:
+def _measure(target: EvaluationTarget) -> Path:
+    """Bring the stages after train up to date for ``target``; the work tree they are in."""
+    after = stages_after("train", str(target.folder))
+    if target.is_published:
         for stage in after:
-            run_stage(stage, str(candidate.folder))
-        return candidate.folder
-    tree = candidate.lay_out()
+            run_stage(stage, str(target.folder))
+        return target.folder
+    tree = target.lay_out()
     for stage in after:
         run_plainly(stage, str(tree))
     return tree
@@ -150,6 +151,6 @@ def _may_pass(_task: Any, _run: Any, state: State[Any]) -> bool:
     retry_delay_seconds=[10, 60, 300],
     retry_condition_fn=_may_pass,
 )
-def publish(found: history.Record, folder: str, name: str, url: str) -> None:
-    """Copy the bundle and its report to ``url``/NAME; then say so in ``url``/newest.json."""
+def publish(found: history.EvaluationEntry, folder: str, name: str, url: str) -> None:
+    """Copy the bundle and its report to ``url``/NAME; then name it in ``url``/newest.json."""
     publish_bundle(open_store(url), name, Path(folder) / found["tree"], found)

@@ -16,12 +16,12 @@ from flows.best_effort import best_effort
 Kind = Literal["saved", "best", "collapsed", "rolled_back", "never_learned"]
 
 
-def tell(kind: Kind, run_name: str, step: int, payload: dict[str, Any]) -> None:
+def emit(kind: Kind, run_name: str, step: int, payload: dict[str, Any]) -> None:
     """Emit the event of one checkpoint; its payload also holds `run`, `step` and the work tree,
     which is the working folder, as `folder`.
 
     Returns at once and never raises: a thread of Prefect's sends it, again after an outage. Where
-    no server is configured there is nobody to tell.
+    no server is configured nothing is emitted.
     """
     if "PREFECT_API_URL" not in os.environ:
         return
@@ -42,7 +42,7 @@ def tell(kind: Kind, run_name: str, step: int, payload: dict[str, Any]) -> None:
         )
 
 
-def tell_new_data(folder: str, payload: dict[str, Any]) -> None:
+def emit_new_data(folder: str, payload: dict[str, Any]) -> None:
     """Emit `dvdgan.data.changed`: the videos of the work tree ``folder`` are no longer the same."""
     if "PREFECT_API_URL" not in os.environ:
         return

@@ -10,7 +10,7 @@ from dvdgan.config import load_config
 from dvdgan.config.section import Count
 from dvdgan.errors import UserError
 from dvdgan.storage.local import sha256_of_file
-from flows.events import tell_new_data
+from flows.events import emit_new_data
 from flows.graph import is_up_to_date, stages_before
 from flows.stage import logged, run_stage
 
@@ -21,7 +21,7 @@ def preprocess(
 ) -> dict[str, str]:
     """Run every stage that train needs; what is up to date is skipped.
 
-    Videos that are new since the last time are told as the event `dvdgan.data.changed`.
+    Videos that are new since the last time emit the event `dvdgan.data.changed`.
 
     With a Dask scheduler its workers write the shards side by side, and `dvc repro` on this machine
     finds them written: the same bytes, and the same dvc.lock, as on one machine.
@@ -42,7 +42,7 @@ def preprocess(
         outcomes[stage] = run_stage(stage, folder)
     now = sha256_of_file(manifest)
     if before not in (None, now):
-        tell_new_data(str(Path(folder).resolve()), {"manifest_before": before, "manifest": now})
+        emit_new_data(str(Path(folder).resolve()), {"manifest_before": before, "manifest": now})
     return outcomes
 
 

@@ -20,7 +20,7 @@ def run_in_group(command: Sequence[str], folder: str, on_line: Callable[[str], N
 
     When this call is interrupted (Ctrl-C, a cancelled flow run) the whole group is stopped first:
     SIGINT, which DVC waits out while its stage saves, then SIGKILL. When this process is killed
-    outright, the kernel tells the command.
+    outright, the kernel signals the command.
     """
     # The tools of the environment this Python belongs to, whether it is activated or not.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"

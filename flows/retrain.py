@@ -50,7 +50,7 @@ def retrain(
 def requested(
     folder: Path, preset: str | None, steps: int | None, seed: int | None, videos: str | None
 ) -> Config:
-    """The params asked for. Raises UserError for an unknown preset and impossible params."""
+    """The requested params. Raises UserError for an unknown preset and impossible params."""
     source = folder / "params.yaml" if preset is None else folder / "presets" / f"{preset}.yaml"
     if preset is not None and not source.is_file():
         known = sorted(path.stem for path in source.parent.glob("*.yaml"))
@@ -61,8 +61,8 @@ def requested(
             todo=f"did you mean {nearest[0]}?" if nearest else "give none, to use params.yaml",
         )
     raw = load_config(source).model_dump()
-    asked = {"steps": steps, "seed": seed}
-    raw["train"] |= {name: value for name, value in asked.items() if value is not None}
+    changed = {"steps": steps, "seed": seed}
+    raw["train"] |= {name: value for name, value in changed.items() if value is not None}
     if videos is not None:
         raw["index"]["root"] = videos
     return parse_config(raw, source="the request")

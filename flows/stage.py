@@ -20,8 +20,8 @@ def _is_busy(_task: Any, _run: Any, state: State[Any]) -> bool:
     return isinstance(state.result(raise_on_failure=False), BusyError)
 
 
-# A stage that failed fails again; one that another command has in hand is done when it is asked
-# for later, two hours at most.
+# A stage that failed fails again; one that another command has in hand is retried for two
+# hours at most.
 @task(
     name="stage",
     task_run_name="{stage}",
@@ -37,7 +37,7 @@ def run_stage(stage: str, folder: str) -> str:
 
 
 def reproduce(stage: str, folder: str) -> str:
-    """Run `dvc repro` of one stage and say what came of it: "ran", "restored" or "skipped".
+    """Run `dvc repro` of one stage; return "ran", "restored" or "skipped".
 
     Raises BusyError when another command has it in hand, RuntimeError with its last lines when it
     fails.

@@ -45,7 +45,7 @@ from dvdgan.guard.run_folder import RunFolder
 from dvdgan.guard.supervisor import Decision, SupervisorActions, Trainer, supervise
 from flows.approval import request_approval
 from flows.best_effort import await_server
-from flows.events import tell
+from flows.events import emit
 from flows.measure import WorkerEvaluation
 from flows.nodes import launch_on_nodes
 from flows.run_page import RunPage
@@ -146,15 +146,15 @@ def _emit(run: RunFolder, event: dict[str, Any]) -> None:
     name = run.root.name
     match event["event"]:
         case "saved":
-            tell("saved", name, event["step"], {})
+            emit("saved", name, event["step"], {})
         case "rolled_back":
-            tell("rolled_back", name, event["to_step"], event)
+            emit("rolled_back", name, event["to_step"], event)
         case "never_learned":
-            tell("never_learned", name, event["reached"], event)
+            emit("never_learned", name, event["reached"], event)
         case "evaluated" if event["verdict"] == COLLAPSED:
-            tell("collapsed", name, event["step"], event)
+            emit("collapsed", name, event["step"], event)
         case "evaluated" if event["step"] in ledger.best_so_far(ledger.read(run.ledger)):
-            tell("best", name, event["step"], event)
+            emit("best", name, event["step"], event)
 
 
 def supervise_in_prefect(run: RunFolder, train: Train) -> int:

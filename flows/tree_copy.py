@@ -33,7 +33,7 @@ def copy_tree(folder: Path, config: Config) -> Path:
             ignored = shutil.ignore_patterns("__pycache__", RECORD)
             shutil.copytree(folder / name, aside, ignore=ignored, dirs_exist_ok=True)
     for name in FILES:
-        # A lock file of its own tells more than the one it was begun with.
+        # A lock file of its own holds more than the one it started from.
         if (folder / name).exists() and not (name == "dvc.lock" and (target / name).exists()):
             write_bytes(target / name, (folder / name).read_bytes())
     _link_new(folder / "weights", target / "weights")

@@ -57,7 +57,7 @@ class PrincipalAxes:
 
 @dataclass(frozen=True)
 class Drift:
-    """An Evidently report and what it says in short."""
+    """An Evidently report and its summary."""
 
     distances: dict[str, float]
     """Normed Wasserstein distance of each column: in standard deviations of the real one."""
@@ -74,7 +74,7 @@ class Drift:
     def save(self, folder: Path, key: str, name: str) -> None:
         """Write report.json, report.html and summary.json.
 
-        ``name`` says in full how the share of drifted columns was measured; only shares that
+        ``name`` describes in full how the share of drifted columns was measured; only shares that
         compare have one ``key``.
         """
         write_json(folder / "report.json", self.report)

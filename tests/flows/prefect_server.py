@@ -183,6 +183,6 @@ def wait_until(condition: Any, log: Path | None = None) -> None:
     """Return when ``condition()`` is true; fail, with the log, when it does not become so."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        told = log.read_text()[-4000:] if log is not None and log.exists() else ""
-        assert time.monotonic() < deadline, told
+        last = log.read_text()[-4000:] if log is not None and log.exists() else ""
+        assert time.monotonic() < deadline, last
         time.sleep(0.3)

@@ -1,4 +1,4 @@
-"""What is told to Prefect is told at best effort: a server that is gone stops nobody."""
+"""What is sent to Prefect is sent at best effort: a server that is gone stops nobody."""
 
 import logging
 import time
@@ -27,7 +27,7 @@ def test_nothing_is_raised_and_nobody_waits_when_the_server_is_gone(
         artifacts.show_sheet("sheet", sheet)
         artifacts.show_link("report", Path("artifacts/report/index.html"), tmp_path)
         artifacts.show_results(tmp_path)  # where there are no results, either
-        events.tell("saved", "run", 1, {})
+        events.emit("saved", "run", 1, {})
     assert time.monotonic() - begun < 60  # the client's own patience would be minutes
 
 
@@ -62,11 +62,11 @@ def test_an_outage_is_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> N
     with caplog.at_level(logging.WARNING):
         fail()
         fail()
-        assert caplog.text.count("Prefect is not told of weather: no connection") == 1
+        assert caplog.text.count("Prefect did not receive weather: no connection") == 1
         with best_effort("weather"):
             pass
         fail()  # another outage
-    assert caplog.text.count("Prefect is not told of weather") == 2
+    assert caplog.text.count("Prefect did not receive weather") == 2
 
 
 def test_an_interruption_is_no_outage() -> None:
@@ -74,12 +74,12 @@ def test_an_interruption_is_no_outage() -> None:
         raise KeyboardInterrupt
 
 
-def test_without_a_server_there_is_nobody_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_server_nothing_is_emitted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
 
     def emit(*_: object, **__: object) -> None:
         raise AssertionError("this would start a server")
 
     monkeypatch.setattr(events, "emit_event", emit)
-    events.tell("promoted", "run", 1, {})
-    events.tell_new_data("folder", {})
+    events.emit("best", "run", 1, {})
+    events.emit_new_data("folder", {})

@@ -25,8 +25,8 @@ PIPELINE = """
 stages:
   train:
     cmd: >-
-      mkdir {alone} || echo together >> {told};
-      echo begin >> {told}; sleep 5; echo end >> {told}; rmdir {alone}
+      mkdir {alone} || echo together >> {log};
+      echo begin >> {log}; sleep 5; echo end >> {log}; rmdir {alone}
     always_changed: true
 """
 
@@ -64,10 +64,10 @@ def toy_tree(folder: Path) -> Path:
         shutil.copytree(PROJECT / name, folder / name, ignore=skipped)
     (folder / ".dvc").mkdir()
     (folder / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
-    paths = {"alone": folder / "alone", "told": folder / "told"}
+    paths = {"alone": folder / "alone", "log": folder / "log"}
     (folder / "dvc.yaml").write_text(PIPELINE.format(**paths))
     shutil.copyfile(PROJECT / "presets/demo.yaml", folder / "params.yaml")
-    (folder / "told").touch()
+    (folder / "log").touch()
     return folder
 
 
@@ -81,11 +81,11 @@ def flow_runs(server: Server, flow: str) -> list[dict[str, Any]]:
 def test_the_form_explains_every_parameter(server: Server) -> None:
     deployments = server.post("deployments/filter", {})
     names = {each["name"] for each in deployments}
-    assert names == {"pipeline", "preprocess", "promoted", "retrain"}
+    assert names == {"pipeline", "preprocess", "best", "retrain"}
     for each in deployments:
         for name, parameter in each["parameter_openapi_schema"]["properties"].items():
             assert parameter.get("description"), f"{each['name']}: {name}"
-    [scheduled] = [each for each in deployments if each["name"] == "promoted"]
+    [scheduled] = [each for each in deployments if each["name"] == "best"]
     [schedule] = scheduled["schedules"]
     assert schedule["schedule"]["timezone"] == "Europe/London"
     assert schedule["active"]
@@ -93,7 +93,7 @@ def test_the_form_explains_every_parameter(server: Server) -> None:
 
 @pytest.mark.long
 def test_two_runs_never_train_at_once(server: Server) -> None:
-    told = server.folder / "tree/told"
+    log = server.folder / "tree/log"
     with server.worker("dvdgan"):
         for each in server.post("deployments/filter", {}):
             if each["name"] in ("pipeline", "retrain"):
@@ -105,30 +105,30 @@ def test_two_runs_never_train_at_once(server: Server) -> None:
             return [run["state_type"] for run in runs] == ["COMPLETED"] * 2
 
         wait_until(both_are_done, server.folder / "worker.log")
-    assert told.read_text().split() == ["begin", "end"] * 2
+    assert log.read_text().split() == ["begin", "end"] * 2
     copies = list((server.folder / "tree/.runs/retrain").iterdir())
     assert len(copies) == 1 and (copies[0] / "dvc.lock").exists()
 
 
-def test_a_promotion_starts_an_evaluation_of_its_step(server: Server) -> None:
+def test_a_new_best_checkpoint_starts_an_evaluation_of_its_step(server: Server) -> None:
     [automation] = [
         each
         for each in server.post("automations/filter", {})
-        if each["name"] == "evaluate what is promoted"
+        if each["name"] == "evaluate a new best checkpoint"
     ]
     server.call("PATCH", f"automations/{automation['id']}", {"enabled": True})
-    events.tell("promoted", "abc", 40, {"metrics": {"FVD": 3.5}})
+    events.emit("best", "abc", 40, {"metrics": {"FVD": 3.5}})
     wait_until(lambda: flow_runs(server, "evaluate"))
     [run] = [run for run in flow_runs(server, "evaluate") if run["parameters"].get("run")]
     assert run["parameters"] == {"folder": str(Path.cwd()), "run": "abc", "step": 40}
 
 
-def test_a_collapse_is_told_to_whoever_asked_for_it_and_no_longer(
+def test_a_collapse_sends_a_message_until_messages_are_off(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages: list[dict[str, Any]] = []
 
-    class HeartbeatReader(BaseHTTPRequestHandler):
+    class WebhookReceiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
             messages.append(json.loads(self.rfile.read(length)))
@@ -138,7 +138,7 @@ def test_a_collapse_is_told_to_whoever_asked_for_it_and_no_longer(
         def log_message(self, *_: object) -> None:
             return
 
-    listener = HTTPServer(("127.0.0.1", free_port()), HeartbeatReader)
+    listener = HTTPServer(("127.0.0.1", free_port()), WebhookReceiver)
     thread = threading.Thread(target=listener.serve_forever)
     thread.start()
     try:
@@ -149,14 +149,14 @@ def test_a_collapse_is_told_to_whoever_asked_for_it_and_no_longer(
         ).save("test")
         for _ in range(2):  # the second time it replaces what is there
             notify(monkeypatch, "--block", "custom-webhook/test")
-        events.tell("collapsed", "abc", 60, {"reasons": ["FVD 3 x the best"]})
+        events.emit("collapsed", "abc", 60, {"reasons": ["FVD 3 x the best"]})
         wait_until(lambda: messages)
         assert messages[0]["subject"] == "Run abc collapsed at step 60"
         assert "FVD 3 x the best" in messages[0]["body"]
         notify(monkeypatch, "--off")
         automations = {each["name"] for each in server.post("automations/filter", {})}
         assert not any(name.startswith("dvdgan: ") for name in automations)
-        assert "evaluate what is promoted" in automations
+        assert "evaluate a new best checkpoint" in automations
         assert [message["subject"] for message in messages].count(messages[0]["subject"]) == 1
     finally:
         listener.shutdown()

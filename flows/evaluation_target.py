@@ -18,8 +18,8 @@ PUBLISHED = Path("artifacts/train")
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A promoted checkpoint of a run that may still be training."""
+class EvaluationTarget:
+    """A checkpoint that was the best of its run so far; the run may still be training."""
 
     folder: Path
     """The work tree its run belongs to."""
@@ -88,10 +88,11 @@ class Candidate:
         return RunSettings.model_validate_json(self.run.settings.read_text(encoding="utf-8"))
 
 
-def find_candidate(folder: Path, run_name: str | None, step: int | None) -> Candidate | None:
-    """The newest promoted checkpoint of the run that was judged last; or of ``run_name``, ``step``.
+def find_target(folder: Path, run_name: str | None, step: int | None) -> EvaluationTarget | None:
+    """The newest best checkpoint of the run that was judged last; or of ``run_name``, ``step``.
 
-    None when nothing is promoted yet. Raises UserError when the step asked for is not promoted.
+    A checkpoint counts that was the best when it was judged, unless a rollback discarded it. None
+    where there is none yet. Raises UserError when ``step`` is no such checkpoint.
     """
     runs = [RunFolder(path.parent) for path in (folder / RUNS).glob("*/ledger.jsonl")]
     runs.sort(key=lambda run: run.ledger.stat().st_mtime_ns, reverse=True)
@@ -99,15 +100,15 @@ def find_candidate(folder: Path, run_name: str | None, step: int | None) -> Cand
         if run_name in (None, run.root.name):
             steps = ledger.best_so_far(ledger.read(run.ledger)) & set(run.saved_steps())
             if step is None and steps:
-                return Candidate(folder, run, max(steps))
+                return EvaluationTarget(folder, run, max(steps))
             if step in steps:
-                return Candidate(folder, run, step)
+                return EvaluationTarget(folder, run, step)
     if step is None:
         return None
     raise UserError(
-        f"step {step} is no promoted checkpoint",
+        f"step {step} was never the best checkpoint, or was rolled back",
         where=str(folder / RUNS / (run_name or "")),
-        todo="name one that is; a rollback takes promotions back",
+        todo="name a step that was the best when it was judged, or none",
     )
 
 
