@@ -9,7 +9,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from dvdgan.reporting.charts import metric_curves
 from scripted_run import ScriptedActions, events
 
 from dvdgan.config.schema import RunSettings, Train
@@ -22,6 +21,7 @@ from dvdgan.guard.origin import RunOrigin
 from dvdgan.guard.run_choice import RunRequest, choose
 from dvdgan.guard.run_folder import RunFolder, latest_valid
 from dvdgan.guard.supervisor import PendingEvaluation
+from dvdgan.reporting.charts import metric_curves
 
 FOLDER = Path(__file__).parent / "run_of_version_0_1"
 OLD_KEYS = {"attempt", "signs"}
