@@ -26,7 +26,7 @@ LARGEST_SHEET_BYTES = 2_000_000
 METRICS = Path("artifacts/evaluate/metrics.json")
 REPORT = Path("artifacts/report/index.html")
 
-Row = Mapping[str, float | str | None]
+TableRow = Mapping[str, float | str | None]
 
 # The progress bars this process has drawn: by key and the run they belong to.
 _bars: dict[tuple[str, UUID | None], UUID] = {}
@@ -45,7 +45,7 @@ def show_progress(run_name: str, step: int, steps: int) -> None:
             _bars[key, flow_run] = _create(client, "progress", key, description, percent)
 
 
-def show_metrics(title: str, rows: Mapping[str, Row], note: str = "") -> None:
+def show_metrics(title: str, rows: Mapping[str, TableRow], note: str = "") -> None:
     """Show a table of numbers: a line for each of ``rows`` (label to values by name).
 
     None, not measured or not finite, is shown as "-". ``note``: Markdown below the table.

@@ -16,7 +16,7 @@ from prefect.states import Crashed
 
 from dvdgan.guard import ledger
 from dvdgan.guard.run_folder import RunFolder
-from flows.artifacts import Row, show_link, show_metrics, show_progress, show_sheet
+from flows.artifacts import TableRow, show_link, show_metrics, show_progress, show_sheet
 from flows.best_effort import best_effort, impatient_client
 
 # How often the cancel button is polled.
@@ -115,6 +115,6 @@ def _label(event: ledger.Event) -> str:
     return f"step {event['step']}" + (f", restart {restart}" if restart else "")
 
 
-def _row(event: ledger.Event) -> Row:
+def _row(event: ledger.Event) -> TableRow:
     verdict = {"verdict": event["verdict"], "reasons": "; ".join(event["reasons"])}
     return {**event["metrics"], **event["health"], **verdict}

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from dvdgan.errors import UserError
 from dvdgan.storage.local import atomic_file, write_json
 
-Array = NDArray[np.float64]
-Columns = dict[str, Array]
+FloatArray = NDArray[np.float64]
+Columns = dict[str, FloatArray]
 
 # Evidently stamps a report with the time; a cached artefact must not know it.
 TIMESTAMP = datetime(2000, 1, 1)
@@ -27,13 +27,13 @@ _IDENTIFIER = re.compile(
 class PrincipalAxes:
     """A projection onto the directions in which real features vary most."""
 
-    mean: Array
+    mean: FloatArray
     """(D,)"""
-    axes: Array
+    axes: FloatArray
     """(components, D), orthonormal, the first one of the largest variance."""
 
     @classmethod
-    def of(cls, features: Array, components: int) -> "PrincipalAxes":
+    def of(cls, features: FloatArray, components: int) -> "PrincipalAxes":
         """Fit to features (N, D). Each axis points so that its largest weight is positive.
 
         Raises UserError when there are fewer clips or dimensions than ``components``.
@@ -49,7 +49,7 @@ class PrincipalAxes:
         largest = np.take_along_axis(axes, np.abs(axes).argmax(1, keepdims=True), axis=1)
         return cls(mean, axes * np.sign(largest))
 
-    def columns(self, features: Array) -> Columns:
+    def columns(self, features: FloatArray) -> Columns:
         """Coordinates of features (N, D) along the axes: pc_1, pc_2, ..., each (N,)."""
         coordinates = (features - self.mean) @ self.axes.T
         return {f"pc_{place}": column for place, column in enumerate(coordinates.T, start=1)}

@@ -34,7 +34,7 @@ def test_nothing_is_raised_and_nobody_waits_when_the_server_is_gone(
 def test_results_are_shown_by_metric_with_the_count_of_clips(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown: dict[str, artifacts.Row] = {}
+    shown: dict[str, artifacts.TableRow] = {}
     monkeypatch.setattr(artifacts, "show_metrics", lambda _, rows: shown.update(rows))
     monkeypatch.setattr(artifacts, "show_link", lambda *_: None)
 
