@@ -51,8 +51,8 @@ def worker_pool(workers: int) -> Iterator[ProcessPool]:
         # a traceback.
         _kill(set(active_children()) - others)
         pool.stop()  # type: ignore[no-untyped-call]
-        # The exception of a signal may have left the queue's condition such that one notification
-        # is lost: the scheduler would wait for ever for the only sentinel that join puts there.
+        # By itself join was seen to wait for ever: the pool's scheduler had not woken up by the one
+        # sentinel that join puts into its queue. A second one always woke it.
         pool._context.task_queue.put(None)
         pool.join()
         _kill(set(active_children()) - others)
