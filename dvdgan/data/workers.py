@@ -51,8 +51,9 @@ def worker_pool(workers: int) -> Iterator[ProcessPool]:
         # a traceback.
         _kill(set(active_children()) - others)
         pool.stop()  # type: ignore[no-untyped-call]
-        # By itself join was seen to wait for ever: the pool's scheduler had not woken up by the one
-        # sentinel that join puts into its queue. A second one always woke it.
+        # An exception that a signal raises inside Queue.put leaves the queue with a waiter that is
+        # gone, which takes the next notification: the scheduler was seen to wait for ever beside
+        # the one sentinel that join puts there. The second one wakes it.
         pool._context.task_queue.put(None)
         pool.join()
         _kill(set(active_children()) - others)
