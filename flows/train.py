@@ -61,7 +61,7 @@ RESTART_SECONDS = 30.0
 
 @task(name="launch", cache_policy=NO_CACHE, persist_result=False)
 def launch(run: RunFolder) -> Trainer:
-    """Start the trainer, here or on DVDGAN_NODES; it resumes from the newest whole checkpoint."""
+    """Start the trainer, here or on DVDGAN_NODES; it resumes from the latest valid checkpoint."""
     begun = max(run.saved_steps(), default=0)
     get_run_logger().info("restart %d, from step %d", run.schedule_override().restart_index, begun)
     environment = RunEnvironment.from_environment()

@@ -81,14 +81,14 @@ def run_checkpoint(checkpoint: Path, write: Path | None) -> None:
     ``write``: where {"metrics", "names", "intervals", "health"} go as JSON, see
     export/checkpoint_health.py. They are printed too. The name step-00000000, of which no folder is
     needed, stands for the weights before step 1; beside them the mean clip is measured, as
-    "mean_clip". Raises UserError when the folder is no whole checkpoint of a run.
+    "mean_clip". Raises UserError when the folder is not a valid checkpoint of a run.
     """
     run_root = checkpoint.parent.parent
     untrained = checkpoint.name == step_name(0)
     problem = None if untrained else verify_checkpoint(checkpoint)
     if problem is not None or not (run_root / "settings.json").is_file():
         raise UserError(
-            f"{checkpoint} is not a whole checkpoint of a run: {problem or 'no settings.json'}",
+            f"{checkpoint} is not a valid checkpoint of a run: {problem or 'no settings.json'}",
             todo="name a folder .runs/train/<run>/checkpoints/step-XXXXXXXX",
         )
     settings = RunSettings.model_validate_json((run_root / "settings.json").read_text("utf-8"))

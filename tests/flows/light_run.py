@@ -92,7 +92,7 @@ class LightRun:
         return sum(path.read_bytes().count(b"\n") for path in self._files("metrics.jsonl"))
 
     def saved(self) -> int:
-        """The newest whole checkpoint's step, 0 without one."""
+        """The step of the latest valid checkpoint, 0 without one."""
         found = self._files("checkpoints/step-*/manifest.json")
         return max((int(path.parent.name.removeprefix("step-")) for path in found), default=0)
 
