@@ -26,7 +26,8 @@ from dvdgan.video.preprocessing import TemporalWindow
 def index(params: Params = PARAMS, workers: Workers = None) -> None:
     """Probe every video and accept it, or refuse it with the reason.
 
-    Reads <index.root>/<class>/<video>. Writes artifacts/index: manifest.parquet, refused.csv.
+    Reads the videos below index.root, in the layout index.source. Writes artifacts/index:
+    manifest.parquet, refused.csv, summary.json.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import index as stage

@@ -112,12 +112,9 @@ def warnings(config: Config) -> list[str]:
 
 
 def _paths(config: Config) -> Iterator[str]:
-    root, groups = config.index.root, config.index.groups
-    if not Path(root).is_dir():
-        state = "is not a folder" if Path(root).exists() else "does not exist"
-        yield f"index.root is {root}, which {state}; relative paths begin at {Path.cwd()}"
-    if groups is not None and not Path(groups).is_file():
-        yield f"index.groups is {groups}, and there is no such file"
+    root = config.index.root
+    if "://" not in root and not Path(root).exists():
+        yield f"index.root is {root}, which does not exist; relative paths begin at {Path.cwd()}"
 
 
 def _numbers(config: Config) -> Iterator[str]:

@@ -32,17 +32,46 @@ class Clip(Section):
         return (self.frames - 1) * self.stride + 1
 
 
+SourceName = Literal[
+    "class_folders", "csv", "kinetics", "ucf101", "bair", "webdataset", "hugging_face"
+]
+ColumnName = Annotated[str, Field(min_length=1)]
+
+
+class Columns(Section):
+    """Names of the columns of `index.table`; those that a source does not need may be missing."""
+
+    path: ColumnName
+    """File, relative to `root`."""
+    label: ColumnName
+    """Name of the class."""
+    split: ColumnName
+    """`train`, or `test`, `val` and the like for videos that are held out. Empty: a hash of the
+    group decides."""
+    group: ColumnName
+    """Videos of one group never straddle train and test. Empty: the video is its own."""
+    start: ColumnName
+    """Seconds from the file's first frame at which the video begins. Empty: at the first."""
+    end: ColumnName
+    """Seconds at which it ends. Empty: with the file."""
+
+
 class Index(Section):
     """Which videos there are, which are refused, and how they are split."""
 
     root: PathText
-    """Folder of classes: `<root>/<class>/<video>`. Relative paths begin at the folder of the
-    command; ~ is the home folder."""
-    groups: PathText | None
-    """CSV with a column `file` (relative to root) and a column `group`; videos of one group never
-    straddle train and test. null: every video is its own group."""
-    group_column: Annotated[str, Field(min_length=1)]
-    """Name of the group column in `groups`."""
+    """The raw data, which DVC compares: a folder, `s3://BUCKET/PREFIX`, or a listing of either that
+    `dvdgan listing` wrote. Relative paths begin at the folder of the command."""
+    source: SourceName
+    """Layout of the raw data (docs/stages/index.md)."""
+    table: PathText | None
+    """CSV with the columns of `columns`, relative to `root`. `csv` needs it; `class_folders` takes
+    splits and groups from it. null: none."""
+    columns: Columns
+    split_list: Annotated[int, Field(ge=1, le=3)]
+    """Which of UCF-101's three pairs of train and test lists."""
+    nested: bool
+    """Take the videos in folders below a class folder; otherwise they are refused."""
     test_fraction: Annotated[float, Field(ge=0, le=0.5)]
     """Share of each class's groups held out as the test split."""
     seed: Seed
@@ -53,8 +82,13 @@ class Index(Section):
     """Refuse videos with more pixels per frame (width x height): a guard for memory."""
     timeout_s: Annotated[float, Field(gt=0)]
     """Refuse a video that takes longer to probe, in seconds."""
+    keep_damaged: bool
+    """Keep the frames before the first damage of a video that is truncated or damaged; otherwise it
+    is refused."""
     max_refused: Fraction
-    """Stop when a larger share of the files is refused."""
+    """Stop when a larger share of the videos is refused."""
+    max_missing: Fraction
+    """Stop when a larger share of the videos that a table names is not there."""
 
 
 class Shard(Section):

@@ -1,109 +1,179 @@
-"""Scan, probe, group and split: what becomes of every file below the root."""
+"""Probe, group and split: what becomes of every video of the raw data."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dvdgan.data.inspection import (
     Accepted,
     Limits,
+    Outcome,
     append_outcomes,
     inspect_all,
     read_outcomes,
 )
+from dvdgan.data.listing import Listing, refuse_pictures
 from dvdgan.data.manifest import TEST, TRAIN, Manifest, commonest
+from dvdgan.data.raw_root import RawRoot
+from dvdgan.data.raw_sources.choice import read_source
+from dvdgan.data.raw_video import RawVideo
 from dvdgan.data.refusal import STRUCTURAL, Refusal, Refused
-from dvdgan.data.scan import refuse_pictures, scan
-from dvdgan.data.splits import held_out_groups, read_groups, unite
+from dvdgan.data.splits import held_out_groups, unite
+from dvdgan.data.table import Table, VideoRow, refuse_twins
 from dvdgan.errors import UserError
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Index
 
 
-def build_manifest(section: "Index", limits: Limits, workers: int, kept: Path) -> Manifest:
-    """Scan, probe, group and split; see the UserErrors of scan, read_groups and refuse_pictures.
+class Candidate(NamedTuple):
+    """A video that the table names and the listing holds."""
+
+    row: VideoRow
+    video: RawVideo
+
+
+def build_manifest(
+    section: "Index", root: RawRoot, limits: Limits, workers: int, kept: Path
+) -> Manifest:
+    """List, probe, group and split. Raises UserError where the raw data are not as stated.
 
     ``kept`` is the file of outcomes that earlier runs with the same root and limits left: a
-    file with an outcome there is not probed again, new outcomes are appended.
+    video with an outcome there is not probed again, new outcomes are appended.
     """
-    root = Path(section.root)
-    below = scan(root, where=f"index.root = {root}")
-    folders = [each.path for each in below.refused if each.reason is Refusal.IS_A_DIRECTORY]
-    refuse_pictures(root, map(Path, (*(each.path for each in below.videos), *folders)))
+    listing = root.list()
+    refuse_pictures(str(root), listing)
+    table = read_source(listing, root, section)
+    refuse_twins({row.label for row in table.rows}, f"index.root = {root}")
+    candidates, missing = find_videos(table, listing)
     known = read_outcomes(kept)
-    unknown = [video for video in below.videos if video not in known]
+    unknown = [each.video for each in candidates if each.video not in known]
     with append_outcomes(kept) as append:
         for video, outcome in inspect_all(unknown, root, limits, section.timeout_s, workers):
             append(video, outcome)
             known[video] = outcome
-    outcomes = [known[video] for video in below.videos]
-    accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
-    refused = below.refused + [outcome for outcome in outcomes if isinstance(outcome, Refused)]
-    refused.sort(key=lambda row: row.path)
-    return Manifest(_rows(accepted, section), refused, len(unknown), below.ignored)
+    outcomes = [(each.row, known[each.video]) for each in candidates]
+    refused = [outcome for _, outcome in outcomes if isinstance(outcome, Refused)]
+    refused = sorted(table.refused + missing + refused, key=lambda each: each.path)
+    return Manifest(_rows(outcomes, section), refused, len(unknown), listing.ignored)
 
 
-def _rows(accepted: Sequence[Accepted], section: "Index") -> list[dict[str, Any]]:
-    paths = [video.path for video in accepted]
-    ids = [video_id(path) for path in paths]
-    classes = sorted({video.label_name for video in accepted})
-    labels = [classes.index(video.label_name) for video in accepted]
-    named = (
-        read_groups(Path(section.groups), section.group_column, paths)
-        if section.groups is not None
-        else dict(zip(paths, ids, strict=True))
+def find_videos(table: Table, listing: Listing) -> tuple[list[Candidate], list[Refused]]:
+    """The rows of ``table`` whose files are there, and those whose files are missing."""
+    candidates, missing = [], []
+    reasons = {each.path for each in listing.refused}
+    for row in table.rows:
+        file = listing.files.get(row.path)
+        if file is not None:
+            candidates.append(Candidate(row, RawVideo(**asdict(file), **_part(row))))
+        elif row.path not in reasons:  # which are given already
+            missing.append(Refused(row.path, Refusal.MISSING, "named by a table, and not there"))
+    return candidates, missing
+
+
+def _part(row: VideoRow) -> dict[str, Any]:
+    return {"member": row.member, "start": row.start, "end": row.end}
+
+
+def _rows(outcomes: Sequence[tuple[VideoRow, Outcome]], section: "Index") -> list[dict[str, Any]]:
+    accepted = [(row, found) for row, found in outcomes if isinstance(found, Accepted)]
+    classes = sorted({row.label for row, _ in accepted})
+    label_of = {name: label for label, name in enumerate(classes)}
+    labels = [label_of[row.label] for row, _ in accepted]
+    groups = unite(
+        [row.group or found.video.id for row, found in accepted],
+        [found.sha256 for _, found in accepted],
     )
-    digests = [video.sha256 for video in accepted]
-    groups = unite([named[path] for path in paths], digests)
-    held_out = held_out_groups(labels, groups, section.test_fraction, section.seed)
-    first: dict[str, str] = {}
+    splits = _splits([row.split for row, _ in accepted], labels, groups, section)
+    first: dict[tuple[object, ...], str] = {}
     rows = []
-    for video, own, label, group in zip(accepted, ids, labels, groups, strict=True):
-        original = first.setdefault(video.sha256, own)
+    for (row, found), label, split, group in zip(accepted, labels, splits, groups, strict=True):
+        video = found.video
+        original = first.setdefault((found.sha256, video.start, video.end), video.id)
         rows.append(
             {
-                "id": own,
+                "id": video.id,
                 "path": video.path,
-                "sha256": video.sha256,
-                "class": video.label_name,
+                **_part(row),
+                "bytes": video.size,
+                "sha256": found.sha256,
+                "class": row.label,
                 "label": label,
-                "split": TEST if group in held_out else TRAIN,
-                **asdict(video.facts),
+                "split": split,
+                **asdict(found.facts),
                 "group": group,
-                "duplicate_of": None if original == own else original,
+                "duplicate_of": None if original == video.id else original,
             }
         )
     return rows
 
 
-def video_id(path: str) -> str:
-    """16 hex digits for a path relative to the root."""
-    return hashlib.sha256(path.encode()).hexdigest()[:16]
+def _splits(
+    given: Sequence[str | None], labels: Sequence[int], groups: Sequence[str], section: "Index"
+) -> list[str]:
+    """The split of each video: that of its source, else that of its group, else by a hash."""
+    of_group: dict[str, str] = {}
+    for split, group in zip(given, groups, strict=True):
+        if split is not None:
+            # A group that a source splits is held out as a whole where its other videos are dealt.
+            of_group[group] = max(split, of_group.get(group, split), key=(TRAIN, TEST).index)
+    free = [place for place, group in enumerate(groups) if group not in of_group]
+    held_out = held_out_groups(
+        [labels[place] for place in free],
+        [groups[place] for place in free],
+        section.test_fraction,
+        section.seed,
+    )
+    by_hash = [TEST if group in held_out else TRAIN for group in groups]
+    return [
+        split or of_group.get(group, dealt)
+        for split, group, dealt in zip(given, groups, by_hash, strict=True)
+    ]
 
 
-def check(manifest: Manifest, max_refused: float, table: Path) -> None:
-    """Raise UserError where nothing was accepted or too large a share of the files was refused.
+def check(manifest: Manifest, section: "Index", table: Path) -> None:
+    """Raise UserError where the videos that were accepted are too few to go on with.
 
-    ``table`` is where the reasons can be read.
+    That is: none, too large a share refused or missing, or none to test with though
+    index.test_fraction is not 0. ``table`` is where the reasons can be read.
     """
     reasons = Counter(row.reason for row in manifest.refused if row.reason not in STRUCTURAL)
+    missing = reasons.pop(Refusal.MISSING, 0)
     refused, files = reasons.total(), reasons.total() + len(manifest.videos)
     top = ", ".join(f"{reason.value} ({count})" for reason, count in commonest(reasons)[:3])
+    if missing > section.max_missing * (files + missing):
+        raise UserError(
+            f"{missing} of {files + missing} videos that a table names are not there, "
+            f"index.max_missing = {section.max_missing:g} allows "
+            f"{int(section.max_missing * (files + missing)) or 'none'}",
+            where=str(table),
+            todo="compare the paths of the table with those below index.root, or raise "
+            "index.max_missing",
+        )
     if not manifest.videos:
         raise UserError(
             f"none of {files} files is an acceptable video" + (f": {top}" if files else ""),
             where=str(table),
-            todo="read the table; index.root must hold one folder of videos per class",
+            todo="read the table; is index.source the layout of index.root?",
         )
-    if refused > max_refused * files:
-        allowed = int(max_refused * files) or "none"
+    if refused > section.max_refused * files:
+        allowed = int(section.max_refused * files) or "none"
         raise UserError(
-            f"{refused} of {files} files are refused, index.max_refused = {max_refused:g} allows "
-            f"{allowed}: {top}",
+            f"{refused} of {files} files are refused, index.max_refused = {section.max_refused:g} "
+            f"allows {allowed}: {top}",
             where=str(table),
             todo="mend or remove those files, or raise index.max_refused",
+        )
+    splits = Counter(row["split"] for row in manifest.videos)
+    empty = [split for split in (TRAIN, TEST) if not splits[split]]
+    if empty == [TEST] and section.test_fraction == 0:
+        return
+    if empty:
+        raise UserError(
+            f"the {empty[0]} split is empty: there are {len(manifest.videos)} videos in "
+            f"{len({row['group'] for row in manifest.videos})} groups",
+            where=f"index.test_fraction = {section.test_fraction:g}",
+            todo="add videos or groups, or raise index.test_fraction; 0 means no test split",
         )

@@ -1,8 +1,8 @@
 """Probe files in processes of their own: a decoder that crashes or hangs costs its file alone.
 
 Each outcome is appended to a file as it is found, so that no file is probed twice: a line of JSON
-for each, named by its path, size and time of change. A run that was killed leaves at worst half a
-line, which is skipped.
+for each, named by its path, size and time of change (or ETag). A run that was killed leaves at
+worst half a line, which is skipped.
 """
 
 import json
@@ -14,12 +14,13 @@ from pathlib import Path
 
 from pebble import ProcessExpired
 
+from dvdgan.data.raw_root import RawRoot
+from dvdgan.data.raw_video import RawVideo
 from dvdgan.data.refusal import Refusal, Refused
-from dvdgan.data.scan import FoundVideo
 from dvdgan.data.workers import run_isolated
 from dvdgan.progress import track
-from dvdgan.storage.local import sha256_of_file
-from dvdgan.video.decode import VideoError, VideoFacts, probe
+from dvdgan.storage.store import StoreUnavailableError
+from dvdgan.video.decode import VideoError, VideoFacts
 
 # Longer side over shorter side as shown; beyond it a stored frame is mostly never cropped.
 MAX_ELONGATION = 16
@@ -47,8 +48,7 @@ class Limits:
 class Accepted:
     """A video that can be trained on."""
 
-    path: str
-    label_name: str
+    video: RawVideo
     sha256: str
     facts: VideoFacts
 
@@ -56,20 +56,21 @@ class Accepted:
 Outcome = Accepted | Refused
 
 
-def inspect(video: FoundVideo, root: Path, limits: Limits) -> Outcome:
-    """Hash and decode one file; the facts, or the first reason against it."""
-    file = root / video.path
+def inspect(video: RawVideo, root: RawRoot, limits: Limits) -> Outcome:
+    """Hash and decode one video; the facts, or the first reason against it."""
     try:
-        digest = sha256_of_file(file)
-        facts = probe(file, limits.max_pixels)
+        digest = video.sha256(root)
+        facts = video.probe(root, limits.max_pixels)
     except OSError as error:
         return Refused(video.path, Refusal.UNREADABLE, error.strerror or str(error))
+    except StoreUnavailableError as error:
+        return Refused(video.path, Refusal.UNREADABLE, str(error))
     except VideoError as error:
         return Refused(video.path, Refusal(error.reason.value), error.detail)
     objection = _objection(facts, limits)
     if objection is not None:
         return Refused(video.path, *objection)
-    return Accepted(video.path, video.label_name, digest, facts)
+    return Accepted(video, digest, facts)
 
 
 def _objection(facts: VideoFacts, limits: Limits) -> tuple[Refusal, str] | None:
@@ -96,8 +97,8 @@ def _objection(facts: VideoFacts, limits: Limits) -> tuple[Refusal, str] | None:
 
 
 def inspect_all(
-    videos: Sequence[FoundVideo], root: Path, limits: Limits, timeout_s: float, workers: int
-) -> Iterator[tuple[FoundVideo, Outcome]]:
+    videos: Sequence[RawVideo], root: RawRoot, limits: Limits, timeout_s: float, workers: int
+) -> Iterator[tuple[RawVideo, Outcome]]:
     """Inspect every video in worker processes, each in ``timeout_s`` seconds.
 
     Yields in the order they finish. A hang or a crash of the decoder is a refusal of its file; a
@@ -118,9 +119,9 @@ def inspect_all(
             yield video, Refused(video.path, Refusal.DECODER_CRASHED, detail)
 
 
-def read_outcomes(file: Path) -> dict[FoundVideo, Outcome]:
+def read_outcomes(file: Path) -> dict[RawVideo, Outcome]:
     """The outcomes that earlier runs wrote to ``file``; empty where there is none."""
-    known: dict[FoundVideo, Outcome] = {}
+    known: dict[RawVideo, Outcome] = {}
     if file.is_file():
         with file.open(encoding="ascii", errors="replace") as lines:
             for line in lines:
@@ -128,18 +129,18 @@ def read_outcomes(file: Path) -> dict[FoundVideo, Outcome]:
                     record = json.loads(line)
                 except json.JSONDecodeError:  # the end of a killed run
                     continue
-                video = FoundVideo(**record["file"])
+                video = RawVideo(**record["file"])
                 known[video] = _outcome(video, record)
     return known
 
 
 @contextmanager
-def append_outcomes(file: Path) -> Iterator[Callable[[FoundVideo, Outcome], None]]:
+def append_outcomes(file: Path) -> Iterator[Callable[[RawVideo, Outcome], None]]:
     """Give a function that appends an outcome to ``file``, unless it is TRANSIENT."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a", encoding="ascii", buffering=1) as lines:
 
-        def append(video: FoundVideo, outcome: Outcome) -> None:
+        def append(video: RawVideo, outcome: Outcome) -> None:
             if isinstance(outcome, Accepted):
                 found = {"sha256": outcome.sha256, "facts": asdict(outcome.facts)}
             elif outcome.reason in TRANSIENT:
@@ -152,10 +153,10 @@ def append_outcomes(file: Path) -> Iterator[Callable[[FoundVideo, Outcome], None
         yield append
 
 
-def _outcome(video: FoundVideo, record: dict[str, object]) -> Outcome:
+def _outcome(video: RawVideo, record: dict[str, object]) -> Outcome:
     match record:
         case {"sha256": str(digest), "facts": dict(facts)}:
-            return Accepted(video.path, video.label_name, digest, VideoFacts(**facts))
+            return Accepted(video, digest, VideoFacts(**facts))
         case {"refused": [str(path), str(reason), str(detail)]}:
             return Refused(path, Refusal(reason), detail)
     raise ValueError(f"not an outcome: {record}")

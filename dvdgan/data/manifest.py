@@ -27,6 +27,10 @@ SCHEMA = pa.schema(
     [
         ("id", pa.string()),
         ("path", pa.string()),
+        ("member", pa.string()),
+        ("start", pa.float64()),
+        ("end", pa.float64()),
+        ("bytes", pa.int64()),
         ("sha256", pa.string()),
         ("class", pa.string()),
         ("label", pa.int64()),
@@ -108,8 +112,9 @@ def commonest(reasons: "Counter[Any]") -> list[tuple[Any, int]]:
 
 def write_rows(rows: Sequence[dict[str, Any]], schema: pa.Schema, file: Path) -> None:
     """Write ``rows`` as a parquet ``file`` of ``schema``; equal rows give equal bytes."""
+    table = _table(rows, schema) if rows else schema.empty_table()
     with atomic_file(file) as aside:
-        pq.write_table(_table(rows, schema) if rows else schema.empty_table(), aside)
+        pq.write_table(table.replace_schema_metadata(schema.metadata), aside)
 
 
 def _table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:

@@ -8,8 +8,11 @@ class Refusal(StrEnum):
     """One reason per refused path; docs/stages/index.md lists what to do about each."""
 
     NOT_IN_A_CLASS_FOLDER = "not_in_a_class_folder"
-    EMPTY_CLASS = "empty_class"
-    IS_A_DIRECTORY = "is_a_directory"
+    NOT_IN_THE_TABLE = "not_in_the_table"
+    MISSING = "missing"
+    NESTED = "nested"
+    EMPTY_FOLDER = "empty_folder"
+    LINK_LOOP = "link_loop"
     NOT_A_REGULAR_FILE = "not_a_regular_file"
     UNREADABLE = "unreadable"
     NAME_NOT_UTF8 = "name_not_utf8"
@@ -31,8 +34,9 @@ class Refusal(StrEnum):
 STRUCTURAL = frozenset(
     {
         Refusal.NOT_IN_A_CLASS_FOLDER,
-        Refusal.EMPTY_CLASS,
-        Refusal.IS_A_DIRECTORY,
+        Refusal.EMPTY_FOLDER,
+        Refusal.LINK_LOOP,
+        Refusal.NOT_IN_THE_TABLE,
         Refusal.NOT_A_REGULAR_FILE,
     }
 )

@@ -1,29 +1,31 @@
 """One video -> one sample of a tar. Worker processes import this, so it stays light."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from dvdgan.data.frame_pack import pack
+from dvdgan.data.raw_root import RawRoot
+from dvdgan.data.raw_video import video_of
 from dvdgan.errors import UserError
-from dvdgan.storage.local import sha256_of_file
-from dvdgan.video.decode import VideoError, frames
+from dvdgan.video.decode import VideoError
 from dvdgan.video.image import encode_frame, resize_short_side, resized_shape
 
 
-def encode_sample(row: dict[str, Any], root: Path, short_side: int, quality: int) -> dict[str, Any]:
+def encode_sample(
+    row: dict[str, Any], root: RawRoot, short_side: int, quality: int
+) -> dict[str, Any]:
     """The WebDataset sample of a row of the manifest: `__key__`, `frames` (frame_pack), `json`.
 
     Raises UserError where the video is no longer what the manifest says.
     """
-    path = root / row["path"]
+    video = video_of(row)
     try:
-        if sha256_of_file(path) != row["sha256"]:
+        if video.sha256(root) != row["sha256"]:
             raise changed(row, root, "its bytes are not those that were indexed")
         # One decoded frame in memory at a time; only the JPEGs of one video are held.
         jpegs = [
             encode_frame(resize_short_side(frame, short_side, row["sample_aspect"]), quality)
-            for frame in frames(path)
+            for frame in video.frames(root)
         ]
     except (OSError, VideoError) as error:
         raise changed(row, root, str(error)) from error
@@ -47,10 +49,10 @@ def stored_shape(row: dict[str, Any], short_side: int) -> tuple[int, int]:
     return resized_shape(row["height"], row["width"], short_side, row["sample_aspect"])
 
 
-def changed(row: dict[str, Any], root: Path, why: str) -> UserError:
+def changed(row: dict[str, Any], root: RawRoot, why: str) -> UserError:
     """The error that names a video which is no longer what the manifest says."""
     return UserError(
         f"the video {row['path']!r} is no longer what the manifest says: {why}",
-        where=str(root / row["path"]),
+        where=f"{root}/{row['path']}",
         todo="run `dvdgan index` again",
     )

@@ -19,6 +19,7 @@ import pyarrow as pa
 from pebble import ProcessExpired
 
 from dvdgan.data.manifest import TEST, TRAIN, write_rows
+from dvdgan.data.raw_root import RawRoot
 from dvdgan.data.samples import changed, encode_sample, stored_shape
 from dvdgan.data.workers import worker_pool
 from dvdgan.progress import Progress
@@ -71,7 +72,7 @@ def plan_shards(videos: Iterable[dict[str, Any]], videos_per_shard: int) -> list
 
 
 def write_shards(
-    plans: Sequence[Plan], root: Path, section: "Shard", work: Path, workers: int
+    plans: Sequence[Plan], root: RawRoot, section: "Shard", work: Path, workers: int
 ) -> None:
     """Write the tars that ``work`` does not hold yet into ``work``/shards.
 
@@ -97,7 +98,7 @@ def write_shards(
 
 @contextmanager
 def _encoded(
-    rows: Sequence[SampleRow], root: Path, section: "Shard", workers: int
+    rows: Sequence[SampleRow], root: RawRoot, section: "Shard", workers: int
 ) -> Iterator[Iterator[Sample]]:
     """Give the sample of each row, in their order; workers begin before the first is taken."""
     # Plain numbers, because unpickling the section would import pydantic in every worker.

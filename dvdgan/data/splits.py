@@ -1,46 +1,8 @@
 """Groups of videos that belong together, and which of them are held out as the test split."""
 
-import csv
 import hashlib
 import math
 from collections.abc import Sequence
-from pathlib import Path
-
-from dvdgan.errors import UserError
-
-
-def read_groups(table: Path, column: str, paths: Sequence[str]) -> dict[str, str]:
-    """Read path -> group from a CSV with the columns `file` and ``column``.
-
-    Raises UserError where the table, a column or one of ``paths`` is missing.
-    """
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = list(reader.fieldnames or [])
-            missing = [name for name in ("file", column) if name not in columns]
-            if missing:
-                raise UserError(
-                    f"the table of groups has no column {' and no column '.join(missing)}",
-                    where=f"index.groups = {table}; its columns: {', '.join(columns)}",
-                    todo="set index.group_column to one of them, and name the videos in `file`",
-                )
-            groups = {row["file"]: row[column] for row in reader}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(
-            "the table of groups cannot be read",
-            where=f"index.groups = {table}: {error}",
-            todo="set index.groups to a UTF-8 CSV file, or to null",
-        ) from error
-    absent = [path for path in paths if not groups.get(path)]
-    if absent:
-        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
-        raise UserError(
-            f"{len(absent)} videos have no group: {', '.join(map(repr, absent[:5]))}{more}",
-            where=f"index.groups = {table}",
-            todo="add a row for each, `file` relative to index.root",
-        )
-    return {path: groups[path] for path in paths}
 
 
 def unite(names: Sequence[str], digests: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from dvdgan.config import fingerprint
 from dvdgan.data.indexing import build_manifest, check
 from dvdgan.data.inspection import Limits
 from dvdgan.data.manifest import Manifest, summarise, write_manifest
+from dvdgan.data.raw_root import open_root
 from dvdgan.errors import UserError
 from dvdgan.provenance.lock import fingerprint_of
 from dvdgan.provenance.modules import code_behind
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from dvdgan.config import Config
 
 # The code that accepts or refuses a file.
-PROBING_CODE = ("data/inspection.py", "video/decode.py")
+PROBING_CODE = ("data/inspection.py", "data/raw_video.py", "video/decode.py")
 
 
 def run(config: "Config", workers: int | None = None) -> None:
@@ -33,24 +34,25 @@ def run(config: "Config", workers: int | None = None) -> None:
     the tables are left in .runs/index to be read.
     """
     check_stage_output(INDEX)
+    root = open_root(config.index.root)
     limits = Limits(
         min_short_side=config.index.min_short_side,
         max_pixels=config.index.max_pixels,
         clip_frames=config.clip.frames,
         clip_stride=config.clip.stride,
     )
-    kept = RUNS / "index" / _cache_key(config.index.root, limits) / "outcomes.jsonl"
-    manifest = build_manifest(config.index, limits, workers or os.cpu_count() or 1, kept)
+    kept = RUNS / "index" / _cache_key(str(root), limits) / "outcomes.jsonl"
+    manifest = build_manifest(config.index, root, limits, workers or os.cpu_count() or 1, kept)
     if manifest.ignored:
         print(f"index: {describe_ignored(manifest.ignored)}")
     try:
-        check(manifest, config.index.max_refused, table=RUNS / "index" / "refused.csv")
+        check(manifest, config.index, table=RUNS / "index" / "refused.csv")
     except UserError:
         write_manifest(manifest, RUNS / "index")
         raise
     with atomic_directory(INDEX) as aside:
         write_manifest(manifest, aside)
-    print(_described(manifest, config.index.root))
+    print(_described(manifest, str(root)))
 
 
 def _cache_key(root: str, limits: Limits) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dvdgan.config import fingerprint
 from dvdgan.data.manifest import read_manifest
+from dvdgan.data.raw_root import open_root
 from dvdgan.data.shards import Plan, plan_shards, write_index, write_shards
 from dvdgan.errors import UserError
 from dvdgan.provenance.lock import fingerprint_of
@@ -76,5 +77,5 @@ class _Job:
         return RUNS / "shard" / self.fingerprint
 
     def write(self, plans: list[Plan], workers: int | None) -> None:
-        root = Path(self.config.index.root)
+        root = open_root(self.config.index.root)
         write_shards(plans, root, self.config.shard, self.work, workers or os.cpu_count() or 1)

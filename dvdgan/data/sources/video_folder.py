@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dvdgan.data.listing import ListedFile, Listing, list_folder, refuse_pictures
+from dvdgan.data.raw_sources.class_folders import class_entries
 from dvdgan.data.refusal import Refusal, Refused
-from dvdgan.data.scan import FoundVideo, Scan, refuse_pictures, scan
 from dvdgan.data.sources.clip_source import NO_CLASS, SourceClips, Windowing
+from dvdgan.data.table import VideoRow
 from dvdgan.errors import UserError
 from dvdgan.video.decode import VideoError, frame_count, window
 from dvdgan.video.image import center_crop, resize_short_side
@@ -21,7 +23,7 @@ _Clip = NDArray[np.uint8]
 
 
 class VideoFolder:
-    """The videos below ``root`` by name; subfolders are classes. What they are, `scan` decides.
+    """The videos below ``root`` by name, as `data.listing` finds them; subfolders are classes.
 
     With ``resolution`` every frame's short side is resized to it (antialiased bilinear) and the
     centre cropped; without, all videos must be square and of one size. Raises UserError for an
@@ -34,10 +36,11 @@ class VideoFolder:
         self, root: Path, windowing: Windowing, resolution: int | None = None, threads: int = 0
     ) -> None:
         self.root, self.windowing = root, windowing
-        found = _scan(root)
-        self.ignored = found.ignored
-        self._entries = [entry for entry in found.entries if not _is_empty_class(entry)]
-        names = sorted({each.label_name for each in found.videos}, key=os.fsencode)
+        self._listing = list_folder(root, where=str(root))
+        self.ignored = self._listing.ignored
+        self._entries = _entries(self._listing, root)
+        rows = [entry for entry in self._entries if isinstance(entry, VideoRow)]
+        names = sorted({row.label for row in rows}, key=os.fsencode)
         self.classes = None if names == [""] else names
         self._label = {name: label for label, name in enumerate(self.classes or [])}
         self._resize = resolution is not None
@@ -83,7 +86,7 @@ class VideoFolder:
         """Of names, sizes and times of change (a hash of terabytes of video would take hours)."""
         digest = hashlib.sha256(f"{self.windowing}, {self.shape}, {self._resize}\n".encode())
         for entry in self._entries:
-            digest.update(f"{entry}\n".encode())
+            digest.update(f"{entry} {self._listing.files.get(entry.path)}\n".encode())
         return digest.hexdigest()
 
     def _read(self, place: int) -> tuple[_Clip, int] | Refused:
@@ -98,9 +101,9 @@ class VideoFolder:
             return Refused(entry.path, Refusal.UNREADABLE, error.strerror or str(error))
         if isinstance(clip, Refused):
             return clip
-        return clip, self._label.get(entry.label_name, NO_CLASS)
+        return clip, self._label.get(entry.label, NO_CLASS)
 
-    def _clip(self, entry: FoundVideo, place: int) -> _Clip | Refused:
+    def _clip(self, entry: VideoRow, place: int) -> _Clip | Refused:
         file, taken = self.root / entry.path, self.windowing
         length = taken.span if taken.window == "first" else frame_count(file)
         begin = taken.start(max(length, taken.span), place)
@@ -157,19 +160,25 @@ def _sizes_differ(root: Path, path: str, shape: tuple[int, ...], size: int | Non
     )
 
 
-def _is_empty_class(entry: FoundVideo | Refused) -> bool:
-    return isinstance(entry, Refused) and entry.reason is Refusal.EMPTY_CLASS
+def _entries(listing: Listing, root: Path) -> list[VideoRow | Refused]:
+    """The videos and what was refused, in order; UserError where files lie beside class folders."""
+    refuse_pictures(str(root), listing)
+    found = [entry for entry in listing.entries if not _is_no_file(entry)]
+    if not any("/" in entry.path for entry in found):
+        return [
+            entry if isinstance(entry, Refused) else VideoRow(entry.path, label="")
+            for entry in found
+        ]
+    entries = list(class_entries(Listing(found, listing.ignored), nested=False))
+    for entry in entries:
+        if isinstance(entry, Refused) and entry.reason is Refusal.NOT_IN_A_CLASS_FOLDER:
+            raise UserError(
+                f"the folder holds files and folders: {entry.path} lies beside folders",
+                where=str(root),
+                todo="name a folder of videos, or one that holds a folder of videos per class",
+            )
+    return entries
 
 
-def _scan(root: Path) -> Scan:
-    """What lies in ``root``; UserError where files lie beside class folders."""
-    found = scan(root, where=str(root), flat=True)
-    beside = [each for each in found.refused if each.reason is Refusal.NOT_IN_A_CLASS_FOLDER]
-    if beside:
-        raise UserError(
-            f"the folder holds files and folders: {beside[0].path} lies beside folders",
-            where=str(root),
-            todo="name a folder of videos, or one that holds a folder of videos per class",
-        )
-    refuse_pictures(root, (Path(entry.path) for entry in found.entries))
-    return found
+def _is_no_file(entry: ListedFile | Refused) -> bool:
+    return isinstance(entry, Refused) and entry.reason is Refusal.EMPTY_FOLDER

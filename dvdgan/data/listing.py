@@ -1,0 +1,252 @@
+"""What lies below the root of the raw data: every file, and what cannot be one.
+
+Nothing is opened.
+"""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dvdgan.data.manifest import write_rows
+from dvdgan.data.refusal import Refusal, Refused
+from dvdgan.errors import UserError
+from dvdgan.storage.ignored import describe_ignored, ignored_as
+
+# Frames of videos that were never put together.
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".exr"})
+
+# The key of the schema's metadata that names the place of the files.
+ROOT = b"root"
+
+SCHEMA = pa.schema(
+    [
+        ("path", pa.string()),
+        ("size", pa.int64()),
+        ("mtime_ns", pa.int64()),
+        ("etag", pa.string()),
+        ("refused", pa.string()),
+        ("detail", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A non-empty file; ``path`` is relative to the root, with slashes.
+
+    ``size`` (bytes), and ``mtime_ns`` of a local file or ``etag`` of an object in a store, show
+    whether it has changed since.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int | None = None
+    etag: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What lies below a root, folder by folder in the order of the names.
+
+    ``ignored``: how many files and folders were left out, by the pattern of their names.
+    """
+
+    entries: list[ListedFile | Refused]
+    ignored: "Counter[str]"
+
+    @cached_property
+    def files(self) -> dict[str, ListedFile]:
+        """Path -> file."""
+        return {entry.path: entry for entry in self.entries if isinstance(entry, ListedFile)}
+
+    @cached_property
+    def refused(self) -> list[Refused]:
+        """Everything that is no file which can be read."""
+        return [entry for entry in self.entries if isinstance(entry, Refused)]
+
+    @cached_property
+    def top(self) -> set[str]:
+        """The names of the files and folders directly below the root that hold files."""
+        return {path.partition("/")[0] for path in self.files}
+
+
+def list_folder(root: Path, where: str) -> Listing:
+    """List all files below ``root``; `storage.ignored` decides what is left out.
+
+    Links are followed, except to a folder they lie in. Raises UserError at ``where`` when ``root``
+    is no folder that can be read, or holds nothing.
+    """
+    if not root.is_dir():
+        state = "is not a folder" if os.path.lexists(root) else "does not exist"
+        raise UserError(
+            f"the folder of videos {state}", where=where, todo="name a folder that holds videos"
+        )
+    ignored: Counter[str] = Counter()
+    try:
+        names = _names(root, ignored)
+    except OSError as error:
+        raise UserError(
+            f"the folder of videos cannot be read: {_describe(error)}", where=where
+        ) from error
+    if not names:
+        beside = f" but for {describe_ignored(ignored)}" if ignored else ""
+        raise UserError(
+            f"the folder of videos is empty{beside}",
+            where=where,
+            todo="name a folder that holds videos",
+        )
+    return Listing(list(_below(root, "", names, (_identity(root.stat()),), ignored)), ignored)
+
+
+def listing_of(found: Iterable[ListedFile]) -> Listing:
+    """The listing of the files of a store, in the order of `list_folder`."""
+    entries: list[ListedFile | Refused] = []
+    ignored: Counter[str] = Counter()
+    for file in sorted(found, key=lambda each: each.path.split("/")):
+        patterns = filter(None, map(ignored_as, PurePosixPath(file.path).parts))
+        if (pattern := next(patterns, None)) is not None:
+            ignored[pattern] += 1
+        elif file.path.endswith("/"):
+            continue  # what consoles store in place of a folder
+        elif file.size == 0:
+            entries.append(Refused(file.path, Refusal.EMPTY_FILE, "0 bytes"))
+        else:
+            entries.append(file)
+    return Listing(entries, ignored)
+
+
+def write_listing(listing: Listing, root: str, file: Path) -> None:
+    """Write ``listing`` as a parquet ``file`` of SCHEMA; equal listings give equal bytes.
+
+    ``root``: where the files lie, which `read_root` gives.
+    """
+    rows: list[dict[str, object]] = []
+    for entry in listing.entries:
+        if isinstance(entry, ListedFile):
+            rows.append({**asdict(entry), "refused": None, "detail": None})
+        else:
+            rows.append(
+                {"path": entry.path, "refused": entry.reason.value, "detail": entry.detail}
+            )
+    write_rows(rows, SCHEMA.with_metadata({ROOT: root.encode()}), file)
+
+
+def read_root(file: Path) -> str:
+    """Where the files of a listing lie. Raises UserError where ``file`` is no listing."""
+    try:
+        metadata: dict[bytes, bytes] = pq.read_schema(file).metadata or {}
+        return metadata[ROOT].decode()
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise _not_a_listing(file, error) from error
+
+
+def read_listing(file: Path) -> Listing:
+    """The listing that `write_listing` wrote. Raises UserError where ``file`` is none."""
+    try:
+        rows = pq.read_table(file, columns=SCHEMA.names).to_pylist()
+        return Listing([_entry(row) for row in rows], Counter())
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise _not_a_listing(file, error) from error
+
+
+def _not_a_listing(file: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{file} is a file, but not a listing of videos ({type(error).__name__}: {error})",
+        where=f"index.root = {file}",
+        todo="name a folder or s3://BUCKET/PREFIX; `dvdgan listing` writes a listing of either",
+    )
+
+
+def refuse_pictures(root: str, listing: Listing) -> None:
+    """Raise UserError where all files are pictures, by their names."""
+    endings = {PurePosixPath(path).suffix for path in listing.files}
+    if endings and all(ending.lower() in PICTURES for ending in endings):
+        [ending, *_] = sorted(endings)
+        raise UserError(
+            f"these are pictures ({ending}), not videos",
+            where=root,
+            todo="make a video of each folder of frames, here without loss, and name its frame "
+            f"rate:\n    ffmpeg -framerate 25 -pattern_type glob -i 'FRAMES/*{ending}' "
+            "-c:v libx264rgb -crf 0 VIDEO.mp4",
+        )
+
+
+def printable(path: str) -> str:
+    """``path`` itself where it is UTF-8; else its foreign bytes as \\xNN."""
+    return os.fsencode(path).decode("utf-8", errors="backslashreplace")
+
+
+def _entry(row: dict[str, Any]) -> ListedFile | Refused:
+    if row["refused"] is not None:
+        return Refused(row["path"], Refusal(row["refused"]), row["detail"])
+    return ListedFile(row["path"], row["size"], row["mtime_ns"], row["etag"])
+
+
+def _names(folder: Path, ignored: "Counter[str]") -> list[str]:
+    """The names that may be data; the others are counted in ``ignored``."""
+    kept = []
+    for path in folder.iterdir():
+        pattern = ignored_as(path.name)
+        if pattern is None:
+            kept.append(path.name)
+        else:
+            ignored[pattern] += 1
+    return sorted(kept, key=os.fsencode)
+
+
+def _below(
+    root: Path,
+    folder: str,
+    names: list[str],
+    parents: tuple[tuple[int, int], ...],
+    ignored: "Counter[str]",
+) -> Iterator[ListedFile | Refused]:
+    """What lies in ``folder``; ``parents`` identifies it and the folders it lies in."""
+    for name in names:
+        path = folder + name
+        shown = printable(path)
+        try:
+            status = (root / path).stat()
+            if not stat.S_ISDIR(status.st_mode):
+                yield _file(path, shown, status)
+                continue
+            members = _names(root / path, ignored)
+        except OSError as error:
+            yield Refused(shown, Refusal.UNREADABLE, _describe(error))
+            continue
+        identity = _identity(status)
+        if shown != path:
+            detail = f"a folder with {len(members)} entries; rename it"
+            yield Refused(shown, Refusal.NAME_NOT_UTF8, detail)
+        elif identity in parents:
+            yield Refused(shown, Refusal.LINK_LOOP, "a link to a folder it lies in")
+        elif not members:
+            yield Refused(shown, Refusal.EMPTY_FOLDER, "holds no file")
+        else:
+            yield from _below(root, f"{path}/", members, (*parents, identity), ignored)
+
+
+def _file(path: str, shown: str, status: os.stat_result) -> ListedFile | Refused:
+    if not stat.S_ISREG(status.st_mode):
+        return Refused(shown, Refusal.NOT_A_REGULAR_FILE, "a pipe, socket or device; not opened")
+    if shown != path:
+        return Refused(shown, Refusal.NAME_NOT_UTF8, "the name is not UTF-8; rename it")
+    if status.st_size == 0:
+        return Refused(shown, Refusal.EMPTY_FILE, "0 bytes")
+    return ListedFile(path, status.st_size, status.st_mtime_ns)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _describe(error: OSError) -> str:
+    return error.strerror or type(error).__name__

@@ -1,0 +1,136 @@
+"""Where the raw data lie: a folder, a bucket that is read by ranges, or a listing of either."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from dvdgan.data.listing import (
+    ListedFile,
+    Listing,
+    list_folder,
+    listing_of,
+    read_listing,
+    read_root,
+)
+from dvdgan.errors import UserError
+from dvdgan.storage.open_store import open_store
+
+if TYPE_CHECKING:
+    from dvdgan.storage.store import Store
+
+
+class RawRoot(Protocol):
+    """The files below index.root. `str()` is its place, for messages. Can be pickled."""
+
+    def list(self) -> Listing:
+        """All that lies there. Raises UserError where there is nothing, StoreUnavailableError."""
+
+    def open(self, path: str) -> BinaryIO:
+        """The bytes of a file, seekable. Raises OSError, StoreUnavailableError."""
+
+    def local(self, path: str) -> Path | None:
+        """The file itself, where it is on a disk."""
+
+
+class LocalRoot:
+    """A folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    def list(self) -> Listing:
+        return list_folder(self.folder, where=f"index.root = {self.folder}")
+
+    def open(self, path: str) -> BinaryIO:
+        return (self.folder / path).open("rb")
+
+    def local(self, path: str) -> Path | None:
+        return self.folder / path
+
+
+class StoredRoot:
+    """A store: nothing is copied to disk, and a file is read as far as it is needed."""
+
+    def __init__(self, store: "Store") -> None:
+        self.store = store
+
+    def __str__(self) -> str:
+        return str(self.store)
+
+    def list(self) -> Listing:
+        found = [
+            ListedFile(entry.key, entry.size, entry.mtime_ns, entry.etag)
+            for entry in self.store.entries()
+        ]
+        if not found:
+            raise UserError(
+                "there is nothing",
+                where=f"index.root = {self}",
+                todo="name a prefix that holds videos",
+            )
+        return listing_of(found)
+
+    def open(self, path: str) -> BinaryIO:
+        return self.store.open(path)
+
+    def local(self, path: str) -> Path | None:
+        return None
+
+
+class ListedRoot:
+    """A root that was listed before: `list` reads the listing, so that all machines see the same.
+
+    ``file``: what `dvdgan listing` wrote.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._root = open_root(read_root(file))
+
+    def __str__(self) -> str:
+        return str(self._root)
+
+    def list(self) -> Listing:
+        return read_listing(self.file)
+
+    def open(self, path: str) -> BinaryIO:
+        return self._root.open(path)
+
+    def local(self, path: str) -> Path | None:
+        return self._root.local(path)
+
+
+def open_root(place: str) -> RawRoot:
+    """The root at ``place``: a folder, `s3://BUCKET/PREFIX` or a listing. Raises UserError."""
+    if "://" in place:
+        return StoredRoot(open_store(place))
+    path = Path(place)
+    return ListedRoot(path) if path.is_file() else LocalRoot(path)
+
+
+@contextmanager
+def opened(root: RawRoot, path: str) -> Iterator["Path | BinaryIO"]:
+    """What a decoder reads: the file on the disk, else its bytes."""
+    local = root.local(path)
+    if local is not None:
+        yield local
+    else:
+        with root.open(path) as file:
+            yield file
+
+
+def read_text(root: RawRoot, path: str) -> str:
+    """A small UTF-8 file, such as a table. Raises UserError where it is none."""
+    try:
+        with root.open(path) as file:
+            return file.read().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"the table cannot be read: {error}",
+            where=f"{root}/{path}",
+            todo="give a UTF-8 text file",
+        ) from error
