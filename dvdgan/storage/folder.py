@@ -11,7 +11,7 @@ from typing import BinaryIO
 from dvdgan.errors import UserError
 from dvdgan.storage.local import CHUNK_BYTES, atomic_file, sha256_of_file
 from dvdgan.storage.rate_limiter import RateLimiter
-from dvdgan.storage.store import StoreUnavailableError, checked
+from dvdgan.storage.store import StoreEntry, StoreUnavailableError, checked
 
 # What does not go away by waiting.
 REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
@@ -71,15 +71,27 @@ class FolderStore:
         with self._translated():
             return sha256_of_file(self._path(key))
 
+    def open(self, key: str) -> BinaryIO:
+        with self._translated():
+            return self._path(key).open("rb")
+
     def keys(self, prefix: str = "") -> list[str]:
+        return [entry.key for entry in self.entries(prefix)]
+
+    def entries(self, prefix: str = "") -> list[StoreEntry]:
         if not self.root.exists():
             return []
-        found: list[str] = []
+        found: list[StoreEntry] = []
         with self._translated():
             for folder, _, names in os.walk(self.root, onerror=_raise):
                 inside = Path(folder).relative_to(self.root)
-                found += [(inside / name).as_posix() for name in names if not _aside(name)]
-        return sorted(key for key in found if key.startswith(prefix))
+                keys = [(inside / name).as_posix() for name in names if not _aside(name)]
+                for key in keys:
+                    path = self.root / key
+                    if key.startswith(prefix) and path.is_file():  # no pipe, no dangling link
+                        status = path.stat()
+                        found.append(StoreEntry(key, status.st_size, mtime_ns=status.st_mtime_ns))
+        return sorted(found, key=lambda entry: entry.key)
 
     def delete(self, key: str) -> None:
         path = self._path(key)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from boto3.s3.transfer import TransferConfig
 from boto3.session import Session
@@ -32,9 +32,11 @@ from s3transfer.manager import TransferManager
 
 from dvdgan.errors import UserError, redacted
 from dvdgan.storage.daemon_executor import DaemonExecutor
+from dvdgan.storage.digests import Digests, digests_of
 from dvdgan.storage.local import atomic_file, sha256_of_file
+from dvdgan.storage.range_reader import BLOCK_BYTES, RangeReader, buffered
 from dvdgan.storage.rate_limiter import RateLimiter
-from dvdgan.storage.store import StoreUnavailableError, checked
+from dvdgan.storage.store import StoreEntry, StoreUnavailableError, checked
 
 MOST_PARTS = 10_000
 MISSING = ("NoSuchKey", "NotFound", "404")
@@ -70,17 +72,6 @@ class RetryPolicy:
     part_bytes: int = 16 << 20
     concurrency: int = 8
     connections: int = 32
-
-
-class Digests(NamedTuple):
-    """Of a file as an upload in parts shows it: what HEAD must answer."""
-
-    size: int
-    sha256: str
-    checksum: str
-    """ChecksumSHA256: base64; of several parts the sha256 of their sha256s."""
-    etag: str
-    """md5 in hex; of several parts the md5 of their md5s."""
 
 
 class S3Store:
@@ -130,10 +121,12 @@ class S3Store:
             if expected is not None and sha256_of_file(aside) != expected:
                 raise ValueError(f"{self}/{key} does not have the sha256 it was uploaded with")
 
-    def read(self, key: str, start: int, length: int) -> bytes:
+    def read(self, key: str, start: int, length: int, etag: str | None = None) -> bytes:
+        """See Store. ``etag``: of the object as it has to be still."""
         if not length:
             return b""
-        data = self._get(key, Range=f"bytes={start}-{start + length - 1}")
+        same = {} if etag is None else {"IfMatch": etag}
+        data = self._get(key, Range=f"bytes={start}-{start + length - 1}", **same)
         if len(data) < length:
             raise ValueError(f"{key} in {self} ends at byte {start + len(data)}")
         return data
@@ -152,13 +145,31 @@ class S3Store:
         sha256: str | None = self._head(key).get("Metadata", {}).get("sha256")
         return sha256
 
+    def open(self, key: str) -> BinaryIO:
+        try:
+            first, answer = self._answer(key, Range=f"bytes=0-{BLOCK_BYTES - 1}")
+        except ValueError:  # not even a first byte
+            first, answer = self._answer(key)
+        size = int(answer.get("ContentRange", f"/{len(first)}").rpartition("/")[2])
+
+        def fetch(start: int, length: int) -> bytes:
+            return self.read(key, start, length, answer["ETag"])
+
+        return buffered(RangeReader(f"{self}/{key}", size, fetch, first))
+
     def keys(self, prefix: str = "") -> list[str]:
-        found: list[str] = []
+        return [entry.key for entry in self.entries(prefix)]
+
+    def entries(self, prefix: str = "") -> list[StoreEntry]:
+        found: list[StoreEntry] = []
         with self._translated(f"list {prefix}"):
             pages = self._client().get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.bucket, Prefix=self.prefix + prefix):
-                found += [entry["Key"] for entry in page.get("Contents", [])]
-        return sorted(key.removeprefix(self.prefix) for key in found)
+                for listed in page.get("Contents", []):
+                    key = listed["Key"].removeprefix(self.prefix)
+                    found.append(StoreEntry(key, listed["Size"], listed["ETag"].strip('"')))
+        # An object named like the prefix itself is what consoles make of a folder.
+        return sorted((entry for entry in found if entry.key), key=lambda entry: entry.key)
 
     def delete(self, key: str) -> None:
         with self._translated(f"delete {key}"):
@@ -256,17 +267,19 @@ class S3Store:
                     client.abort_multipart_upload(**this, UploadId=upload["UploadId"])
 
     def _get(self, key: str, **arguments: str) -> bytes:
-        """The body of one answer, requested again where it is cut off."""
+        return self._answer(key, **arguments)[0]
 
-        def get() -> bytes:
+    def _answer(self, key: str, **arguments: str) -> tuple[bytes, dict[str, Any]]:
+        """The body of one answer and what else it says, requested again where it is cut off."""
+
+        def get() -> tuple[bytes, dict[str, Any]]:
             with self._translated(f"read {key}"):
                 answer = self._client().get_object(**self._object(key), **arguments)
-                body: bytes = answer["Body"].read()
-            return body
+                return answer["Body"].read(), answer
 
-        data = retried(get, self._policy.attempts)
+        data, answer = retried(get, self._policy.attempts)
         self._limiter.take(len(data))
-        return data
+        return data, answer
 
     @contextmanager
     def _translated(self, doing: str) -> Iterator[None]:
@@ -307,23 +320,6 @@ class S3Store:
         else:
             what, todo = "S3 refuses", "check the URL, AWS_ENDPOINT_URL and AWS_DEFAULT_REGION"
         return UserError(f"cannot {doing}: {what} ({error})", where=where, todo=todo)
-
-
-def digests_of(source: Path, part_bytes: int) -> Digests:
-    """Read ``source`` once, as it is uploaded: in parts of ``part_bytes``, the last one shorter."""
-    whole, size = hashlib.sha256(), 0
-    sha256s: list[bytes] = []
-    md5s: list[bytes] = []
-    with source.open("rb") as file:
-        while (data := file.read(part_bytes)) or not md5s:
-            size += len(data)
-            whole.update(data)
-            sha256s.append(hashlib.sha256(data).digest())
-            md5s.append(hashlib.md5(data, usedforsecurity=False).digest())
-    if len(md5s) > 1:
-        sha256s = [hashlib.sha256(b"".join(sha256s)).digest()]
-        md5s = [hashlib.md5(b"".join(md5s), usedforsecurity=False).digest()]
-    return Digests(size, whole.hexdigest(), base64.b64encode(sha256s[0]).decode(), md5s[0].hex())
 
 
 def retried(attempt: Callable[[], ResultT], attempts: int) -> ResultT:

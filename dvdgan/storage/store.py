@@ -1,7 +1,8 @@
 """What a store does: files under keys, in a folder or an S3 bucket (storage/open_store.py)."""
 
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from dvdgan.errors import redacted
 
@@ -11,6 +12,19 @@ class StoreUnavailableError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(redacted(message))
+
+
+@dataclass(frozen=True)
+class StoreEntry:
+    """One file as a listing shows it: its size in bytes, and what changes when it is written.
+
+    A folder knows the time of the last write, in nanoseconds; S3 an ETag, without its quotes.
+    """
+
+    key: str
+    size: int
+    etag: str | None = None
+    mtime_ns: int | None = None
 
 
 class Store(Protocol):
@@ -45,8 +59,23 @@ class Store(Protocol):
     def sha256(self, key: str) -> str | None:
         """Of its bytes, in hex; None where the store does not know it, as `put` was not used."""
 
+    def open(self, key: str) -> BinaryIO:
+        """``key`` for reading, seekable; its `name` is its URL.
+
+        From S3 it is read in blocks of 8 MiB, the first of them now, and keeps the last four: a
+        file of up to 32 MiB is transferred once, in whatever order it is read. One that is
+        replaced meanwhile raises StoreUnavailableError.
+        """
+
+    def entries(self, prefix: str = "") -> list[StoreEntry]:
+        """All files whose keys begin with ``prefix``, by key; from S3 a request for each 1,000.
+
+        Other programs may have written objects to S3 whose names are no keys, such as `a//b` or
+        `a/`: they are listed, and all other methods raise ValueError for them.
+        """
+
     def keys(self, prefix: str = "") -> list[str]:
-        """All keys that begin with ``prefix``, sorted."""
+        """The keys of `entries`."""
 
     def delete(self, key: str) -> None:
         """Remove ``key``; nothing happens where it is not there."""
