@@ -133,9 +133,7 @@ def write_listing(listing: Listing, root: str, file: Path) -> None:
         if isinstance(entry, ListedFile):
             rows.append({**asdict(entry), "refused": None, "detail": None})
         else:
-            rows.append(
-                {"path": entry.path, "refused": entry.reason.value, "detail": entry.detail}
-            )
+            rows.append({"path": entry.path, "refused": entry.reason.value, "detail": entry.detail})
     write_rows(rows, SCHEMA.with_metadata({ROOT: root.encode()}), file)
 
 

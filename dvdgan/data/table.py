@@ -64,7 +64,7 @@ def split_named(name: str, where: str) -> str:
 def read_csv(text: str, where: str, needed: Sequence[str]) -> list[dict[str, str]]:
     """The rows of a CSV with a header.
 
-    Raises UserError at ``where`` when a column of ``needed`` is not there. A row that is too short or too long is an error that names its line.
+    Raises UserError at ``where`` when a column of ``needed`` is not there.
     """
     reader = csv.DictReader(io.StringIO(text.removeprefix("\N{BYTE ORDER MARK}"), newline=""))
     try:
