@@ -20,6 +20,7 @@ class Refusal(StrEnum):
     NOT_A_VIDEO = "not_a_video"
     NO_VIDEO_STREAM = "no_video_stream"
     DAMAGED = "damaged"
+    EMPTY_RANGE = "empty_range"
     TOO_SHORT = "too_short"
     TOO_SMALL = "too_small"
     TOO_LARGE = "too_large"

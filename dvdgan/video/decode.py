@@ -1,10 +1,19 @@
-"""Video files -> upright RGB frames, in the order the decoder gives them."""
+"""Videos -> upright RGB frames, in the order the decoder gives them.
+
+A video is a file's path or a seekable binary stream, of which the whole is read from its start;
+what a stream's own `read` raises is raised. A range is in seconds from the first frame, by the
+frames' own time stamps rounded to microseconds, start included and end not. Stamps that go back
+count as the last before them, and a frame without one follows the last at the stream's rate.
+"""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -40,6 +49,7 @@ class VideoProblem(StrEnum):
     DAMAGED = "damaged"
     TOO_LARGE = "too_large"
     SIZE_CHANGES = "size_changes"
+    EMPTY_RANGE = "empty_range"
 
 
 class VideoError(Exception):
@@ -52,10 +62,11 @@ class VideoError(Exception):
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What a full decode of a file finds.
+    """What decoding a video, or a range of it, finds.
 
     ``width`` and ``height`` are pixels after rotation; ``sample_aspect`` is the displayed width of
-    a pixel over its height, after rotation; ``fps`` frames per second; ``duration`` seconds.
+    a pixel over its height, after rotation; ``fps`` frames per second of the whole video;
+    ``duration`` seconds from the first frame to the end of the last.
     """
 
     frames: int
@@ -67,16 +78,20 @@ class VideoFacts:
     codec: str
 
 
-def frames(path: Path) -> Iterator[_Frame]:
-    """Yield every frame, (H, W, 3) uint8 RGB in [0, 255], turned upright.
+def frames(
+    file: Path | BinaryIO, start: float | None = None, end: float | None = None
+) -> Iterator[_Frame]:
+    """Yield every frame from ``start`` to ``end``, (H, W, 3) uint8 RGB in [0, 255], turned upright.
 
     The stream's own matrix and range are respected; alpha is dropped; interlaced frames stay
     woven; HDR is not tone-mapped; pixels keep their stored shape (see resize_short_side). Raises
     VideoError.
     """
     convert = _Conversion()
-    for frame in _decoded(path, max_pixels=None):
-        yield convert(frame)
+    with _opened(file) as container:
+        stream = _video_stream(container)
+        for _, frame in _in_range(_frames_of(container, stream, None), _rate(stream), start, end):
+            yield convert(frame)
 
 
 @dataclass(frozen=True)
@@ -88,14 +103,14 @@ class DecodedFrames:
     """Shown width of a pixel over its height, after rotation."""
 
 
-def window(path: Path, start: int, count: int, stride: int) -> DecodedFrames:
+def window(file: Path | BinaryIO, start: int, count: int, stride: int) -> DecodedFrames:
     """Frames start, start + stride, ... as ``frames`` gives them; fewer where the file ends first.
 
     Decodes no further than the last of them, and converts no others. Never seeks: headers and time
     stamps lie. Raises VideoError.
     """
     stop = start + (count - 1) * stride + 1
-    with _opened(path) as container:
+    with _opened(file) as container:
         stream = _video_stream(container)
         aspect = float(stream.sample_aspect_ratio or 1)
         convert = _Conversion()
@@ -107,31 +122,37 @@ def window(path: Path, start: int, count: int, stride: int) -> DecodedFrames:
     return DecodedFrames(found, aspect)
 
 
-def frame_count(path: Path) -> int:
+def frame_count(file: Path | BinaryIO) -> int:
     """How many frames a full decode, without colour conversion, gives. Raises VideoError."""
-    return sum(1 for _ in _decoded(path, max_pixels=None))
+    with _opened(file) as container:
+        return sum(1 for _ in _frames_of(container, _video_stream(container), None))
 
 
-def probe(path: Path, max_pixels: int | None = None) -> VideoFacts:
-    """Decode the whole file, without colour conversion, and count: headers lie.
+def probe(
+    file: Path | BinaryIO,
+    max_pixels: int | None = None,
+    start: float | None = None,
+    end: float | None = None,
+) -> VideoFacts:
+    """Decode the range, without colour conversion, and count: headers lie.
 
-    ``max_pixels`` (width x height) is checked before anything is decoded. Raises VideoError.
+    ``max_pixels`` (width x height) is checked before anything is decoded. Nothing after ``end`` is
+    decoded, so damage there is not seen. Raises VideoError.
     """
-    decoded = _decoded(path, max_pixels)
-    first = next(decoded, None)
-    if first is None:
-        raise VideoError(VideoProblem.DAMAGED, "opens, but holds no decodable frame")
-    sideways = _quarter_turns(first) % 2 == 1
-    width, height = (first.height, first.width) if sideways else (first.width, first.height)
-    stamps = [first.time, *(frame.time for frame in decoded)]
-    count, times = len(stamps), [time for time in stamps if time is not None]
-    with _opened(path) as container:
+    with _opened(file) as container:
         stream = _video_stream(container)
+        rate = _rate(stream)
+        found = _in_range(_frames_of(container, stream, max_pixels), rate, start, end)
+        begin, first = next(found)
+        count, last = 1, begin
+        for last, _ in found:  # noqa: B007
+            count += 1
         aspect = float(stream.sample_aspect_ratio or 1)
         codec = str(stream.codec_context.name)
-        rate = float(stream.average_rate or stream.guessed_rate or 0)
-    span = max(times) - min(times) if times else 0.0
-    fps = rate or ((count - 1) / span if span else 0.0)
+    sideways = _quarter_turns(first) % 2 == 1
+    width, height = (first.height, first.width) if sideways else (first.width, first.height)
+    span = float(last - begin)
+    fps = float(rate) or ((count - 1) / span if span else 0.0)
     return VideoFacts(
         frames=count,
         fps=fps,
@@ -143,26 +164,47 @@ def probe(path: Path, max_pixels: int | None = None) -> VideoFacts:
     )
 
 
-def _opened(path: Path) -> "av.container.InputContainer":
+@contextmanager
+def _opened(file: Path | BinaryIO) -> Iterator["av.container.InputContainer"]:
+    """The container in ``file``; a VideoError of the block says where it was raised."""
+    try:
+        container = _container(file)
+        with container:
+            yield container
+    except VideoError as error:
+        name = file if isinstance(file, Path) else getattr(file, "name", "a stream without a name")
+        error.add_note(f"in {name}")
+        raise
+
+
+def _container(file: Path | BinaryIO) -> "av.container.InputContainer":
+    if isinstance(file, Path):
+        source: str | BinaryIO = f"file:{file}"  # `a:b.mp4` alone would name a protocol
+    else:
+        source = file
+        file.seek(0)
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
     try:
-        # file: keeps ffmpeg from reading a protocol into a name such as `a:b.mp4`. Metadata is
-        # free text in any encoding, and none of ours.
-        return av.open(f"file:{path}", metadata_errors="ignore", options=options)
+        # Metadata is free text in any encoding, and none of ours.
+        return av.open(source, "r", metadata_errors="ignore", options=options)
     except (PermissionError, FileNotFoundError):  # the file cannot be read, whatever it holds
         raise
     except av.FFmpegError as error:
-        detail = _why_unopened(path, isinstance(error, av.ArgumentError), str(error.strerror))
+        detail = _why_unopened(file, isinstance(error, av.ArgumentError), str(error.strerror))
         raise VideoError(VideoProblem.NOT_A_VIDEO, detail) from error
 
 
-def _why_unopened(path: Path, recognised: bool, reason: str) -> str:
-    """Why ffmpeg cannot open ``path``, and how it can be converted.
+def _why_unopened(file: Path | BinaryIO, recognised: bool, reason: str) -> str:
+    """Why ffmpeg cannot open ``file``, and how it can be converted.
 
     ``recognised``: ffmpeg knows the format, but it is not one of CONTAINERS; ``reason`` is
     ffmpeg's message otherwise. Raises OSError.
     """
-    with path.open("rb") as file:
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            head = opened.read(HEAD_BYTES)
+    else:
+        file.seek(0)
         head = file.read(HEAD_BYTES)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         if b"ANIM" in head:
@@ -186,10 +228,46 @@ def _video_stream(container: "av.container.InputContainer") -> "av.VideoStream":
     return stream
 
 
-def _decoded(path: Path, max_pixels: int | None) -> Iterator["av.VideoFrame"]:
-    """Yield raw frames of one size; raises VideoError for anything a decoder complains about."""
-    with _opened(path) as container:
-        yield from _frames_of(container, _video_stream(container), max_pixels)
+def _rate(stream: "av.VideoStream") -> Fraction:
+    """Frames per second by the header; 0 where it says nothing."""
+    return Fraction(stream.average_rate or stream.guessed_rate or 0)
+
+
+def _in_range(
+    decoded: Iterator["av.VideoFrame"], rate: Fraction, start: float | None, end: float | None
+) -> Iterator[tuple[Fraction, "av.VideoFrame"]]:
+    """Yield the frames of a range, each after its time in seconds from the first of the video.
+
+    Decodes no further than the first frame at or after ``end``. Raises VideoError where there is
+    none to yield.
+    """
+    origin: Fraction | None = None
+    time, count, found = Fraction(0), 0, False
+    for count, frame in enumerate(decoded, start=1):
+        if frame.pts is not None and frame.time_base is not None:
+            stamp = frame.pts * frame.time_base
+            if origin is None:
+                origin = stamp - time
+            time = max(time, stamp - origin)
+        elif count > 1 and rate:
+            time += 1 / rate
+        if end is not None and _microseconds(time) >= _microseconds(end):
+            break
+        if start is None or _microseconds(time) >= _microseconds(start):
+            found = True
+            yield time, frame
+    if count == 0:
+        raise VideoError(VideoProblem.DAMAGED, "opens, but holds no decodable frame")
+    if not found:
+        until = "its end" if end is None else f"{end:g} s"
+        raise VideoError(
+            VideoProblem.EMPTY_RANGE,
+            f"no frame from {start or 0:g} s to {until}; frame {count - 1} is at {float(time):g} s",
+        )
+
+
+def _microseconds(seconds: Fraction | float) -> int:
+    return round(seconds * 1_000_000)
 
 
 def _frames_of(
