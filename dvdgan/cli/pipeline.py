@@ -21,31 +21,35 @@ from dvdgan.protocols import PROTOCOLS, ProtocolName
 from dvdgan.storage.output import check_output_file
 from dvdgan.video.preprocessing import TemporalWindow
 
+Part = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        metavar="I/N", help="Do only every N-th piece of the work from the I-th on; see above."
+    ),
+]
+
 
 @app.command()
-def index(params: Params = PARAMS, workers: Workers = None) -> None:
+def index(params: Params = PARAMS, workers: Workers = None, part: Part = None) -> None:
     """Probe every video and accept it, or refuse it with the reason.
 
     Reads the videos below index.root, in the layout index.source. Writes artifacts/index:
-    manifest.parquet, refused.csv, summary.json.
+    manifest.parquet, refused.csv, summary.json. Videos probed before are not probed again.
+
+    Machines that share this folder can share the work: --part 1/2 on one, --part 2/2 on another,
+    then the command without --part, which finds all videos probed.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import index as stage
 
-    stage.run(load_config(params), workers)
+    stage.run(load_config(params), workers, part_of(part))
 
 
 @app.command()
 def shard(
     params: Params = PARAMS,
     workers: Workers = None,
-    part: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            metavar="I/N",
-            help="Write only every N-th tar from the I-th on, to .runs/shard.",
-        ),
-    ] = None,
+    part: Part = None,
 ) -> None:
     """Decode and resize the accepted videos and store them in WebDataset tars.
 
@@ -59,14 +63,16 @@ def shard(
     from dvdgan.config import load_config
     from dvdgan.stages import shard as stage
 
-    if part is None:
+    if (share := part_of(part)) is None:
         stage.run(load_config(params), workers)
-        return
-    number, parts = _part(part)
-    stage.run_part(load_config(params), number, parts, workers)
+    else:
+        stage.run_part(load_config(params), *share, workers)
 
 
-def _part(text: str) -> tuple[int, int]:
+def part_of(text: str | None) -> tuple[int, int] | None:
+    """(I, N) of the text I/N. Raises UserError for another text."""
+    if text is None:
+        return None
     number, _, count = text.partition("/")
     if number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count):
         return int(number), int(count)

@@ -33,6 +33,41 @@ def check(params: Params = PARAMS) -> None:
 
 
 @app.command()
+def listing(
+    file: Annotated[Path, typer.Argument(help="File to write, such as data/kinetics.listing.")],
+    root: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Folder or s3://BUCKET/PREFIX to list.", show_default="that of the existing FILE"
+        ),
+    ] = None,
+) -> None:
+    """List raw videos in a small file, which DVC compares in place of the videos.
+
+    Path, size, and time of change or ETag of every file; nothing is opened. Name the file in
+    index.root. Run the command again when videos were added, changed or removed: `dvc status` and
+    `dvc repro` then see it (docs/raw_data.md). For buckets, for more videos than DVC should hash,
+    and for folders with pipes or dangling links, at which DVC stops.
+    """
+    from collections import Counter
+
+    from dvdgan.data.listing import Listing
+    from dvdgan.data.listing_file import describe_changes, read_listing, read_root, write_listing
+    from dvdgan.data.raw_root import open_root
+
+    before = read_listing(file) if file.exists() else Listing([], Counter())
+    if root is None and not file.exists():
+        raise UserError("there is no listing yet", where=str(file), todo="name its --root")
+    place = root or read_root(file)
+    now = open_root(place).list()
+    write_listing(now, place, file)
+    print(
+        f"listing: {len(now.files)} files below {place}, {len(now.refused)} that are none; "
+        f"{describe_changes(before, now)} -> {file}"
+    )
+
+
+@app.command()
 def model(
     params: Params = PARAMS,
     classes: Annotated[

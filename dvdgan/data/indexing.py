@@ -1,8 +1,9 @@
 """Probe, group and split: what becomes of every video of the raw data."""
 
+import io
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,14 +16,15 @@ from dvdgan.data.inspection import (
     read_outcomes,
 )
 from dvdgan.data.listing import Listing, refuse_pictures
-from dvdgan.data.manifest import TEST, TRAIN, Manifest, commonest
+from dvdgan.data.manifest import TEST, TRAIN, Manifest, commonest, read_manifest
 from dvdgan.data.raw_root import RawRoot
 from dvdgan.data.raw_sources.choice import read_source
-from dvdgan.data.raw_video import RawVideo
+from dvdgan.data.raw_video import RawVideo, video_of
 from dvdgan.data.refusal import STRUCTURAL, Refusal, Refused
 from dvdgan.data.splits import held_out_groups, unite
 from dvdgan.data.table import Table, VideoRow, refuse_twins
 from dvdgan.errors import UserError
+from dvdgan.video.decode import VideoFacts
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Index
@@ -35,29 +37,58 @@ class Candidate(NamedTuple):
     video: RawVideo
 
 
+class Probing(NamedTuple):
+    """How videos are probed, and where outcomes are kept."""
+
+    limits: Limits
+    workers: int
+    outcomes: Path
+    """A folder: a video with an outcome there is not probed again, new ones are appended. Machines
+    that share it share the work."""
+    before: Callable[[], Mapping[str, Accepted]] = dict
+    """Gives id -> outcome of an earlier version of the video; called where there are new ones."""
+
+
 def build_manifest(
-    section: "Index", root: RawRoot, limits: Limits, workers: int, kept: Path
+    section: "Index", root: RawRoot, probing: Probing, part: tuple[int, int] = (1, 1)
 ) -> Manifest:
     """List, probe, group and split. Raises UserError where the raw data are not as stated.
 
-    ``kept`` is the file of outcomes that earlier runs with the same root and limits left: a
-    video with an outcome there is not probed again, new outcomes are appended.
+    ``part``: of the videos that have no outcome yet each n-th, from the i-th on, is probed for
+    (i, n); the manifest of a part holds the videos with an outcome alone.
     """
     listing = root.list()
     refuse_pictures(str(root), listing)
     table = read_source(listing, root, section)
     refuse_twins({row.label for row in table.rows}, f"index.root = {root}")
     candidates, missing = find_videos(table, listing)
-    known = read_outcomes(kept)
-    unknown = [each.video for each in candidates if each.video not in known]
-    with append_outcomes(kept) as append:
-        for video, outcome in inspect_all(unknown, root, limits, section.timeout_s, workers):
+    known = read_outcomes(probing.outcomes)
+    number, parts = part
+    unknown = [each.video for each in candidates if each.video not in known][number - 1 :: parts]
+    earlier = {key.id: each for key, each in known.items() if isinstance(each, Accepted)}
+    before = {**probing.before(), **earlier} if unknown else {}
+    file = probing.outcomes / f"{number}-of-{parts}.jsonl"
+    with append_outcomes(file) as append:
+        for video, outcome in inspect_all(
+            unknown, root, probing.limits, section.timeout_s, probing.workers, before
+        ):
             append(video, outcome)
             known[video] = outcome
-    outcomes = [(each.row, known[each.video]) for each in candidates]
+    outcomes = [(each.row, known[each.video]) for each in candidates if each.video in known]
     refused = [outcome for _, outcome in outcomes if isinstance(outcome, Refused)]
     refused = sorted(table.refused + missing + refused, key=lambda each: each.path)
     return Manifest(_rows(outcomes, section), refused, len(unknown), listing.ignored)
+
+
+def accepted_before(manifest: bytes) -> dict[str, Accepted]:
+    """id -> what was found of each video of a manifest.parquet."""
+    names = [field.name for field in fields(VideoFacts)]
+    return {
+        row["id"]: Accepted(
+            video_of(row), row["sha256"], VideoFacts(**{name: row[name] for name in names})
+        )
+        for row in read_manifest(io.BytesIO(manifest))
+    }
 
 
 def find_videos(table: Table, listing: Listing) -> tuple[list[Candidate], list[Refused]]:

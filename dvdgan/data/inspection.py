@@ -6,7 +6,7 @@ worst half a line, which is skipped.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass
 from functools import partial
@@ -56,10 +56,15 @@ class Accepted:
 Outcome = Accepted | Refused
 
 
-def inspect(video: RawVideo, root: RawRoot, limits: Limits) -> Outcome:
-    """Hash and decode one video; the facts, or the first reason against it."""
+def inspect(video: RawVideo, root: RawRoot, limits: Limits, before: Accepted | None) -> Outcome:
+    """Hash and decode one video; the facts, or the first reason against it.
+
+    A video with the bytes of ``before``, its outcome on another machine, is not decoded.
+    """
     try:
         digest = video.sha256(root)
+        if before is not None and digest == before.sha256:
+            return Accepted(video, digest, before.facts)
         facts = video.probe(root, limits.max_pixels)
     except OSError as error:
         return Refused(video.path, Refusal.UNREADABLE, error.strerror or str(error))
@@ -97,18 +102,26 @@ def _objection(facts: VideoFacts, limits: Limits) -> tuple[Refusal, str] | None:
 
 
 def inspect_all(
-    videos: Sequence[RawVideo], root: RawRoot, limits: Limits, timeout_s: float, workers: int
+    videos: Sequence[RawVideo],
+    root: RawRoot,
+    limits: Limits,
+    timeout_s: float,
+    workers: int,
+    before: Mapping[str, Accepted],
 ) -> Iterator[tuple[RawVideo, Outcome]]:
     """Inspect every video in worker processes, each in ``timeout_s`` seconds.
+
+    ``before``: id -> outcome of an earlier version of the video, which may be the same.
 
     Yields in the order they finish. A hang or a crash of the decoder is a refusal of its file; a
     Python exception is a bug and is raised.
     """
     if not videos:
         return
-    task = partial(inspect, root=root, limits=limits)
-    done = run_isolated(task, videos, timeout_s, workers)
-    for video, future in track(done, "index", len(videos), "files"):
+    task = partial(_inspect_pair, root=root, limits=limits)
+    pairs = [(video, before.get(video.id)) for video in videos]
+    done = run_isolated(task, pairs, timeout_s, workers)
+    for (video, _), future in track(done, "index", len(videos), "videos"):
         try:
             yield video, future.result()
         except TimeoutError:
@@ -119,10 +132,15 @@ def inspect_all(
             yield video, Refused(video.path, Refusal.DECODER_CRASHED, detail)
 
 
-def read_outcomes(file: Path) -> dict[RawVideo, Outcome]:
-    """The outcomes that earlier runs wrote to ``file``; empty where there is none."""
+def _inspect_pair(pair: tuple[RawVideo, Accepted | None], root: RawRoot, limits: Limits) -> Outcome:
+    video, before = pair
+    return inspect(video, root, limits, before)
+
+
+def read_outcomes(folder: Path) -> dict[RawVideo, Outcome]:
+    """The outcomes that earlier runs, on any machine, wrote to ``folder``."""
     known: dict[RawVideo, Outcome] = {}
-    if file.is_file():
+    for file in sorted(folder.glob("*.jsonl")):
         with file.open(encoding="ascii", errors="replace") as lines:
             for line in lines:
                 try:

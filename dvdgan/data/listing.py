@@ -7,35 +7,16 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from dvdgan.data.manifest import write_rows
 from dvdgan.data.refusal import Refusal, Refused
 from dvdgan.errors import UserError
 from dvdgan.storage.ignored import describe_ignored, ignored_as
 
 # Frames of videos that were never put together.
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".exr"})
-
-# The key of the schema's metadata that names the place of the files.
-ROOT = b"root"
-
-SCHEMA = pa.schema(
-    [
-        ("path", pa.string()),
-        ("size", pa.int64()),
-        ("mtime_ns", pa.int64()),
-        ("etag", pa.string()),
-        ("refused", pa.string()),
-        ("detail", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,46 +104,6 @@ def listing_of(found: Iterable[ListedFile]) -> Listing:
     return Listing(entries, ignored)
 
 
-def write_listing(listing: Listing, root: str, file: Path) -> None:
-    """Write ``listing`` as a parquet ``file`` of SCHEMA; equal listings give equal bytes.
-
-    ``root``: where the files lie, which `read_root` gives.
-    """
-    rows: list[dict[str, object]] = []
-    for entry in listing.entries:
-        if isinstance(entry, ListedFile):
-            rows.append({**asdict(entry), "refused": None, "detail": None})
-        else:
-            rows.append({"path": entry.path, "refused": entry.reason.value, "detail": entry.detail})
-    write_rows(rows, SCHEMA.with_metadata({ROOT: root.encode()}), file)
-
-
-def read_root(file: Path) -> str:
-    """Where the files of a listing lie. Raises UserError where ``file`` is no listing."""
-    try:
-        metadata: dict[bytes, bytes] = pq.read_schema(file).metadata or {}
-        return metadata[ROOT].decode()
-    except (OSError, pa.ArrowException, KeyError) as error:
-        raise _not_a_listing(file, error) from error
-
-
-def read_listing(file: Path) -> Listing:
-    """The listing that `write_listing` wrote. Raises UserError where ``file`` is none."""
-    try:
-        rows = pq.read_table(file, columns=SCHEMA.names).to_pylist()
-        return Listing([_entry(row) for row in rows], Counter())
-    except (OSError, pa.ArrowException, ValueError) as error:
-        raise _not_a_listing(file, error) from error
-
-
-def _not_a_listing(file: Path, error: Exception) -> UserError:
-    return UserError(
-        f"{file} is a file, but not a listing of videos ({type(error).__name__}: {error})",
-        where=f"index.root = {file}",
-        todo="name a folder or s3://BUCKET/PREFIX; `dvdgan listing` writes a listing of either",
-    )
-
-
 def refuse_pictures(root: str, listing: Listing) -> None:
     """Raise UserError where all files are pictures, by their names."""
     endings = {PurePosixPath(path).suffix for path in listing.files}
@@ -180,12 +121,6 @@ def refuse_pictures(root: str, listing: Listing) -> None:
 def printable(path: str) -> str:
     """``path`` itself where it is UTF-8; else its foreign bytes as \\xNN."""
     return os.fsencode(path).decode("utf-8", errors="backslashreplace")
-
-
-def _entry(row: dict[str, Any]) -> ListedFile | Refused:
-    if row["refused"] is not None:
-        return Refused(row["path"], Refusal(row["refused"]), row["detail"])
-    return ListedFile(row["path"], row["size"], row["mtime_ns"], row["etag"])
 
 
 def _names(folder: Path, ignored: "Counter[str]") -> list[str]:

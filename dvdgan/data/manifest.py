@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -76,7 +76,7 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
     write_json(folder / "summary.json", summarise(manifest))
 
 
-def read_manifest(file: Path) -> list[dict[str, Any]]:
+def read_manifest(file: Path | BinaryIO) -> list[dict[str, Any]]:
     """The rows of manifest.parquet, keys as in SCHEMA."""
     rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
     return rows

@@ -5,14 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from dvdgan.data.listing import (
-    ListedFile,
-    Listing,
-    list_folder,
-    listing_of,
-    read_listing,
-    read_root,
-)
+from dvdgan.data.listing import ListedFile, Listing, list_folder, listing_of
+from dvdgan.data.listing_file import read_listing, read_root
 from dvdgan.errors import UserError
 from dvdgan.storage.open_store import open_store
 

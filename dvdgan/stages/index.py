@@ -3,12 +3,13 @@
 import json
 import os
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from dvdgan.config import fingerprint
-from dvdgan.data.indexing import build_manifest, check
-from dvdgan.data.inspection import Limits
+from dvdgan.data.indexing import Probing, accepted_before, build_manifest, check
+from dvdgan.data.inspection import Accepted, Limits
 from dvdgan.data.manifest import Manifest, summarise, write_manifest
 from dvdgan.data.raw_root import open_root
 from dvdgan.errors import UserError
@@ -16,8 +17,9 @@ from dvdgan.provenance.lock import fingerprint_of
 from dvdgan.provenance.modules import code_behind
 from dvdgan.stages.artefacts import INDEX, RUNS
 from dvdgan.storage.ignored import describe_ignored
-from dvdgan.storage.local import atomic_directory
+from dvdgan.storage.local import atomic_directory, write_json
 from dvdgan.storage.output import check_stage_output
+from dvdgan.storage.previous_output import previous_output
 
 if TYPE_CHECKING:
     from dvdgan.config import Config
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
 PROBING_CODE = ("data/inspection.py", "data/raw_video.py", "video/decode.py")
 
 
-def run(config: "Config", workers: int | None = None) -> None:
+def run(config: "Config", workers: int | None = None, part: tuple[int, int] | None = None) -> None:
     """Write artifacts/index; ``workers`` processes (default: one per core) change no byte of it.
 
-    What becomes of each file is kept in .runs/index: an interrupted run goes on where it was, and
-    a later one probes only what is new or changed. Raises UserError; where too much is refused,
-    the tables are left in .runs/index to be read.
+    What becomes of each video is kept in .runs/index: an interrupted run goes on where it was, and
+    a later one probes only what is new or changed. Videos with the bytes that the manifest of
+    dvc.lock names are hashed, and not decoded. With ``part`` (i, n) only each n-th of the
+    new videos is probed, from the i-th on, and artifacts/index is left alone. Raises UserError;
+    where too much is refused, the tables are left in .runs/index to be read.
     """
     check_stage_output(INDEX)
     root = open_root(config.index.root)
@@ -41,8 +45,15 @@ def run(config: "Config", workers: int | None = None) -> None:
         clip_frames=config.clip.frames,
         clip_stride=config.clip.stride,
     )
-    kept = RUNS / "index" / _cache_key(str(root), limits) / "outcomes.jsonl"
-    manifest = build_manifest(config.index, root, limits, workers or os.cpu_count() or 1, kept)
+    key = _probing_key(limits)
+    outcomes = RUNS / "index" / fingerprint(str(root), key)
+    before = partial(_accepted_before, key)
+    probing = Probing(limits, workers or os.cpu_count() or 1, outcomes, before)
+    if part is not None:
+        probed = build_manifest(config.index, root, probing, part).probed
+        print(f"index: part {part[0]} of {part[1]}: {probed} videos probed below {root}")
+        return
+    manifest = build_manifest(config.index, root, probing)
     if manifest.ignored:
         print(f"index: {describe_ignored(manifest.ignored)}")
     try:
@@ -52,19 +63,32 @@ def run(config: "Config", workers: int | None = None) -> None:
         raise
     with atomic_directory(INDEX) as aside:
         write_manifest(manifest, aside)
+        write_json(aside / "probing.json", {"key": key})
     print(_described(manifest, str(root)))
 
 
-def _cache_key(root: str, limits: Limits) -> str:
+def _probing_key(limits: Limits) -> str:
+    """Equal where all outcomes of probing are."""
     code = fingerprint_of(code_behind(*PROBING_CODE))
-    return fingerprint(root, json.dumps(asdict(limits)), version("av"), code)
+    return fingerprint(json.dumps(asdict(limits)), version("av"), code)
+
+
+def _accepted_before(key: str) -> dict[str, Accepted]:
+    """The videos of the manifest in dvc.lock, where they were probed alike."""
+    probing = previous_output(INDEX / "probing.json")
+    if probing is None or json.loads(probing)["key"] != key:
+        return {}
+    manifest = previous_output(INDEX / "manifest.parquet")
+    return {} if manifest is None else accepted_before(manifest)
 
 
 def _described(manifest: Manifest, root: str) -> str:
     summary = summarise(manifest)
-    found = f"{manifest.probed} files probed" if manifest.probed else "nothing new"
+    found = f"{manifest.probed} videos probed" if manifest.probed else "nothing new"
+    missing = summary["refused"].get("missing", 0)
+    absent = f", {missing} missing" if missing else ""
     return (
         f"index: {found} below {root}: {summary['videos']} videos in {len(summary['classes'])} "
         f"classes ({summary['splits']['train']} train, {summary['splits']['test']} test), "
-        f"{len(manifest.refused)} refused -> {INDEX}"
+        f"{len(manifest.refused) - missing} refused{absent} -> {INDEX}"
     )

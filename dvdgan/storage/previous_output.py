@@ -1,0 +1,23 @@
+"""What DVC keeps of a stage's last output, which it removes before it runs the stage again."""
+
+import sys
+from pathlib import Path
+
+
+def previous_output(path: Path) -> bytes | None:
+    """The bytes of ``path`` as dvc.lock records it, from DVC's cache or else its remote.
+
+    None where DVC does not track it, and, with a line on stderr, where it cannot be read.
+    """
+    from dvc.api import DVCFileSystem
+    from dvc.exceptions import DvcException, NotDvcRepoError
+    from dvc_data.index.index import DataIndexDirError
+
+    try:
+        data: bytes = DVCFileSystem(".").read_bytes(path.as_posix())
+    except (FileNotFoundError, NotDvcRepoError):
+        return None
+    except (DvcException, DataIndexDirError, OSError) as error:
+        print(f"the previous {path} is not used: {error}", file=sys.stderr)
+        return None
+    return data
