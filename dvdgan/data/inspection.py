@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from pebble import ProcessExpired
 
@@ -56,25 +57,33 @@ class Accepted:
 Outcome = Accepted | Refused
 
 
-def inspect(video: RawVideo, root: RawRoot, limits: Limits, before: Accepted | None) -> Outcome:
+class Inspected(NamedTuple):
+    """A video to inspect, and what was found of an earlier version of it, which may be the same."""
+
+    video: RawVideo
+    before: Accepted | None = None
+
+
+def inspect(inspected: Inspected, root: RawRoot, limits: Limits) -> Outcome:
     """Hash and decode one video; the facts, or the first reason against it.
 
-    A video with the bytes of ``before``, its outcome on another machine, is not decoded.
+    A video with the bytes of its earlier version is not decoded.
     """
+    video, before = inspected
     try:
         digest = video.sha256(root)
         if before is not None and digest == before.sha256:
             return Accepted(video, digest, before.facts)
         facts = video.probe(root, limits.max_pixels)
     except OSError as error:
-        return Refused(video.path, Refusal.UNREADABLE, error.strerror or str(error))
+        return Refused(video.name, Refusal.UNREADABLE, error.strerror or str(error))
     except StoreUnavailableError as error:
-        return Refused(video.path, Refusal.UNREADABLE, str(error))
+        return Refused(video.name, Refusal.UNREADABLE, str(error))
     except VideoError as error:
-        return Refused(video.path, Refusal(error.reason.value), error.detail)
+        return Refused(video.name, Refusal(error.reason.value), error.detail)
     objection = _objection(facts, limits)
     if objection is not None:
-        return Refused(video.path, *objection)
+        return Refused(video.name, *objection)
     return Accepted(video, digest, facts)
 
 
@@ -118,23 +127,18 @@ def inspect_all(
     """
     if not videos:
         return
-    task = partial(_inspect_pair, root=root, limits=limits)
-    pairs = [(video, before.get(video.id)) for video in videos]
-    done = run_isolated(task, pairs, timeout_s, workers)
+    task = partial(inspect, root=root, limits=limits)
+    inspected = [Inspected(video, before.get(video.id)) for video in videos]
+    done = run_isolated(task, inspected, timeout_s, workers)
     for (video, _), future in track(done, "index", len(videos), "videos"):
         try:
             yield video, future.result()
         except TimeoutError:
             detail = f"not probed within {timeout_s:g} s"
-            yield video, Refused(video.path, Refusal.TIMED_OUT, detail)
+            yield video, Refused(video.name, Refusal.TIMED_OUT, detail)
         except ProcessExpired as error:
             detail = f"the decoder died (exit code {error.exitcode})"
-            yield video, Refused(video.path, Refusal.DECODER_CRASHED, detail)
-
-
-def _inspect_pair(pair: tuple[RawVideo, Accepted | None], root: RawRoot, limits: Limits) -> Outcome:
-    video, before = pair
-    return inspect(video, root, limits, before)
+            yield video, Refused(video.name, Refusal.DECODER_CRASHED, detail)
 
 
 def read_outcomes(folder: Path) -> dict[RawVideo, Outcome]:

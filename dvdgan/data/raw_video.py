@@ -35,6 +35,16 @@ class RawVideo:
         beside = "" if parts == (None, None, None) else "\0" + "\0".join(map(str, parts))
         return hashlib.sha256((self.path + beside).encode()).hexdigest()[:16]
 
+    @property
+    def name(self) -> str:
+        """Its path, and which part of the file it is."""
+        if self.member is not None:
+            return f"{self.path} ({self.member})"
+        if (self.start, self.end) == (None, None):
+            return self.path
+        end = "the end" if self.end is None else f"{self.end:g}"
+        return f"{self.path} (seconds {self.start or 0:g} to {end})"
+
     def sha256(self, root: RawRoot) -> str:
         """Of the bytes of the file or member. Raises OSError, StoreUnavailableError."""
         with _bytes_of(self, root) as file:

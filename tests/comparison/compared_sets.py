@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 from kept_statistics import keep_statistics
+from raw_index import manifest_of, section
 from typer.testing import CliRunner
 
 from dvdgan.cli import app
-from dvdgan.config.schema import Index, Shard
-from dvdgan.data.indexing import build_manifest
+from dvdgan.config.schema import Shard
 from dvdgan.data.inspection import Limits
+from dvdgan.data.raw_root import LocalRoot
 from dvdgan.data.shards import plan_shards, write_index, write_shards
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork, save_feature_network
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
@@ -50,21 +51,11 @@ def save_network(folder: Path, name: str, seed: int) -> None:
 
 def save_shards(root: Path, videos: Path) -> None:
     """36 videos to train on and 36 to test, stored at 40 px."""
-    section = Index(
-        root=str(videos),
-        groups=None,
-        group_column="group",
-        test_fraction=0.5,
-        seed=0,
-        min_short_side=8,
-        max_pixels=10**6,
-        timeout_s=60.0,
-        max_refused=0.0,
-    )
-    manifest = build_manifest(section, Limits(8, 10**6, 4, 1), 1, root / "outcomes.jsonl")
+    index = section(videos, test_fraction=0.5, min_short_side=8, max_pixels=10**6)
+    manifest = manifest_of(index, root / "outcomes", limits=Limits(8, 10**6, 4, 1))
     params = Shard(short_side=SIZE, quality=95, videos_per_shard=40)
     plans = plan_shards(manifest.videos, params.videos_per_shard)
-    write_shards(plans, videos, params, root, workers=1)
+    write_shards(plans, LocalRoot(videos), params, root, workers=1)
     write_index(plans, params, "test", root)
 
 

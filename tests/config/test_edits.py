@@ -102,10 +102,10 @@ PROBLEMS: dict[Edit, list[str]] = {
     ("max_rollbacks: 2", "max_rollbacks: null"): [
         "train.guard.max_rollbacks is null, but must be a whole number"
     ],
-    ("groups: null", "groups: None"): [
-        'index.groups is "None", which is a name; write null where there is none'
+    ("table: null", "table: None"): [
+        'index.table is "None", which is a name; write null where there is none'
     ],
-    ("groups: null", 'groups: ""'): ['index.groups is "", but must be text that is not empty'],
+    ("table: null", 'table: ""'): ['index.table is "", but must be text that is not empty'],
     ("root: data/synthetic", "root:"): ["index.root is null, but must be text"],
     ("root: data/synthetic", "root: 2024"): [
         'index.root is 2024, but must be text; write "2024", in quotes'
@@ -234,7 +234,7 @@ def test_what_is_no_file_of_sections(tmp_path: Path, data: bytes, what: str, whe
         ),
         lambda text: "---\n" + text + "...\n",
         lambda text: text.replace("flip: false", "flip: False"),
-        lambda text: text.replace("groups: null", "groups: ~"),
+        lambda text: text.replace("table: null", "table: ~"),
     ],
 )
 def test_other_spellings_mean_the_same(tmp_path: Path, edit: Callable[[str], str]) -> None:
@@ -248,6 +248,6 @@ def test_the_home_folder_is_expanded_in_every_path(
 ) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
     text = DEMO.replace("root: data/synthetic", "root: ~/videos")
-    (tmp_path / "params.yaml").write_text(text.replace("groups: null", "groups: ~/groups.csv"))
+    (tmp_path / "params.yaml").write_text(text.replace("table: null", "table: ~/table.csv"))
     index = load_config(tmp_path / "params.yaml").index
-    assert (index.root, index.groups) == ("/home/ann/videos", "/home/ann/groups.csv")
+    assert (index.root, index.table) == ("/home/ann/videos", "/home/ann/table.csv")

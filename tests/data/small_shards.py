@@ -5,21 +5,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from test_manifest import section
+from raw_index import manifest_of, section
 
 from dvdgan.config.schema import Shard
-from dvdgan.data.indexing import build_manifest
 from dvdgan.data.inspection import Limits
+from dvdgan.data.raw_root import LocalRoot
 from dvdgan.data.shards import plan_shards, write_index, write_shards
 
 
 def shards_of(root: Path, work: Path, short_side: int = 32) -> Path:
     """Shards of at most three videos each, in ``work``."""
     limits = Limits(32, 10**6, 12, 2)
-    manifest = build_manifest(section(root), limits, 1, work / "outcomes.jsonl")
+    manifest = manifest_of(section(root), work / "outcomes", limits=limits)
     params = Shard(short_side=short_side, quality=95, videos_per_shard=3)
     plans = plan_shards(manifest.videos, params.videos_per_shard)
-    write_shards(plans, root, params, work, workers=1)
+    write_shards(plans, LocalRoot(root), params, work, workers=1)
     write_index(plans, params, "test", work)
     return work / "shards"
 

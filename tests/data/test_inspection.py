@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from test_manifest import KEPT, section
+from raw_index import manifest_of, section
 
 from dvdgan.data import inspection
-from dvdgan.data.indexing import build_manifest
 from dvdgan.data.inspection import (
     Accepted,
+    Inspected,
     Limits,
     Outcome,
     append_outcomes,
@@ -20,11 +20,14 @@ from dvdgan.data.inspection import (
     read_outcomes,
 )
 from dvdgan.data.manifest import write_manifest
+from dvdgan.data.raw_root import LocalRoot, RawRoot
+from dvdgan.data.raw_video import RawVideo
 from dvdgan.data.refusal import Refusal, Refused
-from dvdgan.data.scan import FoundVideo
 from dvdgan.storage.local import sha256_of_file
 from dvdgan.video.decode import VideoFacts
 
+KEPT = "outcomes"
+HERE = LocalRoot(Path())
 LIMITS = Limits(min_short_side=32, max_pixels=10**6, clip_frames=12, clip_stride=1)
 
 
@@ -38,18 +41,18 @@ def behave(kind: str) -> str:
     return kind.upper()
 
 
-def behave_as_file(video: FoundVideo, root: Path, limits: Limits) -> Refused:
-    return Refused(behave(video.path), Refusal.DAMAGED, "")
+def behave_as_file(inspected: Inspected, root: RawRoot, limits: Limits) -> Refused:
+    return Refused(behave(inspected.video.path), Refusal.DAMAGED, "")
 
 
-def files(*names: str) -> list[FoundVideo]:
-    return [FoundVideo(name, "class", size=1, mtime_ns=1) for name in names]
+def files(*names: str) -> list[RawVideo]:
+    return [RawVideo(name, size=1, mtime_ns=1) for name in names]
 
 
 def test_crashes_and_hangs_are_contained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspection, "inspect", behave_as_file)
     videos = files("a", "crash", "b", "hang", "c")
-    outcomes = dict(inspect_all(videos, Path(), LIMITS, timeout_s=2, workers=2))
+    outcomes = dict(inspect_all(videos, HERE, LIMITS, timeout_s=2, workers=2, before={}))
     assert [outcomes[video] for video in videos] == [
         Refused("A", Refusal.DAMAGED, ""),
         Refused("crash", Refusal.DECODER_CRASHED, "the decoder died (exit code -11)"),
@@ -62,7 +65,7 @@ def test_crashes_and_hangs_are_contained(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_bug_is_not_taken_for_a_bad_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspection, "inspect", behave_as_file)
     with pytest.raises(ZeroDivisionError):
-        list(inspect_all(files("a", "bug"), Path(), LIMITS, timeout_s=60, workers=1))
+        list(inspect_all(files("a", "bug"), HERE, LIMITS, 60, workers=1, before={}))
 
 
 @pytest.fixture
@@ -74,9 +77,9 @@ def root(tmp_path: Path, synthetic_videos: Path) -> Path:
     return folder
 
 
-def manifest_of(root: Path, kept: Path, out: Path) -> tuple[int, list[str]]:
+def written(root: Path, kept: Path, out: Path) -> tuple[int, list[str]]:
     """How many files were probed, and the digests of what was written."""
-    manifest = build_manifest(section(root), LIMITS, 2, kept)
+    manifest = manifest_of(section(root), kept, workers=2, limits=LIMITS)
     write_manifest(manifest, out)
     return manifest.probed, [sha256_of_file(path) for path in sorted(out.iterdir())]
 
@@ -84,14 +87,14 @@ def manifest_of(root: Path, kept: Path, out: Path) -> tuple[int, list[str]]:
 def test_a_second_run_probes_nothing_and_writes_the_same(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    probed, cold = manifest_of(root, tmp_path / KEPT, tmp_path / "out")
+    probed, cold = written(root, tmp_path / KEPT, tmp_path / "out")
     assert probed == 13
     monkeypatch.delattr(inspection, "run_isolated")
-    assert manifest_of(root, tmp_path / KEPT, tmp_path / "out") == (0, cold)
+    assert written(root, tmp_path / KEPT, tmp_path / "out") == (0, cold)
 
 
 def test_only_what_changed_is_probed_anew(root: Path, tmp_path: Path) -> None:
-    manifest_of(root, tmp_path / KEPT, tmp_path / "out")
+    written(root, tmp_path / KEPT, tmp_path / "out")
     first, second, third = sorted((root / "ring_growing").iterdir())
     os.utime(first, ns=(1, 1))  # another time, equal bytes
     third.unlink()
@@ -99,28 +102,31 @@ def test_only_what_changed_is_probed_anew(root: Path, tmp_path: Path) -> None:
     second.write_bytes(second.read_bytes() + b"\0" * 8)  # other bytes, equal time
     os.utime(second, ns=(kept_time, kept_time))
     shutil.copy(first, root / "ring_growing" / "new.mp4")
-    probed, warm = manifest_of(root, tmp_path / KEPT, tmp_path / "out")
+    probed, warm = written(root, tmp_path / KEPT, tmp_path / "out")
     assert probed == 3
-    assert (13, warm) == manifest_of(root, tmp_path / "fresh" / KEPT, tmp_path / "fresh_out")
+    assert (13, warm) == written(root, tmp_path / "fresh" / KEPT, tmp_path / "fresh_out")
 
 
 def test_half_a_line_costs_its_file_alone(root: Path, tmp_path: Path) -> None:
     kept = tmp_path / KEPT
-    _, whole = manifest_of(root, kept, tmp_path / "out")
-    kept.write_bytes(kept.read_bytes()[:-20])
-    assert manifest_of(root, kept, tmp_path / "out") == (1, whole)
-    assert manifest_of(root, kept, tmp_path / "out") == (0, whole)
+    _, whole = written(root, kept, tmp_path / "out")
+    [file] = kept.iterdir()
+    file.write_bytes(file.read_bytes()[:-20])
+    assert written(root, kept, tmp_path / "out") == (1, whole)
+    assert written(root, kept, tmp_path / "out") == (0, whole)
 
 
 def test_outcomes_come_back_as_they_were(tmp_path: Path) -> None:
     facts = VideoFacts(7, 1000 / 1001, 64, 48, 0.1 + 0.2, 1e-300, "h264")
-    outcomes: dict[FoundVideo, Outcome] = {
-        FoundVideo(path, "класс", size, 2**62): Accepted(path, "класс", "0f" * 32, facts)
+    outcomes: dict[RawVideo, Outcome] = {
+        RawVideo(path, size, 2**62, start=0.1 + 0.2): Accepted(
+            RawVideo(path, size, 2**62, start=0.1 + 0.2), "0f" * 32, facts
+        )
         for size, path in enumerate(["класс/é.mp4", "класс/e\u0301.mp4", 'класс/\n\r"\\\u2028'])
     }
-    refused = FoundVideo("класс/🎞", "класс", 9, 0)
+    refused = RawVideo("класс/🎞", 9, etag='"é"')
     outcomes[refused] = Refused("класс/🎞", Refusal.TOO_SHORT, "1 frame; needs 12")
-    with append_outcomes(tmp_path / KEPT) as append:
+    with append_outcomes(tmp_path / KEPT / "1-of-1.jsonl") as append:
         for video, outcome in outcomes.items():
             append(video, outcome)
             assert read_outcomes(tmp_path / KEPT)[video] == outcome  # at once, not at the end
@@ -129,6 +135,6 @@ def test_outcomes_come_back_as_they_were(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reason", [Refusal.TIMED_OUT, Refusal.DECODER_CRASHED, Refusal.UNREADABLE])
 def test_a_refusal_that_may_not_recur_is_not_kept(tmp_path: Path, reason: Refusal) -> None:
-    with append_outcomes(tmp_path / KEPT) as append:
-        append(FoundVideo("a/1.mp4", "a", 1, 1), Refused("a/1.mp4", reason, "this time"))
+    with append_outcomes(tmp_path / KEPT / "1-of-1.jsonl") as append:
+        append(RawVideo("a/1.mp4", 1, 1), Refused("a/1.mp4", reason, "this time"))
     assert read_outcomes(tmp_path / KEPT) == {}

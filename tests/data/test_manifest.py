@@ -11,18 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from raw_index import manifest_of, section
 
-from dvdgan.config.schema import Index
-from dvdgan.data.indexing import build_manifest, check
-from dvdgan.data.inspection import Limits
+from dvdgan.data.indexing import check
 from dvdgan.data.manifest import read_manifest, write_manifest, write_rows
 from dvdgan.data.refusal import STRUCTURAL, Refusal
 from dvdgan.errors import UserError
 from dvdgan.storage.local import read_json, sha256_of_file
 
-LIMITS = Limits(min_short_side=32, max_pixels=9_437_184, clip_frames=12, clip_stride=1)
-
-KEPT = "outcomes.jsonl"
+KEPT = "outcomes"
 
 ACCEPTED = {  # name: frames
     **dict.fromkeys(["alpha_qtrle.mov", "alpha_vp9.webm"], 15),
@@ -64,32 +61,18 @@ REFUSED = {
     "loop_a.mp4": (Refusal.UNREADABLE, "symbolic links"),
     "loop_b.mp4": (Refusal.UNREADABLE, "symbolic links"),
     "dangling.mp4": (Refusal.UNREADABLE, "No such file"),
-    "directory.mp4": (Refusal.IS_A_DIRECTORY, "folder"),
-    "empty_class": (Refusal.IS_A_DIRECTORY, "folder"),
-    "real": (Refusal.IS_A_DIRECTORY, "folder"),
+    "directory.mp4": (Refusal.EMPTY_FOLDER, "no file"),
+    "empty_class": (Refusal.EMPTY_FOLDER, "no file"),
 }
 
 
-def section(root: Path, **changes: object) -> Index:
-    values: dict[str, object] = {
-        "root": str(root),
-        "groups": None,
-        "group_column": "group",
-        "test_fraction": 0.25,
-        "seed": 0,
-        "min_short_side": 32,
-        "max_pixels": 9_437_184,
-        "timeout_s": 60.0,
-        "max_refused": 0.1,
-    }
-    return Index.model_validate(values | changes)
-
-
 def test_every_hostile_file_has_its_expected_outcome(hostile_files: Path, tmp_path: Path) -> None:
-    manifest = build_manifest(section(hostile_files.parent), LIMITS, 2, tmp_path / KEPT)
+    manifest = manifest_of(section(hostile_files.parent), tmp_path / KEPT, workers=2)
     refused = {row.path.partition("/")[2]: row for row in manifest.refused}
     assert {row["path"].partition("/")[2]: row["frames"] for row in manifest.videos} == ACCEPTED
     assert manifest.ignored == {".*": 1}  # .hidden.mp4
+    below = [refused.pop(name).reason for name in list(refused) if name.startswith("real/")]
+    assert set(below) == {Refusal.NESTED}
     assert {name: row.reason for name, row in refused.items()} == {
         name: reason for name, (reason, _) in REFUSED.items()
     }
@@ -129,15 +112,15 @@ def awkward_root(tmp_path: Path, synthetic_videos: Path) -> Path:
 
 
 def test_what_is_no_file_is_never_opened(awkward_root: Path, tmp_path: Path) -> None:
-    manifest = build_manifest(section(awkward_root), LIMITS, 1, tmp_path / KEPT)
+    manifest = manifest_of(section(awkward_root), tmp_path / KEPT)
     assert {row.path: row.reason for row in manifest.refused} == {
-        "empty": Refusal.EMPTY_CLASS,
+        "empty": Refusal.EMPTY_FOLDER,
         "notes.txt": Refusal.NOT_IN_A_CLASS_FOLDER,
         "circle_right/pipe.mp4": Refusal.NOT_A_REGULAR_FILE,
         "circle_right/sock.mp4": Refusal.NOT_A_REGULAR_FILE,
         "circle_right/\\xff\r\n.mp4": Refusal.NAME_NOT_UTF8,
         "\\xfe": Refusal.NAME_NOT_UTF8,
-        "circle_right/up": Refusal.IS_A_DIRECTORY,
+        "circle_right/up": Refusal.LINK_LOOP,
         "circle_right/carriage\r,return.mp4": Refusal.NOT_A_VIDEO,
     }
     write_manifest(manifest, tmp_path)
@@ -153,7 +136,7 @@ def test_workers_change_no_byte(synthetic_videos: Path, tmp_path: Path) -> None:
     digests = []
     for workers in (1, 2):
         kept, out = tmp_path / f"kept{workers}" / KEPT, tmp_path / f"out{workers}"
-        manifest = build_manifest(section(synthetic_videos), LIMITS, workers, kept)
+        manifest = manifest_of(section(synthetic_videos), kept, workers=workers)
         assert manifest.probed == 12
         write_manifest(manifest, out)
         digests.append([sha256_of_file(path) for path in sorted(out.iterdir())])
@@ -161,25 +144,29 @@ def test_workers_change_no_byte(synthetic_videos: Path, tmp_path: Path) -> None:
 
 
 def test_groups_of_a_table_stay_together(synthetic_videos: Path, tmp_path: Path) -> None:
-    paths = sorted(path.relative_to(synthetic_videos) for path in synthetic_videos.rglob("*.mp4"))
-    table = tmp_path / "groups.csv"
-    table.write_text("file,take\n" + "".join(f"{path},{path.stem}\n" for path in paths))
-    changes = {"groups": str(table), "group_column": "take", "test_fraction": 0.5}
-    manifest = build_manifest(section(synthetic_videos, **changes), LIMITS, 1, tmp_path / KEPT)
+    root = tmp_path / "videos"
+    shutil.copytree(synthetic_videos, root)
+    paths = sorted(path.relative_to(root) for path in root.rglob("*.mp4"))
+    lines = [f"{path},{path.stem}\n" for path in paths]
+    (root / "takes.csv").write_text("file,take\n" + "".join(lines))
+    columns = section(root).columns.model_dump() | {"path": "file", "group": "take"}
+    index = section(root, table="takes.csv", columns=columns, test_fraction=0.5)
+    manifest = manifest_of(index, tmp_path / KEPT)
+    assert manifest.refused == []
     splits = {(row["group"], row["split"]) for row in manifest.videos}
     assert len(splits) == 3
     assert sum(split == "test" for _, split in splits) == 2
 
 
 def test_too_many_refusals_stop_the_stage(awkward_root: Path, tmp_path: Path) -> None:
-    manifest = build_manifest(section(awkward_root), LIMITS, 1, tmp_path / KEPT)
+    manifest = manifest_of(section(awkward_root), tmp_path / KEPT)
     files = 12 + sum(row.reason not in STRUCTURAL for row in manifest.refused)
     assert files == 15
-    check(manifest, max_refused=0.2, table=Path("refused.csv"))
+    check(manifest, section(awkward_root, max_refused=0.2), table=Path("refused.csv"))
     with pytest.raises(UserError, match=r"allows 2: name_not_utf8 \(2\), not_a_video \(1\)"):
-        check(manifest, max_refused=0.19, table=Path("refused.csv"))
+        check(manifest, section(awkward_root, max_refused=0.19), table=Path("refused.csv"))
     with pytest.raises(UserError, match=r"3 of 15 files are refused, .* = 0 allows none:"):
-        check(manifest, max_refused=0.0, table=Path("refused.csv"))
+        check(manifest, section(awkward_root, max_refused=0.0), table=Path("refused.csv"))
 
 
 @pytest.mark.parametrize("below", ["class", "class/clip"])
@@ -189,7 +176,7 @@ def test_folders_of_frames_are_told_before_any_is_probed(tmp_path: Path, below: 
     for frame in range(12):
         (folder / f"{frame:02d}.jpg").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(UserError, match=r"these are pictures \(\.jpg\), not videos") as caught:
-        build_manifest(section(tmp_path / "videos"), LIMITS, 1, tmp_path / KEPT)
+        manifest_of(section(tmp_path / "videos"), tmp_path / KEPT)
     assert "ffmpeg" in caught.value.todo
     assert not (tmp_path / KEPT).exists()
 
@@ -197,14 +184,14 @@ def test_folders_of_frames_are_told_before_any_is_probed(tmp_path: Path, below: 
 def test_roots_without_videos(tmp_path: Path) -> None:
     root, kept = tmp_path / "root", tmp_path / KEPT
     with pytest.raises(UserError, match="does not exist"):
-        build_manifest(section(root), LIMITS, 1, kept)
+        manifest_of(section(root), kept)
     root.mkdir()
     with pytest.raises(UserError, match="is empty"):
-        build_manifest(section(root), LIMITS, 1, kept)
+        manifest_of(section(root), kept)
     (root / "class").mkdir()
-    manifest = build_manifest(section(root), LIMITS, 1, kept)
+    manifest = manifest_of(section(root), kept)
     with pytest.raises(UserError, match="none of 0 files"):
-        check(manifest, 1.0, table=Path("refused.csv"))
+        check(manifest, section(root, max_refused=1.0), table=Path("refused.csv"))
     write_manifest(manifest, tmp_path / "out")
     assert read_manifest(tmp_path / "out" / "manifest.parquet") == []
 

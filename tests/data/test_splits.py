@@ -1,14 +1,12 @@
 """Groups never straddle the splits, and have the requested sizes."""
 
 from collections import defaultdict
-from pathlib import Path
 
 import networkx
 import numpy as np
 import pytest
 
-from dvdgan.data.splits import held_out_groups, read_groups, unite
-from dvdgan.errors import UserError
+from dvdgan.data.splits import held_out_groups, unite
 
 
 def test_unite_finds_the_connected_components() -> None:
@@ -50,15 +48,3 @@ def test_a_group_across_classes_is_decided_with_its_smallest_label() -> None:
     chosen = held_out_groups(labels, groups, 0.5, seed=0)
     assert len(chosen) == 1
     assert chosen <= {"both", "a"}
-
-
-def test_group_table_mistakes_are_named(tmp_path: Path) -> None:
-    table = tmp_path / "groups.csv"
-    table.write_text("file,subject\na/1.mp4,7\n", encoding="utf-8")
-    assert read_groups(table, "subject", ["a/1.mp4"]) == {"a/1.mp4": "7"}
-    with pytest.raises(UserError, match=r"a/2\.mp4"):
-        read_groups(table, "subject", ["a/1.mp4", "a/2.mp4"])
-    with pytest.raises(UserError, match="no column actor"):
-        read_groups(table, "actor", ["a/1.mp4"])
-    with pytest.raises(UserError, match="cannot be read"):
-        read_groups(tmp_path / "absent.csv", "subject", [])

@@ -129,7 +129,7 @@ def test_other_limits_have_outcomes_of_their_own(
     longer = config.model_copy(update={"clip": config.clip.model_copy(update={"frames": 10})})
     index.run(config, workers=2)
     index.run(longer, workers=2)
-    assert capsys.readouterr().out.count("12 files probed") == 2
+    assert capsys.readouterr().out.count("12 videos probed") == 2
 
     monkeypatch.delattr(inspection, "run_isolated")
     index.run(config, workers=2)

@@ -4,17 +4,19 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+from raw_index import manifest_of, section
 
-from dvdgan.config.schema import Index
-from dvdgan.data.indexing import build_manifest
-from dvdgan.data.inspection import Limits, inspect
+from dvdgan.data.inspection import Inspected, Limits, inspect
+from dvdgan.data.listing import list_folder
 from dvdgan.data.manifest import Manifest, write_manifest
+from dvdgan.data.raw_root import LocalRoot
+from dvdgan.data.raw_video import RawVideo
 from dvdgan.data.refusal import Refusal
-from dvdgan.data.scan import scan
 from dvdgan.data.sources.clip_source import Windowing
 from dvdgan.data.sources.video_folder import VideoFolder
 from dvdgan.errors import UserError
@@ -53,20 +55,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def indexed(root: Path) -> Manifest:
-    section = Index.model_validate(
-        {
-            "root": str(root),
-            "groups": None,
-            "group_column": "group",
-            "test_fraction": 0.25,
-            "seed": 0,
-            "min_short_side": 8,
-            "max_pixels": 10**6,
-            "timeout_s": 60.0,
-            "max_refused": 0.0,
-        }
-    )
-    return build_manifest(section, LIMITS, 1, root.parent / "outcomes.jsonl")
+    index = section(root, min_short_side=8, max_pixels=10**6, max_refused=0.0)
+    return manifest_of(index, root.parent / "outcomes", limits=LIMITS)
 
 
 def both_sides(root: Path) -> tuple[set[str], dict[str, str]]:
@@ -76,7 +66,7 @@ def both_sides(root: Path) -> tuple[set[str], dict[str, str]]:
     refused = {row.path: row.reason.value for row in manifest.refused}
     clips, labels, lines = source.read(0, len(source))
     assert {line.partition(",")[0] for line in lines} == {
-        f"{path}: {reason}" for path, reason in refused.items() if reason != "empty_class"
+        f"{path}: {reason}" for path, reason in refused.items() if reason != "empty_folder"
     }
     assert (len(clips), len(source)) == (len(accepted), len(accepted) + len(lines))
     classes = [path.partition("/")[0] for path in sorted(accepted)]
@@ -130,12 +120,12 @@ def test_links_that_lead_nowhere_and_what_is_no_file_are_refused(root: Path) -> 
         "wave/dangling.mp4": "unreadable",
         "wave/loop.mp4": "unreadable",
         "nowhere": "unreadable",
-        "wave/up": "is_a_directory",
+        "wave/up": "link_loop",
         "bend/empty.mp4": "empty_file",
         "bend/text.mp4": "not_a_video",
         "bend/pipe.mp4": "not_a_regular_file",
         "bend/\\xff.mp4": "name_not_utf8",
-        "none": "empty_class",
+        "none": "empty_folder",
     }
     VideoFolder(root, Windowing(4)).fingerprint()
 
@@ -161,9 +151,10 @@ def test_what_may_not_be_read_is_refused(as_nobody: Path) -> None:
         (root / name).write_bytes(encoded(50))
     (root / "wave" / "1.mp4").chmod(0)
     (root / "bend").chmod(0)
-    found = scan(root, where="here")
+    found = list_folder(root, where="here")
     assert [(row.path, row.reason) for row in found.refused] == [("bend", Refusal.UNREADABLE)]
-    outcome = inspect(found.videos[1], root, LIMITS)
+    unreadable = RawVideo(**asdict(found.files["wave/1.mp4"]))
+    outcome = inspect(Inspected(unreadable), LocalRoot(root), LIMITS)
     source = VideoFolder(root, Windowing(4))
     assert source.read(0, 3).refused == [
         "bend: unreadable, Permission denied",
@@ -171,7 +162,7 @@ def test_what_may_not_be_read_is_refused(as_nobody: Path) -> None:
     ]
     root.chmod(0)
     with pytest.raises(UserError, match="cannot be read: Permission denied"):
-        scan(root, where="here")
+        list_folder(root, where="here")
 
 
 def test_a_flat_folder_is_read_by_the_same_rule(root: Path) -> None:
