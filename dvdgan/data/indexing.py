@@ -68,16 +68,19 @@ def build_manifest(
     earlier = {key.id: each for key, each in known.items() if isinstance(each, Accepted)}
     before = {**probing.before(), **earlier} if unknown else {}
     file = probing.outcomes / f"{number}-of-{parts}.jsonl"
+    recognised = 0
     with append_outcomes(file) as append:
         for video, outcome in inspect_all(
             unknown, root, probing.limits, section.timeout_s, probing.workers, before
         ):
             append(video, outcome)
             known[video] = outcome
+            recognised += _is_same(outcome, before.get(video.id))
     outcomes = [(each.row, known[each.video]) for each in candidates if each.video in known]
     refused = [outcome for _, outcome in outcomes if isinstance(outcome, Refused)]
     refused = sorted(table.refused + missing + refused, key=lambda each: each.path)
-    return Manifest(_rows(outcomes, section), refused, len(unknown), listing.ignored)
+    probed = len(unknown) - recognised
+    return Manifest(_rows(outcomes, section), refused, probed, recognised, listing.ignored)
 
 
 def accepted_before(manifest: bytes) -> dict[str, Accepted]:
@@ -102,6 +105,10 @@ def find_videos(table: Table, listing: Listing) -> tuple[list[Candidate], list[R
         elif row.path not in reasons:  # which are given already
             missing.append(Refused(row.path, Refusal.MISSING, "named by a table, and not there"))
     return candidates, missing
+
+
+def _is_same(outcome: Outcome, before: Accepted | None) -> bool:
+    return before is not None and isinstance(outcome, Accepted) and outcome.sha256 == before.sha256
 
 
 def _part(row: VideoRow) -> dict[str, Any]:

@@ -52,13 +52,15 @@ SCHEMA = pa.schema(
 class Manifest:
     """Rows of manifest.parquet (columns of SCHEMA) and of refused.csv, both sorted by path.
 
-    ``probed``: how many files had to be probed for it. ``ignored``: hidden and system files that
+    ``probed``: how many videos had to be decoded for it, ``recognised``: how many new ones had the
+    bytes of videos that were decoded before. ``ignored``: hidden and system files that
     were left out, by pattern; not written, since they come and go and are no data.
     """
 
     videos: list[dict[str, Any]]
     refused: list[Refused]
     probed: int
+    recognised: int
     ignored: "Counter[str]"
 
 

@@ -85,6 +85,8 @@ def _accepted_before(key: str) -> dict[str, Accepted]:
 def _described(manifest: Manifest, root: str) -> str:
     summary = summarise(manifest)
     found = f"{manifest.probed} videos probed" if manifest.probed else "nothing new"
+    if manifest.recognised:
+        found += f", {manifest.recognised} recognised by their bytes"
     missing = summary["refused"].get("missing", 0)
     absent = f", {missing} missing" if missing else ""
     return (

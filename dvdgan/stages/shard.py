@@ -68,7 +68,7 @@ class _Job:
                 "there is no manifest", where=str(manifest), todo="run `dvdgan index` first"
             )
         code = fingerprint_of(code_of_stage("shard"))
-        key = fingerprint(config.shard, config.index.root, sha256_of_file(manifest), code)
+        key = fingerprint(config.shard, sha256_of_file(manifest), code)
         plans = plan_shards(read_manifest(manifest), config.shard.videos_per_shard)
         return cls(config, key, plans)
 

@@ -1,43 +1,27 @@
-"""`dvdgan index` as a stage of DVC: it runs each time, survives any folder, and costs little."""
+"""`dvdgan index` as a stage of DVC, which compares the raw data: a folder, or a listing of it."""
 
 import os
 import shutil
 import socket
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
+from raw_repository import (
+    REPOSITORY,
+    dvc,
+    list_videos,
+    make_repository,
+    repro,
+    stages_run,
+    status,
+)
 
 from dvdgan.config.load import load_config
 from dvdgan.data import inspection
+from dvdgan.data.raw_root import open_root
+from dvdgan.errors import UserError
 from dvdgan.stages import index
 from dvdgan.storage.local import read_json
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-def make_repository(folder: Path, videos: Path) -> Path:
-    """A DVC repository with our index stage and one that depends on it; videos lie in ./videos."""
-    yaml = YAML()
-    pipeline = yaml.load(REPOSITORY / "dvc.yaml")
-    stages: dict[str, Any] = {"index": pipeline["stages"]["index"]}
-    stages["after"] = {"cmd": "echo again >> ran", "deps": ["artifacts/index"]}
-    params = yaml.load(REPOSITORY / "presets" / "demo.yaml")
-    params["index"] |= {"root": "videos", "max_refused": 0.9}
-    for name, content in (("dvc.yaml", {"stages": stages}), ("params.yaml", params)):
-        with (folder / name).open("w", encoding="utf-8") as file:
-            yaml.dump(content, file)
-    code = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(REPOSITORY / "dvdgan", folder / "dvdgan", ignore=code)  # deps of the stage
-    shutil.copytree(videos, folder / "videos")
-    (folder / ".dvc").mkdir()
-    (folder / ".dvc/config").write_text(
-        "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
-    )
-    return folder
 
 
 def add_awkward_entries(root: Path) -> None:
@@ -58,44 +42,67 @@ def add_awkward_entries(root: Path) -> None:
     (root / "loop").symlink_to("loop")
 
 
-def repro(repository: Path) -> str:
-    """What `dvc repro` printed; stages find `dvdgan` beside this Python."""
-    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    result = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro"],
-        cwd=repository,
-        env=os.environ | {"PATH": tools, "PYTHONPATH": str(REPOSITORY)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout
-    return result.stdout
+def test_a_folder_is_a_version_in_dvc_lock(tmp_path: Path, synthetic_videos: Path) -> None:
+    repository = make_repository(tmp_path, synthetic_videos)
+    assert "12 videos in 4 classes (8 train, 4 test), 0 refused" in repro(repository)
+    assert status(repository) == ""
+    assert dvc(repository, "status", "--quiet").returncode == 0
+    lock = (repository / "dvc.lock").read_bytes()
+    assert "path: videos\n" in lock.decode()
+    assert stages_run(repro(repository)) == []
+
+    video = repository / "videos/circle_right/000.mp4"
+    data = video.read_bytes()
+    for edit, words in (
+        (
+            lambda: shutil.copy(video, video.with_name("new.mp4")),
+            "1 videos probed below videos: 13",
+        ),
+        (lambda: video.write_bytes((video.parent / "001.mp4").read_bytes()), "1 videos probed"),
+        (lambda: video.with_name("new.mp4").unlink(), "nothing new below videos: 12"),
+    ):
+        edit()
+        assert "modified:           videos" in status(repository)
+        output = repro(repository)
+        assert words in output
+        assert stages_run(output) == ["index", "shard"]
+    assert status(repository) == ""
+    video.write_bytes(data)
+    assert "Stage 'shard' is cached" in repro(repository)
+    assert (repository / "dvc.lock").read_bytes() == lock
 
 
-def runs_after(repository: Path) -> int:
-    return (repository / "ran").read_text().count("again")
+def test_a_touched_video_reruns_nothing(tmp_path: Path, synthetic_videos: Path) -> None:
+    repository = make_repository(tmp_path, synthetic_videos)
+    repro(repository)
+    os.utime(repository / "videos/circle_right/000.mp4", ns=(1, 1))
+    assert status(repository) == ""
+    list_videos(repository, "--root", "videos")
+    assert "nothing new, 12 recognised" not in repro(repository)  # equal size and time
+    os.utime(repository / "videos/circle_right/000.mp4", ns=(2, 2))
+    assert "0 added, 1 changed, 0 removed" in list_videos(repository)
+    output = repro(repository)
+    assert "nothing new, 1 recognised by their bytes below videos: 12 videos" in output
+    assert stages_run(output) == ["index"]
 
 
-def test_a_folder_of_traps_passes_through_dvc(tmp_path: Path, synthetic_videos: Path) -> None:
+def test_a_listing_leads_dvc_past_all_that_stops_it(tmp_path: Path, synthetic_videos: Path) -> None:
     repository = make_repository(tmp_path, synthetic_videos)
     add_awkward_entries(repository / "videos")
+    assert "12 files below videos, 8 that are none" in list_videos(repository, "--root", "videos")
     assert "12 videos in 4 classes (8 train, 4 test), 8 refused" in repro(repository)
+    assert status(repository) == ""
     lock = (repository / "dvc.lock").read_bytes()
-    assert runs_after(repository) == 1
-
-    again = repro(repository)
-    assert "Running stage 'index'" in again
-    assert "index: nothing new below videos: 12 videos in 4 classes" in again
-    assert (repository / "dvc.lock").read_bytes() == lock
-    assert runs_after(repository) == 1
+    assert "0 added, 0 changed, 0 removed" in list_videos(repository)
+    assert status(repository) == ""
+    assert stages_run(repro(repository)) == []
 
     (repository / "videos/circle_right/000.mp4").unlink()
+    assert "0 added, 0 changed, 1 removed" in list_videos(repository)
+    assert "modified:           videos.listing" in status(repository)
     assert "11 videos" in repro(repository)
     assert (repository / "dvc.lock").read_bytes() != lock
-    assert runs_after(repository) == 2
+    assert status(repository) == ""
 
 
 @pytest.mark.long
@@ -105,15 +112,18 @@ def test_hostile_files_pass_through_dvc(
     repository = make_repository(tmp_path, synthetic_videos)
     add_awkward_entries(repository / "videos")
     shutil.copytree(hostile_files, repository / "videos/hostile", symlinks=True)
+    list_videos(repository, "--root", "videos")
     repro(repository)
-    lock = (repository / "dvc.lock").read_bytes()
     summary = read_json(repository / "artifacts/index/summary.json")
     assert summary["classes"]["hostile"]["train"] > 30
     assert summary["refused"]["unreadable"] == 6
+    assert status(repository) == ""
 
-    assert "Running stage 'index'" in repro(repository)
-    assert (repository / "dvc.lock").read_bytes() == lock
-    assert runs_after(repository) == 1
+
+def test_what_is_no_listing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "videos.csv").write_text("path,label\n")
+    with pytest.raises(UserError, match="is a file, but not a listing of videos"):
+        open_root(str(tmp_path / "videos.csv"))
 
 
 def test_other_limits_have_outcomes_of_their_own(

@@ -1,0 +1,82 @@
+"""A repository whose raw data are versioned, and commands that are run in it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+yaml = YAML()
+
+
+def make_repository(folder: Path, videos: Path) -> Path:
+    """A DVC repository with our stages index and shard; videos lie in ./videos."""
+    pipeline = yaml.load(REPOSITORY / "dvc.yaml")
+    stages = {name: pipeline["stages"][name] for name in ("index", "shard")}
+    params = yaml.load(REPOSITORY / "presets" / "demo.yaml")
+    params["index"] |= {"root": "videos", "max_refused": 0.9}
+    for name, content in (("dvc.yaml", {"stages": stages}), ("params.yaml", params)):
+        with (folder / name).open("w", encoding="utf-8") as file:
+            yaml.dump(content, file)
+    (folder / "dvdgan").mkdir()
+    shutil.copy(REPOSITORY / "dvdgan/numerics.json", folder / "dvdgan")
+    shutil.copytree(videos, folder / "videos")
+    (folder / ".dvc").mkdir()
+    (folder / ".dvc/config").write_text(
+        "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
+    )
+    return folder
+
+
+def set_root(repository: Path, root: str) -> None:
+    params = yaml.load(repository / "params.yaml")
+    params["index"]["root"] = root
+    yaml.dump(params, repository / "params.yaml")
+
+
+def run(repository: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command there; stages find `dvdgan` beside this Python."""
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        command,
+        cwd=repository,
+        env=os.environ | {"PATH": tools, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def dvc(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(repository, [sys.executable, "-m", "dvc", *arguments])
+
+
+def repro(repository: Path) -> str:
+    """What `dvc repro` printed."""
+    result = dvc(repository, "repro")
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+def stages_run(output: str) -> list[str]:
+    """The stages that `dvc repro` ran, by its output."""
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+def status(repository: Path) -> str:
+    """What `dvc status` prints; "" where it is clean."""
+    shown = dvc(repository, "status").stdout
+    return "" if "Data and pipelines are up to date" in shown else shown
+
+
+def list_videos(repository: Path, *arguments: str) -> str:
+    """What `dvdgan listing` prints; videos.listing becomes index.root."""
+    set_root(repository, "videos.listing")
+    command = [sys.executable, "-m", "dvdgan", "listing", "videos.listing", *arguments]
+    return run(repository, command).stdout
