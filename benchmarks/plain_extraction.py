@@ -17,7 +17,7 @@ from torch.nn import functional
 from dvdgan.evaluation.networks.clip_network import ClipNetwork
 from dvdgan.evaluation.networks.i3d import ConvUnit, same_padding
 from dvdgan.evaluation.networks.resize import resize
-from dvdgan.video.decode import CONVERSION
+from dvdgan.video.conversion import CONVERSION
 from dvdgan.video.image import center_crop, resize_short_side
 
 BATCH = 16

@@ -19,6 +19,7 @@ class Refusal(StrEnum):
     EMPTY_FILE = "empty_file"
     NOT_A_VIDEO = "not_a_video"
     NO_VIDEO_STREAM = "no_video_stream"
+    TRUNCATED = "truncated"
     DAMAGED = "damaged"
     EMPTY_RANGE = "empty_range"
     TOO_SHORT = "too_short"

@@ -103,7 +103,7 @@ def test_pixel_aspect_is_reported(hostile_files: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "reason", "words"),
     [
-        ("truncated_faststart.mp4", VideoProblem.DAMAGED, "after 50 frames"),
+        ("truncated_faststart.mp4", VideoProblem.TRUNCATED, "after 50 frames"),
         ("bitflips_1.mp4", VideoProblem.DAMAGED, "corrupt"),
         ("audio_only.mp4", VideoProblem.NO_VIDEO_STREAM, "audio"),
         ("text_renamed.mp4", VideoProblem.NOT_A_VIDEO, "container"),

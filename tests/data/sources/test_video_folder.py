@@ -10,6 +10,7 @@ from dvdgan.data.sources.clip_source import Windowing
 from dvdgan.data.sources.video_folder import VideoFolder
 from dvdgan.errors import UserError
 from dvdgan.video import decode
+from dvdgan.video.conversion import UprightConversion
 from dvdgan.video.encode import encode_mp4
 from dvdgan.video.image import center_crop, resize_short_side
 
@@ -67,9 +68,9 @@ def test_random_windows_differ_between_videos_and_not_between_reads(tmp_path):
 
 def test_only_the_frames_of_the_window_are_decoded(folder, monkeypatch):
     converted = []
-    convert = decode._Conversion.__call__
+    convert = UprightConversion.__call__
     counted = lambda self, frame: converted.append(1) or convert(self, frame)  # noqa: E731
-    monkeypatch.setattr(decode._Conversion, "__call__", counted)
+    monkeypatch.setattr(UprightConversion, "__call__", counted)
     VideoFolder(folder, Windowing(3, 2), resolution=16).read(0, 1)
     assert len(converted) == 3
 
