@@ -1,7 +1,7 @@
 """Probe, group and split: what becomes of every video of the raw data."""
 
 import io
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -79,8 +79,10 @@ def build_manifest(
     outcomes = [(each.row, known[each.video]) for each in candidates if each.video in known]
     refused = [outcome for _, outcome in outcomes if isinstance(outcome, Refused)]
     refused = sorted(table.refused + missing + refused, key=lambda each: each.path)
+    videos = _rows(outcomes, section)
+    notes = table.notes + doubts(videos)
     probed = len(unknown) - recognised
-    return Manifest(_rows(outcomes, section), refused, probed, recognised, listing.ignored)
+    return Manifest(videos, refused, probed, recognised, listing.ignored, notes)
 
 
 def accepted_before(manifest: bytes) -> dict[str, Accepted]:
@@ -169,6 +171,30 @@ def _splits(
         split or of_group.get(group, dealt)
         for split, group, dealt in zip(given, groups, by_hash, strict=True)
     ]
+
+
+def doubts(videos: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What may be wrong with the splits of the rows of a manifest, a sentence each."""
+    splits: defaultdict[str, set[str]] = defaultdict(set)
+    classes: defaultdict[str, set[str]] = defaultdict(set)
+    for row in videos:
+        splits[row["group"]].add(row["split"])
+        classes[row["class"]].add(row["split"])
+    found = []
+    straddling = sum(len(each) > 1 for each in splits.values())
+    if straddling:
+        found.append(
+            f"{straddling} of {len(splits)} groups have videos in both splits, as index.source "
+            "gives them: the test split is not independent of the training data"
+        )
+    untrained = sorted(name for name, each in classes.items() if TRAIN not in each)
+    if untrained:
+        names = ", ".join(map(repr, untrained[:5])) + (", ..." if len(untrained) > 5 else "")
+        found.append(
+            f"{len(untrained)} of {len(classes)} classes have no training video ({names}): a model "
+            "cannot learn them"
+        )
+    return found
 
 
 def check(manifest: Manifest, section: "Index", table: Path) -> None:

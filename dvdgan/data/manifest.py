@@ -10,7 +10,7 @@ import json
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -53,8 +53,9 @@ class Manifest:
     """Rows of manifest.parquet (columns of SCHEMA) and of refused.csv, both sorted by path.
 
     ``probed``: how many videos had to be decoded for it, ``recognised``: how many new ones had the
-    bytes of videos that were decoded before. ``ignored``: hidden and system files that
-    were left out, by pattern; not written, since they come and go and are no data.
+    bytes of videos that were decoded before. ``ignored``: hidden and system files that were left
+    out, by pattern; not written, since they come and go and are no data. ``notes``: what else is to
+    be known, a sentence each.
     """
 
     videos: list[dict[str, Any]]
@@ -62,6 +63,7 @@ class Manifest:
     probed: int
     recognised: int
     ignored: "Counter[str]"
+    notes: list[str] = field(default_factory=list)
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:

@@ -2,11 +2,13 @@
 
 import csv
 import io
+import json
 import math
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Final
 
 from dvdgan.data.manifest import TEST, TRAIN
@@ -45,10 +47,14 @@ class VideoRow:
 
 @dataclass(frozen=True)
 class Table:
-    """What a source found: its videos, in order, and files that are none of them."""
+    """What a source found: its videos, in order, and files that are none of them.
+
+    ``notes``: what else is to be known of it, a sentence each.
+    """
 
     rows: list[VideoRow]
     refused: list[Refused] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def split_named(name: str, where: str) -> str:
@@ -61,7 +67,11 @@ def split_named(name: str, where: str) -> str:
     return split
 
 
-def read_csv(text: str, where: str, needed: Sequence[str]) -> list[dict[str, str]]:
+# The line of a table on which a row ends, and its value in each column.
+Record = tuple[int, dict[str, str]]
+
+
+def read_csv(text: str, where: str, needed: Sequence[str] = ()) -> list[Record]:
     """The rows of a CSV with a header.
 
     Raises UserError at ``where`` when a column of ``needed`` is not there.
@@ -69,20 +79,14 @@ def read_csv(text: str, where: str, needed: Sequence[str]) -> list[dict[str, str
     reader = csv.DictReader(io.StringIO(text.removeprefix("\N{BYTE ORDER MARK}"), newline=""))
     try:
         columns = list(reader.fieldnames or [])
-        missing = [name for name in needed if name not in columns]
-        if missing:
-            raise UserError(
-                f"the table has no column {' and no column '.join(missing)}",
-                where=f"{where}; its columns: {', '.join(columns) or 'none'}",
-                todo="name its columns in index.columns, or add them",
-            )
+        _refuse_missing(needed, columns, where)
         rows = []
         for row in reader:
             if None in row or None in row.values():
                 raise UserError(
                     f"line {reader.line_num} does not have {len(columns)} values", where=where
                 )
-            rows.append(row)
+            rows.append((reader.line_num, row))
     except csv.Error as error:
         raise UserError(
             f"the table cannot be read: {error}", where=f"{where}, line {reader.line_num}"
@@ -90,28 +94,58 @@ def read_csv(text: str, where: str, needed: Sequence[str]) -> list[dict[str, str
     return rows
 
 
+def read_json_lines(text: str, where: str, needed: Sequence[str] = ()) -> list[Record]:
+    """The rows of a table with a JSON object a line; null is empty, a number its digits.
+
+    Raises UserError at ``where`` when a line is none, or has no key of ``needed``.
+    """
+    rows = []
+    for line, part in enumerate(text.split("\n"), start=1):
+        if not part.strip():
+            continue
+        try:
+            row = json.loads(part)
+        except json.JSONDecodeError as error:
+            raise UserError(f"line {line} is not JSON: {error}", where=where) from error
+        if not isinstance(row, dict):
+            raise UserError(f"line {line} is not a JSON object", where=where)
+        _refuse_missing(needed, list(row), f"{where}, line {line}")
+        rows.append((line, {key: "" if row[key] is None else str(row[key]) for key in row}))
+    return rows
+
+
+def _refuse_missing(needed: Sequence[str], columns: Sequence[str], where: str) -> None:
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        raise UserError(
+            f"the table has no column {' and no column '.join(missing)}",
+            where=f"{where}; its columns: {', '.join(columns) or 'none'}",
+            todo="name its columns in index.columns, or add them",
+        )
+
+
 def read_general_table(
     text: str, where: str, columns: Mapping[str, str], needed: Sequence[str] = ("path", "label")
 ) -> list[VideoRow]:
-    """The rows of a CSV with the columns of `COLUMNS`, of which those in ``needed`` must be there.
+    """The rows of a CSV, or of JSON lines where ``where`` ends with `.jsonl`; see `COLUMNS`.
 
-    ``columns`` gives the name of each in the file. An empty value is none. Raises UserError.
+    ``columns`` gives the name of each column in the file. Those in ``needed`` must be there and
+    not empty, and so must be there those whose name is not the usual one. An empty value is none.
+    Raises UserError.
     """
+    named = [columns[name] for name in COLUMNS if name in needed or columns[name] != name]
+    read = read_json_lines if where.endswith(".jsonl") else read_csv
     rows = []
-    for number, values in enumerate(
-        read_csv(text, where, [columns[name] for name in needed]), start=1
-    ):
-        here = f"{where}, row {number}"
+    for line, values in read(text, where, named):
+        here = f"{where}, line {line}"
         row = {name: values.get(columns[name], "") for name in COLUMNS}
         for name in needed:
             if not row[name]:
                 raise UserError(f"the column {columns[name]} is empty", where=here)
-        start, end = (seconds(row[name], here) for name in ("start", "end"))
-        if start is not None and end is not None and end <= start:
-            raise UserError(f"the range ends at {end:g} s, and starts at {start:g} s", where=here)
+        start, end = time_range(row["start"], row["end"], here)
         rows.append(
             VideoRow(
-                row["path"],
+                _below_root(row["path"], here),
                 row["label"],
                 split_named(row["split"], here) if row["split"] else None,
                 row["group"] or None,
@@ -120,6 +154,28 @@ def read_general_table(
             )
         )
     return rows
+
+
+def _below_root(path: str, where: str) -> str:
+    """``path`` without `./` and `//`. Raises UserError where it leads out of the root."""
+    parts = PurePosixPath(path).parts
+    if path.startswith("/") or ".." in parts:
+        raise UserError(
+            f"the path {path!r} leads out of index.root",
+            where=where,
+            todo="write paths relative to index.root",
+        )
+    return "/".join(parts)
+
+
+def time_range(start: str, end: str, where: str) -> tuple[float | None, float | None]:
+    """Start and end of a table, in seconds. Raises UserError where they are no range of time."""
+    first, last = seconds(start, where), seconds(end, where)
+    if last is not None and last <= (first or 0):
+        raise UserError(
+            f"the range ends at {last:g} s, and starts at {first or 0:g} s", where=where
+        )
+    return first, last
 
 
 def seconds(text: str, where: str) -> float | None:
@@ -139,7 +195,7 @@ def refuse_twins(labels: Iterable[str], where: str) -> None:
     """Raise UserError where two classes differ in case or in Unicode's spelling alone."""
     twins = defaultdict(list)
     for label in sorted(labels):
-        twins[unicodedata.normalize("NFC", label).casefold()].append(label)
+        twins[unicodedata.normalize("NFC", label).casefold().strip()].append(label)
     for names in twins.values():
         if len(names) > 1:
             raise UserError(

@@ -56,6 +56,8 @@ def run(config: "Config", workers: int | None = None, part: tuple[int, int] | No
     manifest = build_manifest(config.index, root, probing)
     if manifest.ignored:
         print(f"index: {describe_ignored(manifest.ignored)}")
+    for note in manifest.notes:
+        print(f"index: {note}")
     try:
         check(manifest, config.index, table=RUNS / "index" / "refused.csv")
     except UserError:

@@ -5,13 +5,20 @@ from typing import TYPE_CHECKING
 from dvdgan.data.listing import Listing
 from dvdgan.data.raw_root import RawRoot
 from dvdgan.data.raw_sources.class_folders import CLASS_FOLDERS
+from dvdgan.data.raw_sources.csv_table import CSV_TABLE
+from dvdgan.data.raw_sources.hugging_face import HUGGING_FACE
+from dvdgan.data.raw_sources.kinetics import KINETICS
+from dvdgan.data.raw_sources.ucf101 import UCF101
 from dvdgan.data.table import Table
 from dvdgan.errors import UserError
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Index
 
-SOURCES = {source.name: source for source in (CLASS_FOLDERS,)}
+# The most particular first: almost any folder looks like the last ones.
+SOURCES = {
+    source.name: source for source in (KINETICS, UCF101, HUGGING_FACE, CLASS_FOLDERS, CSV_TABLE)
+}
 
 
 def read_source(listing: Listing, root: RawRoot, section: "Index") -> Table:
@@ -20,13 +27,13 @@ def read_source(listing: Listing, root: RawRoot, section: "Index") -> Table:
     Raises UserError where it has another layout; where that is known, the message names it.
     """
     source = SOURCES[section.source]
-    if not source.recognises(listing):
-        others = [each for each in SOURCES.values() if each.recognises(listing)]
-        if others:
-            raise UserError(
-                f"this does not look like {source.name} ({source.layout}), but like "
-                f"{others[0].name} ({others[0].layout})",
-                where=f"index.root = {root}",
-                todo=f"set index.source: {others[0].name}",
-            )
+    likely = [each for each in SOURCES.values() if each.recognises(listing)]
+    fits = source in likely and (source is not CLASS_FOLDERS or source is likely[0])
+    if likely and not fits:
+        raise UserError(
+            f"this does not look like {source.name} ({source.layout}), but like "
+            f"{likely[0].name} ({likely[0].layout})",
+            where=f"index.root = {root}",
+            todo=f"set index.source: {likely[0].name}",
+        )
     return source.read(listing, root, section)

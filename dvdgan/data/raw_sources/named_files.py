@@ -1,0 +1,57 @@
+"""The files that the rows of a table name, and those that none does."""
+
+import unicodedata
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from dvdgan.data.listing import ListedFile, Listing
+from dvdgan.data.refusal import Refusal, Refused
+from dvdgan.data.table import Table, VideoRow
+from dvdgan.errors import UserError
+
+
+def table_of(
+    rows: Sequence[VideoRow], listing: Listing, tables: Collection[str], where: str
+) -> Table:
+    """The table of ``rows``; all files that no row names are refused, but for ``tables``.
+
+    A path is found in another Unicode form, too. Equal rows are one video. Raises UserError at
+    ``where`` when rows contradict each other.
+    """
+    spelled = {_normal(path): path for path in listing.files}
+    found: dict[tuple[object, ...], VideoRow] = {}
+    for row in rows:
+        if row.path not in listing.files:
+            row = replace(row, path=spelled.get(_normal(row.path), row.path))
+        first = found.setdefault((row.path, row.member, row.start, row.end), row)
+        if first != row:
+            raise UserError(
+                f"two rows of the table name {row.path!r}, and differ: {_described(first)} and "
+                f"{_described(row)}",
+                where=where,
+                todo="remove one of them, or give them different ranges of time",
+            )
+    again = len(rows) - len(found)
+    notes = [f"{again} rows of {where} stand there twice, and count once"] if again else []
+    named = {row.path for row in rows} | {row.path for row in found.values()}
+    return Table(list(found.values()), unnamed(listing, {*named, *tables}), notes)
+
+
+def unnamed(listing: Listing, named: Collection[str]) -> list[Refused]:
+    """What is no file that can be read, and the files that are not in ``named``."""
+    return [
+        Refused(entry.path, Refusal.NOT_IN_THE_TABLE, "no row of a table names it")
+        if isinstance(entry, ListedFile)
+        else entry
+        for entry in listing.entries
+        if isinstance(entry, Refused) or entry.path not in named
+    ]
+
+
+def _normal(path: str) -> str:
+    return unicodedata.normalize("NFC", path)
+
+
+def _described(row: VideoRow) -> str:
+    parts = {"label": row.label, "split": row.split, "group": row.group}
+    return ", ".join(f"{name} {value!r}" for name, value in parts.items() if value is not None)
