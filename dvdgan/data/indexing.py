@@ -103,7 +103,9 @@ def find_videos(table: Table, listing: Listing) -> tuple[list[Candidate], list[R
     for row in table.rows:
         file = listing.files.get(row.path)
         if file is not None:
-            candidates.append(Candidate(row, RawVideo(**asdict(file), **_part(row))))
+            candidates.append(
+                Candidate(row, RawVideo(**asdict(file), **_part(row), length=row.length))
+            )
         elif row.path not in reasons:  # which are given already
             missing.append(Refused(row.path, Refusal.MISSING, "named by a table, and not there"))
     return candidates, missing
@@ -114,7 +116,7 @@ def _is_same(outcome: Outcome, before: Accepted | None) -> bool:
 
 
 def _part(row: VideoRow) -> dict[str, Any]:
-    return {"member": row.member, "start": row.start, "end": row.end}
+    return {name: getattr(row, name) for name in ("member", "offset", "start", "end")}
 
 
 def _rows(outcomes: Sequence[tuple[VideoRow, Outcome]], section: "Index") -> list[dict[str, Any]]:
@@ -137,7 +139,7 @@ def _rows(outcomes: Sequence[tuple[VideoRow, Outcome]], section: "Index") -> lis
                 "id": video.id,
                 "path": video.path,
                 **_part(row),
-                "bytes": video.size,
+                "bytes": video.own_bytes,
                 "sha256": found.sha256,
                 "class": row.label,
                 "label": label,

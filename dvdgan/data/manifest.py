@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
         ("id", pa.string()),
         ("path", pa.string()),
         ("member", pa.string()),
+        ("offset", pa.int64()),
         ("start", pa.float64()),
         ("end", pa.float64()),
         ("bytes", pa.int64()),

@@ -23,6 +23,12 @@ class RawRoot(Protocol):
     def open(self, path: str) -> BinaryIO:
         """The bytes of a file, seekable. Raises OSError, StoreUnavailableError."""
 
+    def read(self, path: str, start: int, length: int) -> bytes:
+        """``length`` bytes of a file from byte ``start`` on, in one request.
+
+        Raises OSError, also where the file ends before, and StoreUnavailableError.
+        """
+
     def local(self, path: str) -> Path | None:
         """The file itself, where it is on a disk."""
 
@@ -41,6 +47,14 @@ class LocalRoot:
 
     def open(self, path: str) -> BinaryIO:
         return (self.folder / path).open("rb")
+
+    def read(self, path: str, start: int, length: int) -> bytes:
+        with (self.folder / path).open("rb", buffering=0) as file:
+            file.seek(start)
+            data = file.read(length)
+        if len(data) < length:
+            raise OSError(f"the file ends at byte {start + len(data)}")
+        return data
 
     def local(self, path: str) -> Path | None:
         return self.folder / path
@@ -71,6 +85,12 @@ class StoredRoot:
     def open(self, path: str) -> BinaryIO:
         return self.store.open(path)
 
+    def read(self, path: str, start: int, length: int) -> bytes:
+        try:
+            return self.store.read(path, start, length)
+        except ValueError as error:
+            raise OSError(str(error)) from error
+
     def local(self, path: str) -> Path | None:
         return None
 
@@ -93,6 +113,9 @@ class ListedRoot:
 
     def open(self, path: str) -> BinaryIO:
         return self._root.open(path)
+
+    def read(self, path: str, start: int, length: int) -> bytes:
+        return self._root.read(path, start, length)
 
     def local(self, path: str) -> Path | None:
         return self._root.local(path)

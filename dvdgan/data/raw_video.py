@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvdgan.data.raw_root import RawRoot, opened
+from dvdgan.data.robot_record import robot_facts, robot_frames
+from dvdgan.data.tfrecord import SUFFIXES, DamagedRecordError, read_record
 from dvdgan.storage.local import CHUNK_BYTES, sha256_of_file
+from dvdgan.storage.range_reader import RangeReader, buffered
 from dvdgan.video import decode
-from dvdgan.video.decode import VideoFacts
+from dvdgan.video.decode import VideoError, VideoFacts, VideoProblem
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class RawVideo:
     mtime_ns: int | None = None
     etag: str | None = None
     member: str | None = None
+    offset: int | None = None
+    length: int | None = None
     start: float | None = None
     end: float | None = None
 
@@ -45,8 +50,22 @@ class RawVideo:
         end = "the end" if self.end is None else f"{self.end:g}"
         return f"{self.path} (seconds {self.start or 0:g} to {end})"
 
+    @property
+    def own_bytes(self) -> int:
+        """How many bytes its file or member has."""
+        return self.size if self.length is None else self.length
+
+    @property
+    def _is_record(self) -> bool:
+        return self.member is not None and self.path.lower().endswith(SUFFIXES)
+
     def sha256(self, root: RawRoot) -> str:
-        """Of the bytes of the file or member. Raises OSError, StoreUnavailableError."""
+        """Of the bytes of the file, member or record.
+
+        Raises OSError, StoreUnavailableError; VideoError for a record whose checksum is wrong.
+        """
+        if self._is_record:
+            return hashlib.sha256(_record(self, root)).hexdigest()
         with _bytes_of(self, root) as file:
             if isinstance(file, Path):
                 return sha256_of_file(file)
@@ -57,11 +76,16 @@ class RawVideo:
 
     def probe(self, root: RawRoot, max_pixels: int) -> VideoFacts:
         """Decode all of it; see `decode.probe`."""
+        if self._is_record:
+            return robot_facts(_record(self, root), max_pixels)
         with _bytes_of(self, root) as file:
             return decode.probe(file, max_pixels, self.start, self.end)
 
     def frames(self, root: RawRoot) -> Iterator[NDArray[np.uint8]]:
         """Every frame, (H, W, 3) uint8 RGB in [0, 255]; see `decode.frames`."""
+        if self._is_record:
+            yield from robot_frames(_record(self, root))
+            return
         with _bytes_of(self, root) as file:
             yield from decode.frames(file, self.start, self.end)
 
@@ -69,11 +93,41 @@ class RawVideo:
 def video_of(row: dict[str, Any]) -> RawVideo:
     """The video of a row of the manifest."""
     return RawVideo(
-        row["path"], row["bytes"], member=row["member"], start=row["start"], end=row["end"]
+        row["path"],
+        row["bytes"],
+        member=row["member"],
+        offset=row["offset"],
+        length=None if row["offset"] is None else row["bytes"],
+        start=row["start"],
+        end=row["end"],
     )
+
+
+def _span(video: RawVideo) -> tuple[int, int]:
+    if video.offset is None or video.length is None:
+        raise ValueError(f"{video.name} is a member of an archive, but where it lies is not known")
+    return video.offset, video.length
+
+
+def _record(video: RawVideo, root: RawRoot) -> bytes:
+    try:
+        return read_record(
+            lambda start, length: root.read(video.path, start, length), *_span(video)
+        )
+    except DamagedRecordError as error:
+        raise VideoError(VideoProblem.DAMAGED, str(error)) from error
 
 
 @contextmanager
 def _bytes_of(video: RawVideo, root: RawRoot) -> Iterator[Path | BinaryIO]:
-    with opened(root, video.path) as file:
-        yield file
+    if video.member is None:
+        with opened(root, video.path) as file:
+            yield file
+        return
+    first, length = _span(video)
+
+    def fetch(start: int, count: int) -> bytes:
+        return root.read(video.path, first + start, count)
+
+    with buffered(RangeReader(f"{root}/{video.name}", length, fetch)) as member:
+        yield member

@@ -51,8 +51,9 @@ def stored_shape(row: dict[str, Any], short_side: int) -> tuple[int, int]:
 
 def changed(row: dict[str, Any], root: RawRoot, why: str) -> UserError:
     """The error that names a video which is no longer what the manifest says."""
+    name = video_of(row).name
     return UserError(
-        f"the video {row['path']!r} is no longer what the manifest says: {why}",
-        where=f"{root}/{row['path']}",
+        f"the video {name!r} is no longer what the manifest says: {why}",
+        where=f"{root}/{name}",
         todo="run `dvdgan index` again",
     )

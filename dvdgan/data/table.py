@@ -33,7 +33,7 @@ class VideoRow:
     hash of the group decides. ``group``: videos of one group stay in one split; None: the video is
     its own. ``start``, ``end``: seconds from the file's first frame; None: from the first, to the
     last. ``member``: the name of a member of the tar, or the number of a record of the TFRecords,
-    at ``path``; None: the file is the video.
+    at ``path``, whose ``length`` bytes begin at byte ``offset``; None: the file is the video.
     """
 
     path: str
@@ -43,6 +43,8 @@ class VideoRow:
     start: float | None = None
     end: float | None = None
     member: str | None = None
+    offset: int | None = None
+    length: int | None = None
 
 
 @dataclass(frozen=True)

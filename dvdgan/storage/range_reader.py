@@ -14,14 +14,22 @@ Fetch = Callable[[int, int], bytes]
 
 
 class RangeReader(io.RawIOBase):
-    """Reads in blocks of BLOCK_BYTES, of which it keeps the KEPT_BLOCKS used last: 32 MiB."""
+    """Reads in blocks, of which it keeps the KEPT_BLOCKS used last: 32 MiB of BLOCK_BYTES."""
 
-    def __init__(self, name: str, size: int, fetch: Fetch, first: bytes) -> None:
-        """``first``: the first block, or all of a smaller file of ``size`` bytes."""
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        fetch: Fetch,
+        first: bytes | None = None,
+        block_bytes: int = BLOCK_BYTES,
+    ) -> None:
+        """``first``: the first block, or all of a smaller file of ``size`` bytes, where known."""
         super().__init__()
         self.name = name
         self._size, self._fetch, self._at = size, fetch, 0
-        self._blocks = OrderedDict({0: first})
+        self._block_bytes = block_bytes
+        self._blocks = OrderedDict({} if first is None else {0: first})
 
     def readable(self) -> bool:
         return True
@@ -40,7 +48,7 @@ class RangeReader(io.RawIOBase):
         target = memoryview(buffer).cast("B")
         if self._at >= self._size:
             return 0
-        number, inside = divmod(self._at, BLOCK_BYTES)
+        number, inside = divmod(self._at, self._block_bytes)
         data = memoryview(self._block(number))[inside : inside + len(target)]
         target[: len(data)] = data
         self._at += len(data)
@@ -48,10 +56,10 @@ class RangeReader(io.RawIOBase):
 
     def _block(self, number: int) -> bytes:
         if number not in self._blocks:
-            start = number * BLOCK_BYTES
+            start = number * self._block_bytes
             if len(self._blocks) >= KEPT_BLOCKS:  # first, since it would be one too many
                 self._blocks.popitem(last=False)
-            self._blocks[number] = self._fetch(start, min(BLOCK_BYTES, self._size - start))
+            self._blocks[number] = self._fetch(start, min(self._block_bytes, self._size - start))
         self._blocks.move_to_end(number)
         return self._blocks[number]
 

@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING
 
 from dvdgan.data.listing import Listing
 from dvdgan.data.raw_root import RawRoot
+from dvdgan.data.raw_sources.bair import BAIR
 from dvdgan.data.raw_sources.class_folders import CLASS_FOLDERS
 from dvdgan.data.raw_sources.csv_table import CSV_TABLE
 from dvdgan.data.raw_sources.hugging_face import HUGGING_FACE
 from dvdgan.data.raw_sources.kinetics import KINETICS
 from dvdgan.data.raw_sources.ucf101 import UCF101
+from dvdgan.data.raw_sources.webdataset import WEBDATASET
 from dvdgan.data.table import Table
 from dvdgan.errors import UserError
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 # The most particular first: almost any folder looks like the last ones.
 SOURCES = {
-    source.name: source for source in (KINETICS, UCF101, HUGGING_FACE, CLASS_FOLDERS, CSV_TABLE)
+    source.name: source
+    for source in (BAIR, WEBDATASET, KINETICS, UCF101, HUGGING_FACE, CLASS_FOLDERS, CSV_TABLE)
 }
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dvdgan.errors import UserError
 from dvdgan.storage.ignored import without_ignored
+from dvdgan.storage.masked_crc32c import masked_crc32c
 
 INDEX, DATA = ".index", ".data-00000-of-00001"
 TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
@@ -97,14 +98,6 @@ def identity(variables: Iterable[Variable]) -> str:
         f"{each.name} {'x'.join(map(str, each.shape))} {each.crc32c:08x}\n" for each in variables
     )
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
-
-
-def masked_crc32c(content: bytes) -> int:
-    """LevelDB's masked CRC-32C: rotated right by 15 bits, plus a constant."""
-    import google_crc32c
-
-    crc: int = google_crc32c.value(content)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -9,10 +9,10 @@ from dvdgan.evaluation.networks.catalogue import RGB_IMAGENET, RGB_SCRATCH_KIN60
 from dvdgan.evaluation.networks.tensorflow_checkpoint import (
     checkpoint_prefix,
     identity,
-    masked_crc32c,
     read_index,
     read_tensors,
 )
+from dvdgan.storage.masked_crc32c import masked_crc32c
 
 
 @pytest.fixture
