@@ -14,31 +14,37 @@ from flows.events import emit_new_data
 from flows.graph import is_up_to_date, stages_before
 from flows.stage import logged, run_stage
 
+# The stages whose work can be dealt out (`--part I/N`).
+IN_PARTS = ("index", "shard")
+
 
 @flow(name="preprocess", persist_result=False)
 def preprocess(
-    folder: str = ".", scheduler: str | None = None, parts: Count = 16
+    folder: str = ".", scheduler: str | None = None, parts: Count = 16, new_listing: bool = True
 ) -> dict[str, str]:
     """Run every stage that train needs; what is up to date is skipped.
 
     Videos that are new since the last time emit the event `dvdgan.data.changed`.
 
-    With a Dask scheduler its workers write the shards side by side, and `dvc repro` on this machine
-    finds them written: the same bytes, and the same dvc.lock, as on one machine.
+    With a Dask scheduler its workers probe the videos and write the shards side by side, and `dvc
+    repro` on this machine finds it done: the same bytes, and the same dvc.lock, as on one machine.
 
     Args:
         folder: The work tree; Dask's workers have to see it under the same path.
         scheduler: Address of a Dask scheduler, such as tcp://10.0.0.1:8786. Empty: this machine.
-        parts: Tasks the shards are dealt to; a few for each worker, so that the last ones end
+        parts: Tasks the work is dealt to; a few for each worker, so that the last ones end
             together.
+        new_listing: Where index.root is a listing, list the videos again first.
     """
-    load_config(Path(folder) / "params.yaml")
+    config = load_config(Path(folder) / "params.yaml")
+    if new_listing and (Path(folder) / config.index.root).is_file():
+        logged(["dvdgan", "listing", config.index.root], folder)
     manifest = Path(folder).resolve() / "artifacts/index/manifest.parquet"
     before = sha256_of_file(manifest) if manifest.is_file() else None
     outcomes = {}
     for stage in stages_before("train", folder):
-        if stage == "shard" and scheduler and not is_up_to_date(stage, folder):
-            shard_on(scheduler, str(Path(folder).resolve()), parts)
+        if stage in IN_PARTS and scheduler and not is_up_to_date(stage, folder):
+            run_on(scheduler, stage, str(Path(folder).resolve()), parts)
         outcomes[stage] = run_stage(stage, folder)
     now = sha256_of_file(manifest)
     if before not in (None, now):
@@ -46,8 +52,8 @@ def preprocess(
     return outcomes
 
 
-def shard_on(scheduler: str, folder: str, parts: int) -> None:
-    """Write all shards into .runs/shard, by the workers of a Dask scheduler.
+def run_on(scheduler: str, stage: str, folder: str, parts: int) -> None:
+    """Do the work of ``stage``, one of IN_PARTS, on the workers of a Dask scheduler, in .runs.
 
     Raises UserError when Dask is not installed.
     """
@@ -58,25 +64,25 @@ def shard_on(scheduler: str, folder: str, parts: int) -> None:
             f"Dask is not installed here: {error}", todo="pip install 'dvdgan[dask]'"
         ) from error
     runner: Any = DaskTaskRunner(address=scheduler)  # typed as no runner of Prefect's own is
-    shard_in_parts.with_options(task_runner=runner)(folder, parts)
+    stage_in_parts.with_options(task_runner=runner)(stage, folder, parts)
 
 
-@flow(name="shard in parts", persist_result=False)
-def shard_in_parts(folder: str, parts: int) -> None:
-    """Write all shards into .runs/shard, by as many tasks as ``parts``."""
-    tasks = [write_part.submit(folder, part, parts) for part in range(1, parts + 1)]
+@flow(name="stage in parts", persist_result=False)
+def stage_in_parts(stage: str, folder: str, parts: int) -> None:
+    """Do the work of ``stage`` by as many tasks as ``parts``."""
+    tasks = [run_part.submit(stage, folder, part, parts) for part in range(1, parts + 1)]
     for each in tasks:
         each.result()
 
 
-# A machine may go, or its disk fill up; finished shards are kept.
+# A machine may go, or its disk fill up; what is finished is kept.
 @task(
-    task_run_name="part {part} of {parts}",
+    task_run_name="{stage}, part {part} of {parts}",
     cache_policy=NO_CACHE,
     persist_result=False,
     retries=2,
     retry_delay_seconds=5,
 )
-def write_part(folder: str, part: int, parts: int) -> None:
-    """Write the shards of one part (`dvdgan shard --part`)."""
-    logged(["dvdgan", "shard", "--part", f"{part}/{parts}"], folder)
+def run_part(stage: str, folder: str, part: int, parts: int) -> None:
+    """Do one part of the work of ``stage`` (`dvdgan STAGE --part`)."""
+    logged(["dvdgan", stage, "--part", f"{part}/{parts}"], folder)

@@ -54,8 +54,8 @@ def build_manifest(
 ) -> Manifest:
     """List, probe, group and split. Raises UserError where the raw data are not as stated.
 
-    ``part``: of the videos that have no outcome yet each n-th, from the i-th on, is probed for
-    (i, n); the manifest of a part holds the videos with an outcome alone.
+    ``part`` (i, n): only each n-th video is probed, from the i-th on; the manifest then holds the
+    videos with an outcome alone.
     """
     listing = root.list()
     refuse_pictures(str(root), listing)
@@ -64,7 +64,8 @@ def build_manifest(
     candidates, missing = find_videos(table, listing)
     known = read_outcomes(probing.outcomes)
     number, parts = part
-    unknown = [each.video for each in candidates if each.video not in known][number - 1 :: parts]
+    share = candidates[number - 1 :: parts]  # whatever the others have found already
+    unknown = [each.video for each in share if each.video not in known]
     earlier = {key.id: each for key, each in known.items() if isinstance(each, Accepted)}
     before = {**probing.before(), **earlier} if unknown else {}
     file = probing.outcomes / f"{number}-of-{parts}.jsonl"

@@ -20,7 +20,6 @@ from dvdgan.data.raw_video import RawVideo
 from dvdgan.data.refusal import Refusal, Refused
 from dvdgan.data.workers import run_isolated
 from dvdgan.progress import track
-from dvdgan.storage.store import StoreUnavailableError
 from dvdgan.video.decode import VideoError, VideoFacts
 
 # Longer side over shorter side as shown; beyond it a stored frame is mostly never cropped.
@@ -38,6 +37,8 @@ class Limits:
     max_pixels: int
     clip_frames: int
     clip_stride: int
+    keep_damaged: bool = False
+    """Accept the frames before the first damage, where they are enough."""
 
     @property
     def span(self) -> int:
@@ -67,18 +68,16 @@ class Inspected(NamedTuple):
 def inspect(inspected: Inspected, root: RawRoot, limits: Limits) -> Outcome:
     """Hash and decode one video; the facts, or the first reason against it.
 
-    A video with the bytes of its earlier version is not decoded.
+    A video with the bytes of its earlier version is not decoded. Raises StoreUnavailableError.
     """
     video, before = inspected
     try:
         digest = video.sha256(root)
         if before is not None and digest == before.sha256:
             return Accepted(video, digest, before.facts)
-        facts = video.probe(root, limits.max_pixels)
+        facts = video.probe(root, limits.max_pixels, limits.keep_damaged)
     except OSError as error:
         return Refused(video.name, Refusal.UNREADABLE, error.strerror or str(error))
-    except StoreUnavailableError as error:
-        return Refused(video.name, Refusal.UNREADABLE, str(error))
     except VideoError as error:
         return Refused(video.name, Refusal(error.reason.value), error.detail)
     objection = _objection(facts, limits)

@@ -74,20 +74,20 @@ class RawVideo:
                 digest.update(data)
             return digest.hexdigest()
 
-    def probe(self, root: RawRoot, max_pixels: int) -> VideoFacts:
-        """Decode all of it; see `decode.probe`."""
+    def probe(self, root: RawRoot, max_pixels: int, keep_damaged: bool = False) -> VideoFacts:
+        """Decode all of it; see `decode.probe`. A record is never kept in part."""
         if self._is_record:
             return robot_facts(_record(self, root), max_pixels)
         with _bytes_of(self, root) as file:
-            return decode.probe(file, max_pixels, self.start, self.end)
+            return decode.probe(file, max_pixels, self.start, self.end, keep_damaged)
 
-    def frames(self, root: RawRoot) -> Iterator[NDArray[np.uint8]]:
-        """Every frame, (H, W, 3) uint8 RGB in [0, 255]; see `decode.frames`."""
+    def frames(self, root: RawRoot, count: int | None = None) -> Iterator[NDArray[np.uint8]]:
+        """The first ``count`` frames (None: all), (H, W, 3) uint8 RGB; see `decode.frames`."""
         if self._is_record:
-            yield from robot_frames(_record(self, root))
+            yield from robot_frames(_record(self, root))[:count]
             return
         with _bytes_of(self, root) as file:
-            yield from decode.frames(file, self.start, self.end)
+            yield from decode.frames(file, self.start, self.end, count)
 
 
 def video_of(row: dict[str, Any]) -> RawVideo:

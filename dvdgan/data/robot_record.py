@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvdgan.data.tfrecord import DamagedRecordError, byte_strings
-from dvdgan.video.decode import PICTURES, VideoError, VideoFacts, VideoProblem
+from dvdgan.video.decode import VideoError, VideoFacts, VideoProblem
+from dvdgan.video.unreadable import PICTURES
 
 # The camera of the video prediction literature (SVG, SAVP, Tensor2Tensor).
 CAMERA = "image_aux1"

@@ -25,7 +25,7 @@ def encode_sample(
         # One decoded frame in memory at a time; only the JPEGs of one video are held.
         jpegs = [
             encode_frame(resize_short_side(frame, short_side, row["sample_aspect"]), quality)
-            for frame in video.frames(root)
+            for frame in video.frames(root, row["frames"])
         ]
     except (OSError, VideoError) as error:
         raise changed(row, root, str(error)) from error

@@ -44,6 +44,7 @@ def run(config: "Config", workers: int | None = None, part: tuple[int, int] | No
         max_pixels=config.index.max_pixels,
         clip_frames=config.clip.frames,
         clip_stride=config.clip.stride,
+        keep_damaged=config.index.keep_damaged,
     )
     key = _probing_key(limits)
     outcomes = RUNS / "index" / fingerprint(str(root), key)

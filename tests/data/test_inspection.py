@@ -1,5 +1,6 @@
 """A decoder that dies or hangs costs one file; outcomes are kept, and changed files probed anew."""
 
+import json
 import os
 import shutil
 import signal
@@ -23,6 +24,7 @@ from dvdgan.data.manifest import write_manifest
 from dvdgan.data.raw_root import LocalRoot, RawRoot
 from dvdgan.data.raw_video import RawVideo
 from dvdgan.data.refusal import Refusal, Refused
+from dvdgan.data.samples import encode_sample
 from dvdgan.storage.local import sha256_of_file
 from dvdgan.video.decode import VideoFacts
 
@@ -103,7 +105,7 @@ def test_only_what_changed_is_probed_anew(root: Path, tmp_path: Path) -> None:
     os.utime(second, ns=(kept_time, kept_time))
     shutil.copy(first, root / "ring_growing" / "new.mp4")
     probed, warm = written(root, tmp_path / KEPT, tmp_path / "out")
-    assert probed == 3
+    assert probed == 2  # the touched one has the bytes it had
     assert (13, warm) == written(root, tmp_path / "fresh" / KEPT, tmp_path / "fresh_out")
 
 
@@ -138,3 +140,23 @@ def test_a_refusal_that_may_not_recur_is_not_kept(tmp_path: Path, reason: Refusa
     with append_outcomes(tmp_path / KEPT / "1-of-1.jsonl") as append:
         append(RawVideo("a/1.mp4", 1, 1), Refused("a/1.mp4", reason, "this time"))
     assert read_outcomes(tmp_path / KEPT) == {}
+
+
+def test_the_good_beginning_of_a_damaged_video_is_kept_on_request(
+    hostile_files: Path, tmp_path: Path
+) -> None:
+    names = {"truncated_faststart.mp4": 49, "bitflips_2.mp4": None, "static.mp4": 50}
+    folder = tmp_path / "videos" / "class"
+    folder.mkdir(parents=True)
+    for name in names:
+        shutil.copy(hostile_files / name, folder)
+    refusing = manifest_of(section(folder.parent), tmp_path / KEPT)
+    assert [row["path"] for row in refusing.videos] == ["class/static.mp4"]
+    keeping = Limits(32, 10**6, 12, 1, keep_damaged=True)
+    manifest = manifest_of(section(folder.parent), tmp_path / "keeping", limits=keeping)
+    frames = {row["path"].rpartition("/")[2]: row["frames"] for row in manifest.videos}
+    assert frames["truncated_faststart.mp4"] == names["truncated_faststart.mp4"]
+    assert 12 <= frames["bitflips_2.mp4"] < 112
+    for row in manifest.videos:
+        sample = encode_sample(row, LocalRoot(folder.parent), short_side=32, quality=90)
+        assert json.loads(sample["json"])["frames"] == row["frames"]

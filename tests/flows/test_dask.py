@@ -1,4 +1,4 @@
-"""Shards written by two Dask workers are the bytes that one machine writes."""
+"""Two Dask workers probe the videos and write the shards to the bytes that one machine writes."""
 
 import os
 import shutil
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from prefect_server import Server, free_port, wait_until
@@ -28,12 +29,11 @@ pytestmark = [
 
 @pytest.fixture
 def folder(tmp_path: Path, synthetic_videos: Path) -> Path:
-    """A work tree whose twelve videos are indexed."""
+    """A work tree of twelve videos."""
     text = (PROJECT / "presets/demo.yaml").read_text()
     text = text.replace("data/synthetic", str(synthetic_videos))
     text = text.replace("videos_per_shard: 32", "videos_per_shard: 2")
     (tmp_path / "params.yaml").write_text(text)
-    subprocess.run([tool("dvdgan"), "index"], cwd=tmp_path, check=True)
     return tmp_path
 
 
@@ -87,24 +87,37 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_many_machines_change_no_byte(
     folder: Path, scheduler: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    subprocess.run([tool("dvdgan"), "shard"], cwd=folder, check=True)
-    alone = sha256_of_tree(folder / "artifacts/shards", "*")
-    shutil.rmtree(folder / "artifacts/shards")
+    def run(stage: str) -> str:
+        command = [tool("dvdgan"), stage]
+        return subprocess.run(command, cwd=folder, check=True, text=True, stdout=PIPE).stdout
+
+    def files() -> dict[str, str]:
+        return sha256_of_tree(folder / "artifacts", "*/*")
+
+    run("index")
+    run("shard")
+    alone = files()
+    shutil.rmtree(folder / "artifacts")
+    shutil.rmtree(folder / ".runs")
 
     server = Server(tmp_path_factory.mktemp("server"), None)
     try:
         server.start()
-        call = f"from flows.preprocess import shard_on; shard_on({scheduler!r}, {str(folder)!r}, 3)"
-        server.run(sys.executable, "-c", call)
+        call = "import flows.preprocess as f; f.run_on({!r}, {!r}, {!r}, 3)"
+        server.run(sys.executable, "-c", call.format(scheduler, "index", str(folder)))
+        assert "index: nothing new" in run("index")
+        server.run(sys.executable, "-c", call.format(scheduler, "shard", str(folder)))
         tasks = server.post("task_runs/filter", {})
     finally:
         server.stop()
-    assert sorted(task["name"] for task in tasks) == [f"part {part} of 3" for part in (1, 2, 3)]
+    assert sorted(task["name"] for task in tasks) == [
+        f"{stage}, part {part} of 3" for stage in ("index", "shard") for part in (1, 2, 3)
+    ]
     assert {task["state_type"] for task in tasks} == {"COMPLETED"}
     [work] = (folder / ".runs/shard").iterdir()
     written = {path.name: path.stat().st_ino for path in (work / "shards").glob("*.tar")}
     assert written
-    subprocess.run([tool("dvdgan"), "shard"], cwd=folder, check=True)
-    assert sha256_of_tree(folder / "artifacts/shards", "*") == alone
+    run("shard")
+    assert files() == alone
     for name, inode in written.items():  # they were taken over, not written again
         assert (folder / "artifacts/shards" / name).stat().st_ino == inode
