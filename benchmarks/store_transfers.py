@@ -20,7 +20,8 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import BotoCoreError
 
-from dvdgan.storage.s3 import RetryPolicy, S3Store
+from dvdgan.storage.s3 import S3Store
+from dvdgan.storage.s3_client import RetryPolicy
 
 
 def main() -> None:

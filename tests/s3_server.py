@@ -1,8 +1,13 @@
-"""An S3 server on this machine, and an environment in which boto3 uses it."""
+"""An S3 server, and an environment in which boto3 uses it.
+
+It is moto's, on this machine; DVDGAN_TEST_S3 names another one, which holds no bucket of the tests'
+names (CONTRIBUTING.md).
+"""
 
 import logging
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import boto3
@@ -20,18 +25,30 @@ ENVIRONMENT = {
 @contextmanager
 def s3_server(bucket: str) -> Iterator[str]:
     """Give the address of a server with an empty ``bucket``; the environment names it."""
+    other = os.environ.get("DVDGAN_TEST_S3")
+    with pytest.MonkeyPatch.context() as patch, nullcontext(other) if other else moto() as address:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, (other and os.environ.get(name)) or value)
+        patch.setenv("AWS_ENDPOINT_URL", address)
+        boto3.client("s3").create_bucket(Bucket=bucket)
+        yield address
+        if other:
+            patch.setenv("AWS_ENDPOINT_URL", address)
+            for each in boto3.resource("s3").Bucket(bucket).objects.all():
+                each.delete()
+            boto3.client("s3").delete_bucket(Bucket=bucket)
+
+
+@contextmanager
+def moto() -> Iterator[str]:
+    """Give the address of a server of moto's."""
     # A request that a killed client left would be logged after the test has ended.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": address}.items():
-                patch.setenv(name, value)
-            boto3.client("s3").create_bucket(Bucket=bucket)
-            yield address
+        yield f"http://{host}:{port}"
     finally:
         server.stop()
 

@@ -15,7 +15,8 @@ from dvdgan.errors import UserError, redacted
 from dvdgan.guard.backup_index import log
 from dvdgan.stages import train
 from dvdgan.storage.open_store import open_store
-from dvdgan.storage.s3 import RetryPolicy, S3Store
+from dvdgan.storage.s3 import S3Store
+from dvdgan.storage.s3_client import RetryPolicy
 from dvdgan.storage.store import StoreUnavailableError
 from dvdgan.training.trackers import KNOWN, Trackers
 from flows import artifacts

@@ -1,4 +1,4 @@
-"""S3, and whatever speaks it: the only door to boto3.
+"""S3, and whatever speaks it.
 
 boto3's transfer manager moves files, in concurrent parts; botocore retries requests ("adaptive",
 with jitter). Every wait ends, so that a server that hangs is a server that fails. Ours are the
@@ -13,45 +13,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from boto3.s3.transfer import TransferConfig
-from boto3.session import Session
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    ParamValidationError,
-    PartialCredentialsError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError
 from s3transfer.manager import TransferManager
 
-from dvdgan.errors import UserError, redacted
+from dvdgan.storage import s3_errors
 from dvdgan.storage.daemon_executor import DaemonExecutor
 from dvdgan.storage.digests import Digests, digests_of
 from dvdgan.storage.local import atomic_file, sha256_of_file
 from dvdgan.storage.range_reader import BLOCK_BYTES, RangeReader, buffered
 from dvdgan.storage.rate_limiter import RateLimiter
+from dvdgan.storage.s3_client import Contact, RetryPolicy, make_client
 from dvdgan.storage.store import StoreEntry, StoreUnavailableError, checked
 
 MOST_PARTS = 10_000
-MISSING = ("NoSuchKey", "NotFound", "404")
-# Errors of status 400 that are no fault of the request.
-TRANSIENT = (
-    "BadDigest",
-    "InternalError",
-    "OperationAborted",
-    "RequestTimeout",
-    "SlowDown",
-    "Throttling",
-    "TooManyRequests",
-    "XAmzContentChecksumMismatch",
-    "XAmzContentSHA256Mismatch",
-)
 TRANSFER_FAILED = (
     *(BotoCoreError, RetriesExceededError, S3DownloadFailedError),
     *(ConnectionError, TimeoutError),
@@ -60,18 +39,6 @@ TRANSFER_FAILED = (
 _CLIENT_LOCK = threading.Lock()
 
 ResultT = TypeVar("ResultT")
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """Timeouts in seconds, attempts a request, bytes a part (S3: at least 5 MiB), connections."""
-
-    connect_seconds: float = 10.0
-    read_seconds: float = 60.0
-    attempts: int = 6
-    part_bytes: int = 16 << 20
-    concurrency: int = 8
-    connections: int = 32
 
 
 class S3Store:
@@ -88,6 +55,7 @@ class S3Store:
         self.prefix = f"{prefix}/" if prefix else ""
         self._limiter = limiter or RateLimiter()
         self._policy = policy or RetryPolicy()
+        self._contact = Contact()
         self._clients: dict[int, Any] = {}
 
     def __str__(self) -> str:
@@ -183,20 +151,8 @@ class S3Store:
         process = os.getpid()
         with _CLIENT_LOCK:
             if process not in self._clients:
-                self._clients[process] = self._make_client()
+                self._clients[process] = make_client(self._policy, self._contact)
         return self._clients[process]
-
-    def _make_client(self) -> Any:
-        config = Config(
-            connect_timeout=self._policy.connect_seconds,
-            read_timeout=self._policy.read_seconds,
-            retries={"mode": "adaptive", "total_max_attempts": self._policy.attempts},
-            max_pool_connections=self._policy.connections,
-        )
-        try:
-            return Session().client("s3", config=config)
-        except ValueError as error:
-            raise UserError(str(error), where="AWS_ENDPOINT_URL") from None
 
     def _put(self, key: str, data: bytes) -> None:
         self._limiter.take(len(data))
@@ -277,7 +233,7 @@ class S3Store:
                 answer = self._client().get_object(**self._object(key), **arguments)
                 return answer["Body"].read(), answer
 
-        data, answer = retried(get, self._policy.attempts)
+        data, answer = retried(get, self._policy.attempts, lambda: self._contact.made)
         self._limiter.take(len(data))
         return data, answer
 
@@ -287,42 +243,37 @@ class S3Store:
 
         Those of boto3 are left out of tracebacks: they quote the endpoint with its password.
         """
-        where = redacted(f"{self} at {os.environ.get('AWS_ENDPOINT_URL', 'AWS')}")
         try:
             yield
         except ClientError as error:
-            raise self._store_error(error, doing, where) from None
-        except (NoCredentialsError, PartialCredentialsError) as error:
-            raise UserError(
-                f"no credentials for S3: {error}",
-                where=where,
-                todo="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
-            ) from None
-        except ParamValidationError:
-            raise
+            raise s3_errors.of_answer(self._with_words(error), doing, self._where()) from None
         except TRANSFER_FAILED as error:
-            raise StoreUnavailableError(f"cannot {doing}: {error} ({where})") from None
+            raise s3_errors.of_silence(error, doing, self._where()) from None
 
-    def _store_error(self, error: ClientError, doing: str, where: str) -> Exception:
-        code = error.response["Error"].get("Code", "")
-        status = error.response["ResponseMetadata"].get("HTTPStatusCode", 500)
-        if code in MISSING:
-            return FileNotFoundError(f"cannot {doing}: it is not in {where}")
-        if code == "InvalidRange":
-            return ValueError(f"cannot {doing}: it is shorter ({where})")
-        if status >= 500 or status == 429 or status == 412 or code in TRANSIENT:
-            return StoreUnavailableError(f"cannot {doing}: {error} ({where})")
-        if code == "NoSuchBucket":
-            what, todo = "there is no such bucket", "make it, or mend the URL"
-        elif status in (401, 403):
-            what = "S3 rejects the credentials, or they may not do this"
-            todo = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, the bucket's policy, the clock"
-        else:
-            what, todo = "S3 refuses", "check the URL, AWS_ENDPOINT_URL and AWS_DEFAULT_REGION"
-        return UserError(f"cannot {doing}: {what} ({error})", where=where, todo=todo)
+    def _with_words(self, error: ClientError) -> ClientError:
+        """``error``, or what a listing is refused for where ``error`` does not say why.
+
+        An answer to HEAD has no body: a bucket that is not there looks like an object that is not.
+        """
+        if not s3_errors.has_no_words(error):
+            return error
+        try:
+            self._client().list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
+        except ClientError as refusal:
+            # Whoever may not list may read, and learn from HEAD what is there.
+            return error if s3_errors.code_of(refusal) == "AccessDenied" else refusal
+        except TRANSFER_FAILED:
+            return error
+        return error
+
+    def _where(self) -> str:
+        client = self._clients.get(os.getpid())
+        return f"{self} at {client.meta.endpoint_url}" if client else str(self)
 
 
-def retried(attempt: Callable[[], ResultT], attempts: int) -> ResultT:
+def retried(
+    attempt: Callable[[], ResultT], attempts: int, worthwhile: Callable[[], bool]
+) -> ResultT:
     """The result of ``attempt``; after StoreUnavailableError again, up to ``attempts`` in all.
 
     botocore retries requests, not bodies that are cut off.
@@ -331,6 +282,8 @@ def retried(attempt: Callable[[], ResultT], attempts: int) -> ResultT:
         try:
             return attempt()
         except StoreUnavailableError:
+            if not worthwhile():
+                raise
             time.sleep(random.uniform(0, min(0.05 * 2**number, 20.0)))
     return attempt()
 

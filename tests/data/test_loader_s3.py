@@ -6,9 +6,9 @@ from pathlib import Path
 import boto3
 import pytest
 import torch
+from flaky_server import every_third, flaky
 from s3_server import s3_server, upload
 from small_shards import rows, same
-from unreliable_proxy import unreliable
 
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import RankShard, training_batches
@@ -16,7 +16,8 @@ from dvdgan.data.random_clips import RandomClips
 from dvdgan.data.shard_source import StoredShards
 from dvdgan.errors import UserError
 from dvdgan.storage.open_store import open_store
-from dvdgan.storage.s3 import RetryPolicy, S3Store
+from dvdgan.storage.s3 import S3Store
+from dvdgan.storage.s3_client import RetryPolicy
 from dvdgan.storage.store import Store, StoreUnavailableError
 
 URL = "s3://videos/small/shards"
@@ -50,11 +51,11 @@ def test_batches_from_s3_are_those_from_the_disk(shards: Path, endpoint: str) ->
 def test_a_line_that_fails_and_cuts_changes_nothing(
     shards: Path, endpoint: str, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host, port = endpoint.removeprefix("http://").split(":")
-    with unreliable(host, int(port)) as (address, proxy):
+    with flaky(endpoint) as (address, line):
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        line.harm = every_third("503 ServiceUnavailable", "cut download")
         assert same(take(shards, open_store(URL), workers=workers), take(shards, None))
-        assert proxy.failures > 10
+        assert line.requests["GET"] > 30
 
 
 def test_a_missing_tar_is_damage_and_is_named(

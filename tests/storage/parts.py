@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from dvdgan.storage.s3 import RetryPolicy
+from dvdgan.storage.s3_client import RetryPolicy
 
 MIB = 1 << 20
 # Part sizes below 5 MiB are refused by S3 itself.

@@ -129,7 +129,7 @@ def test_an_open_file_on_a_line_that_fails(store: S3Store, line: Behaviour, tmp_
     store.put(source, "file")
     line.harm = worst("cut download", "GET", 2)
     with store.open("file") as opened:
-        line.harm = worst("500", "GET", 2)
+        line.harm = worst("500 InternalError", "GET", 2)
         assert opened.read() == source.read_bytes()
 
 

@@ -60,14 +60,14 @@ def test_a_server_that_fails_at_times_is_asked_again(
     store: S3Store, line: Behaviour, tmp_path: Path
 ) -> None:
     source = file_of(tmp_path / "source", 1000)
-    line.harm = worst("500", "PUT", 2)
+    line.harm = worst("500 InternalError", "PUT", 2)
     store.put(source, "file")
-    line.harm = worst("500", "GET", 2)
+    line.harm = worst("500 InternalError", "GET", 2)
     store.fetch("file", tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == source.read_bytes()
 
 
-@pytest.mark.parametrize("harm", ["500", "hang", "cut download"])
+@pytest.mark.parametrize("harm", ["500 InternalError", "hang", "cut download"])
 def test_a_server_that_never_answers_well_is_unavailable_in_time(
     store: S3Store, line: Behaviour, tmp_path: Path, harm: str
 ) -> None:
@@ -134,7 +134,7 @@ def test_an_object_changed_in_the_store_is_found(store: S3Store, tmp_path: Path)
 
 
 def test_rejected_credentials_are_the_users_to_mend(store: S3Store, line: Behaviour) -> None:
-    line.harm = worst("403", "GET")
+    line.harm = worst("403 InvalidAccessKeyId", "GET")
     with pytest.raises(UserError, match="rejects the credentials") as raised:
         store.keys()
     assert "AWS_ACCESS_KEY_ID" in raised.value.todo

@@ -26,7 +26,7 @@ def stopped_after_two_parts(source: Path, line: Behaviour, number: signal.Signal
         # A test run in the background of a shell ignores SIGINT, and so would this process.
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from pathlib import Path; from dvdgan.storage.rate_limiter import RateLimiter;"
-        "from dvdgan.storage.s3 import S3Store, RetryPolicy;"
+        "from dvdgan.storage.s3 import S3Store;from dvdgan.storage.s3_client import RetryPolicy;"
         f"S3Store('runs', 'some/where', RateLimiter({5 * MIB}), RetryPolicy(part_bytes={5 * MIB}))"
         ".put(Path(sys.argv[1]), 'file')"
     )
@@ -133,7 +133,7 @@ def test_an_upload_whose_file_cannot_be_read_leaves_no_parts(
     assert unfinished_uploads() == []
 
 
-@pytest.mark.parametrize("harm", ["500", "403", "cut upload"])
+@pytest.mark.parametrize("harm", ["500 InternalError", "403 InvalidAccessKeyId", "cut upload"])
 def test_an_upload_that_the_server_refuses_leaves_no_parts(
     store: S3Store, line: Behaviour, tmp_path: Path, harm: str
 ) -> None:
@@ -147,7 +147,9 @@ def test_an_upload_that_the_server_refuses_leaves_no_parts(
 def test_an_upload_that_cannot_be_completed_leaves_no_parts(
     store: S3Store, line: Behaviour, tmp_path: Path
 ) -> None:
-    line.harm = lambda method, path: "500" if method == "POST" and "uploadId=" in path else None
+    line.harm = lambda method, path: (
+        "500 InternalError" if method == "POST" and "uploadId=" in path else None
+    )
     with pytest.raises(StoreUnavailableError):
         store.put(file_of(tmp_path / "source", 12 * MIB), "file")
     assert unfinished_uploads() == []
@@ -164,7 +166,7 @@ def test_parts_left_when_the_store_went_away_are_removed_by_the_next_upload(
     store: S3Store, line: Behaviour, tmp_path: Path
 ) -> None:
     source = file_of(tmp_path / "source", 12 * MIB)
-    line.harm = lambda method, path: "500" if line.parts else None
+    line.harm = lambda method, path: "500 InternalError" if line.parts else None
     with pytest.raises(StoreUnavailableError):
         store.put(source, "file")
     line.harm = lambda method, path: None
@@ -180,7 +182,7 @@ def test_a_process_that_ends_does_not_wait_for_an_upload(
     line.harm = lambda method, path: "hang" if "partNumber" in path else None
     code = (
         "import sys, threading; from pathlib import Path;"
-        "from dvdgan.storage.s3 import RetryPolicy, S3Store;"
+        "from dvdgan.storage.s3 import S3Store;from dvdgan.storage.s3_client import RetryPolicy;"
         f"store = S3Store('runs', 'some/where', policy=RetryPolicy(part_bytes={5 * MIB}));"
         "given = Path(sys.argv[1]), 'file';"
         "threading.Thread(target=store.put, args=given, daemon=True).start();"
