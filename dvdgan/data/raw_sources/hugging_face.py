@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dvdgan.data.listing import Listing
 from dvdgan.data.raw_root import RawRoot, read_text
 from dvdgan.data.raw_sources.class_folders import class_entries
-from dvdgan.data.raw_sources.named_files import table_of
+from dvdgan.data.raw_sources.named_files import in_order, table_of
 from dvdgan.data.raw_sources.raw_source import RawSource
 from dvdgan.data.refusal import Refusal, Refused
 from dvdgan.data.table import SPLITS, Table, VideoRow, read_general_table, split_named
@@ -50,7 +50,7 @@ def read(listing: Listing, root: RawRoot, section: "Index") -> Table:
             todo="put videos into <split>/<class>/, or write <split>/metadata.csv with the columns "
             f"file_name and {section.columns.label}",
         )
-    return Table(named.rows + rows, refused, named.notes)
+    return Table(in_order(named.rows + rows), refused, named.notes)
 
 
 def _metadata_folder(path: str) -> str | None:

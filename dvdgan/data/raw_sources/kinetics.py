@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dvdgan.data.listing import Listing
 from dvdgan.data.manifest import TEST
 from dvdgan.data.raw_root import RawRoot, read_text
-from dvdgan.data.raw_sources.named_files import unnamed
+from dvdgan.data.raw_sources.named_files import in_order, unnamed
 from dvdgan.data.raw_sources.raw_source import RawSource
 from dvdgan.data.table import SPLITS, Record, Table, VideoRow, read_csv, split_named, time_range
 from dvdgan.errors import UserError
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 # train.csv, validate.csv, kinetics-600_test.csv, kinetics700.csv.
 TABLE = re.compile(rf"(?:.*[-_])?({'|'.join(SPLITS)})\.csv|kinetics[^/]*\.csv", re.IGNORECASE)
-CLIP = re.compile(r".+_\d{6,}_\d{6,}")
+# A clip, or a whole video: ids are 11 letters, digits, - and _.
+CLIP = re.compile(r".+_\d{6,}_\d{6,}|(?=.*[a-z])(?=.*[A-Z])[\w-]{11}")
 COLUMNS = ("youtube_id", "time_start", "time_end")
 
 # What downloaders leave beside a video, with its name.
-SIDECARS = frozenset(
-    ".csv .description .jpg .json .log .m4a .md .mp3 .png .srt .txt .vtt .wav .webp".split()
-)
+SIDECARS = {".csv", ".description", ".jpg", ".json", ".log", ".m4a", ".md", ".mp3", ".png"}
+SIDECARS |= {".srt", ".txt", ".vtt", ".wav", ".webp"}
 
 
 class Clip(NamedTuple):
@@ -33,6 +33,8 @@ class Clip(NamedTuple):
     id: str
     label: str
     split: str
+    named: str
+    """The split as it is written."""
     start: str
     end: str
     where: str
@@ -40,9 +42,11 @@ class Clip(NamedTuple):
 
 def recognises(listing: Listing) -> bool:
     """Whether CSVs named like splits lie beside folders named like splits, or beside clips."""
-    named = any(CLIP.fullmatch(PurePosixPath(path).stem) for path in listing.files)
-    split = any(name.lower() in SPLITS for name in listing.top if name not in listing.files)
-    return (named or split) and bool(_tables(listing))
+    names = [PurePosixPath(path) for path in listing.files]
+    clips = [CLIP.fullmatch(name.stem) for name in names if name.suffix.lower() not in SIDECARS]
+    splits = [name for name in listing.top - listing.files.keys() if name.lower() in SPLITS]
+    mostly = 2 * len(list(filter(None, clips))) > len(clips)
+    return bool(_tables(listing)) and (bool(splits) or mostly)
 
 
 def _tables(listing: Listing) -> list[str]:
@@ -72,14 +76,14 @@ def read(listing: Listing, root: RawRoot, section: "Index") -> Table:
     for clip in labelled:
         row = _row(clip, files)
         found.setdefault((row.path, row.start, row.end), row)
-    rows = sorted(found.values(), key=lambda row: (row.path.split("/"), row.start or 0))
+    rows = in_order(found.values())
     notes = []
     if unlabelled := len(clips) - len(labelled):
-        notes.append(f"{unlabelled} rows of the CSVs have no label, and their videos are not used")
+        notes.append(f"rows of the CSVs without a label, whose videos are not used: {unlabelled}")
     if again := len(labelled) - len(found):
         notes.append(
-            f"{again} rows of the CSVs name a clip that another row names; of such rows one in "
-            "a held-out split counts, else the first"
+            f"rows of the CSVs that name the clip of another row: {again}; a held-out one counts, "
+            "else the first"
         )
     return Table(rows, unnamed(listing, {*(row.path for row in rows), *tables}), notes)
 
@@ -98,10 +102,12 @@ def _clip(record: Record, split: str, where: str) -> Clip:
     here = f"{where}, line {line}"
     if not values["youtube_id"]:
         raise UserError("the column youtube_id is empty", where=here)
+    named = values.get("split", "") or split
     return Clip(
         values["youtube_id"],
         values.get("label", ""),
-        split_named(values.get("split", "") or split, here),
+        split_named(named, here),
+        named,
         values["time_start"],
         values["time_end"],
         here,
@@ -125,7 +131,7 @@ def _row(clip: Clip, files: dict[str, list[str]]) -> VideoRow:
     cut = files.get(stem) or files.get(f"{clip.id}_{first}_{last}")
     whole = files.get(clip.id)
     if cut or not whole:
-        path = _best(cut, clip) if cut else f"{clip.split}/{clip.label}/{stem}.mp4"
+        path = _best(cut, clip) if cut else f"{clip.named}/{clip.label}/{stem}.mp4"
         return VideoRow(path, clip.label, clip.split, group=clip.id)
     return VideoRow(_best(whole, clip), clip.label, clip.split, clip.id, start, end)
 
@@ -133,11 +139,11 @@ def _row(clip: Clip, files: dict[str, list[str]]) -> VideoRow:
 def _best(paths: list[str], clip: Clip) -> str:
     """Of several files with the name of a clip that in the folders of its split and label."""
 
-    def fits(path: str) -> int:
-        folders = [part.lower() for part in path.split("/")[:-1]]
-        split = any(SPLITS.get(folder) == clip.split for folder in folders)
-        label = clip.label.lower().replace(" ", "_") in [each.replace(" ", "_") for each in folders]
-        return split + label
+    def fits(path: str) -> tuple[bool, bool, bool]:
+        folders = [part.lower().replace(" ", "_") for part in path.split("/")[:-1]]
+        splits = {SPLITS[folder] for folder in folders if folder in SPLITS}
+        label = clip.label.lower().replace(" ", "_")
+        return clip.split in splits, not splits, label in folders
 
     return max(paths, key=fits)
 

@@ -1,7 +1,7 @@
 """The files that the rows of a table name, and those that none does."""
 
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from dvdgan.data.listing import ListedFile, Listing
@@ -32,9 +32,14 @@ def table_of(
                 todo="remove one of them, or give them different ranges of time",
             )
     again = len(rows) - len(found)
-    notes = [f"{again} rows of {where} stand there twice, and count once"] if again else []
-    named = {row.path for row in rows} | {row.path for row in found.values()}
-    return Table(list(found.values()), unnamed(listing, {*named, *tables}), notes)
+    notes = [f"rows of {where} that repeat another, and do not count: {again}"] if again else []
+    videos = in_order(found.values())
+    return Table(videos, unnamed(listing, {*(row.path for row in videos), *tables}), notes)
+
+
+def in_order(rows: Iterable[VideoRow]) -> list[VideoRow]:
+    """``rows`` in the order of a listing, and of time."""
+    return sorted(rows, key=lambda row: (row.path.split("/"), row.start or 0))
 
 
 def unnamed(listing: Listing, named: Collection[str]) -> list[Refused]:

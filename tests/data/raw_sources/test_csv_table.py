@@ -85,9 +85,14 @@ def test_columns_have_the_names_of_the_params(tmp_path: Path) -> None:
     root = tmp_path / "named"
     add_videos(root, ["a.mp4"])
     add_file(root, "t/able.csv", "Datei,Klasse,Menge\na.mp4,wave,val\n")
-    columns = dict(
-        path="Datei", label="Klasse", split="Menge", group="group", start="start", end="end"
-    )
+    columns = {
+        "path": "Datei",
+        "label": "Klasse",
+        "split": "Menge",
+        "group": "group",
+        "start": "start",
+        "end": "end",
+    }
     [row] = table(root, "csv", table="t/able.csv", columns=columns).rows
     assert (row.path, row.label, row.split) == ("a.mp4", "wave", "test")
     with pytest.raises(UserError, match="no column Gruppe") as caught:
@@ -138,11 +143,11 @@ def test_a_table_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) 
     ):
         table(root, "csv", table="table.csv")
     add_file(root, "empty.csv", "")
-    with pytest.raises(UserError, match="'empty.csv' cannot be read: 0 bytes"):
+    with pytest.raises(UserError, match=r"'empty.csv' cannot be read: 0 bytes"):
         table(root, "csv", table="empty.csv")
-    with pytest.raises(UserError, match="index.table is not set"):
+    with pytest.raises(UserError, match=r"index.table is not set"):
         table(root, "csv")
-    with pytest.raises(UserError, match="(?s)but like csv.*index.source: csv"):
+    with pytest.raises(UserError, match=r"(?s)but like csv.*index.source: csv"):
         table(root, "class_folders")
 
 
@@ -152,7 +157,7 @@ def test_a_row_that_stands_there_twice_is_one_video(tmp_path: Path) -> None:
     add_file(root, "table.csv", "path,label\na.mp4,wave\na.mp4,wave\n./a.mp4,wave\n")
     found = table(root, "csv", table="table.csv")
     assert [row.path for row in found.rows] == ["a.mp4"]
-    assert found.notes == [f"2 rows of {root}/table.csv stand there twice, and count once"]
+    assert found.notes == [f"rows of {root}/table.csv that repeat another, and do not count: 2"]
 
 
 @pytest.mark.parametrize("twin", ["Wave", "wave ", "WAVE"])

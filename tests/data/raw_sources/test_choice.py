@@ -1,0 +1,76 @@
+"""A folder in another layout than index.source is told by name, never read as another thing."""
+
+from pathlib import Path
+
+import pytest
+from imitations import add_file, add_videos, table
+
+from dvdgan.errors import UserError
+
+# Layout -> files of it; CSVs and lists are not read by what recognises them.
+LAYOUTS = {
+    "class_folders": ["wave/a.mp4", "bend/b.mp4"],
+    "csv": ["a.mp4", "b.mp4", "videos.csv"],
+    "hugging_face": ["train/wave/a.mp4", "val/wave/b.mp4"],
+    "kinetics": ["train/wave/a.mp4", "val/wave/b.mp4", "train.csv", "val.csv"],
+    "ucf101": ["UCF-101/Ski/v_Ski_g01_c01.avi", "ucfTrainTestlist/trainlist01.txt"],
+}
+MORE = {
+    "one split alone": ("hugging_face", ["train/wave/a.mp4", "train/bend/b.mp4"]),
+    "upper case": ("hugging_face", ["Train/wave/a.mp4", "VAL/wave/b.mp4"]),
+    "metadata alone": ("hugging_face", ["a.mp4", "metadata.jsonl"]),
+    "annotations": ("kinetics", ["train/a.mp4", "annotations/train.csv"]),
+    "names of clips": ("kinetics", ["v/xxxxxxxxxxx_000001_000011.mp4", "kinetics600.csv"]),
+    "a table beside splits": ("hugging_face", ["train/w/a.mp4", "val/w/b.mp4", "labels.csv"]),
+}
+CASES = {**{name: (name, files) for name, files in LAYOUTS.items()}, **MORE}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_class_folders_name_the_layout_that_is_there(tmp_path: Path, case: str) -> None:
+    layout, files = CASES[case]
+    root = tmp_path / "root"
+    for file in files:
+        add_file(root, file, "x")
+    if layout == "class_folders":
+        assert len(table(root, "class_folders").rows) == 2
+        return
+    with pytest.raises(UserError, match=rf"(?s)but like {layout} .*set index\.source: {layout}$"):
+        table(root, "class_folders")
+
+
+@pytest.mark.parametrize("source", ["hugging_face", "kinetics", "ucf101"])
+@pytest.mark.parametrize("layout", ["class_folders", "csv"])
+def test_other_sources_do_so_too(tmp_path: Path, source: str, layout: str) -> None:
+    for file in LAYOUTS[layout]:
+        add_file(tmp_path, file, "x")
+    with pytest.raises(UserError, match=rf"(?s)but like {layout} .*set index\.source: {layout}$"):
+        table(tmp_path, source)
+
+
+def test_a_table_of_groups_beside_class_folders_changes_no_layout(tmp_path: Path) -> None:
+    add_videos(tmp_path, ["wave/a.mp4", "bend/b.mp4"])
+    add_file(tmp_path, "groups.csv", "path,group\nwave/a.mp4,ann\nbend/b.mp4,ann\n")
+    rows = table(tmp_path, "class_folders", table="groups.csv").rows
+    assert {row.group for row in rows} == {"ann"}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_table_may_be_used_on_any_layout(tmp_path: Path, layout: str) -> None:
+    for file in LAYOUTS[layout]:
+        add_file(tmp_path, file, "x")
+    [first, *_] = LAYOUTS[layout]
+    add_file(tmp_path, "mine.csv", f"path,label\n{first},wave\n")
+    [row] = table(tmp_path, "csv", table="mine.csv").rows
+    assert row.path == first
+
+
+def test_a_class_named_like_a_split_is_a_class(tmp_path: Path) -> None:
+    add_videos(tmp_path, ["train/a.mp4", "plane/b.mp4"])
+    assert {row.label for row in table(tmp_path, "class_folders").rows} == {"train", "plane"}
+
+
+def test_splits_without_classes_are_no_classes(tmp_path: Path) -> None:
+    add_videos(tmp_path, ["train/a.mp4", "val/b.mp4"])
+    with pytest.raises(UserError, match="named like splits"):
+        table(tmp_path, "class_folders")
