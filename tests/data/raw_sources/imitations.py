@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from raw_index import manifest_of, section
 
-from dvdgan.config import load_config
-from dvdgan.config.schema import Index
-from dvdgan.data.indexing import Probing, build_manifest
 from dvdgan.data.inspection import Limits
 from dvdgan.data.manifest import Manifest
 from dvdgan.data.raw_root import LocalRoot
@@ -16,7 +14,6 @@ from dvdgan.data.raw_sources.choice import read_source
 from dvdgan.data.table import Table
 from dvdgan.video.encode import encode_mp4
 
-PROJECT = Path(__file__).resolve().parents[3]
 FPS = 5
 LIMITS = Limits(min_short_side=8, max_pixels=10**6, clip_frames=4, clip_stride=1)
 
@@ -35,20 +32,15 @@ def add_file(root: Path, path: str, content: str | bytes) -> None:
     file.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def section(root: Path, source: str, **changes: Any) -> Index:
-    values = load_config(PROJECT / "presets" / "demo.yaml").index.model_dump()
-    return Index.model_validate(values | {"root": str(root), "source": source} | changes)
-
-
 def indexed(root: Path, source: str, **changes: Any) -> Manifest:
-    probing = Probing(LIMITS, 1, root.parent / "outcomes")
-    return build_manifest(section(root, source, **changes), LocalRoot(root), probing)
+    index = section(root, source=source, **changes)
+    return manifest_of(index, root.parent / "outcomes", limits=LIMITS)
 
 
 def table(root: Path, source: str, **changes: Any) -> Table:
     """What a source reads, without a look at any video."""
     folder = LocalRoot(root)
-    return read_source(folder.list(), folder, section(root, source, **changes))
+    return read_source(folder.list(), folder, section(root, source=source, **changes))
 
 
 def splits(manifest: Manifest) -> dict[str, str]:
