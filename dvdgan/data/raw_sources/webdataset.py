@@ -104,11 +104,13 @@ def _tar_table(archive: ListedFile, root: RawRoot, classes: list[str] | None) ->
         members, problem = members_of(file, archive.size)
         samples: dict[str, Members] = {}
         for member in members:
-            if member.isdir() or any(map(ignored_as, PurePosixPath(member.name).parts)):
+            if member.isdir():
                 continue
             objection = _objection(member)
             if objection is not None:
                 refuse(member.name, *objection)
+                continue
+            if any(map(ignored_as, PurePosixPath(member.name).parts)):
                 continue
             key, kind = _key_and_kind(member.name)
             sample = samples.setdefault(key, {})
