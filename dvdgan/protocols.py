@@ -15,8 +15,10 @@ MINIMUM_CLIPS = 32
 
 POOLED, LOGITS = "pooled", "logits"
 
-# The one network that is trained here; the others come as weights.
-SMALL_I3D = "small_i3d"
+# The networks that are trained here, on the classes of the data or without any; the others come as
+# weights.
+SMALL_I3D, SELF_SUPERVISED_I3D = "small_i3d", "small_i3d_self_supervised"
+TRAINED = (SMALL_I3D, SELF_SUPERVISED_I3D)
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Protocol:
 
 ProtocolName = Literal[
     "self_trained",
+    "self_supervised",
     "dvdgan_fid_is",
     "unterthiner_fvd",
     "stylegan_v_fvd",
@@ -70,6 +73,14 @@ PROTOCOLS: dict[str, Protocol] = {
         layers={"FVD": LOGITS, "FID": POOLED, "IS": LOGITS, "accuracy": LOGITS},
         source="a small network trained on the data set's own classes: needs no download, and its "
         "numbers compare within one data set",
+    ),
+    "self_supervised": Protocol(
+        network=SELF_SUPERVISED_I3D,
+        resize="none",
+        layers={"FVD": LOGITS, "FID": POOLED},
+        source="the same network, trained to tell the order of the frames and their turn: for data "
+        "of one class; numbers compare within one data set",
+        fewest_frames=3,
     ),
     "dvdgan_fid_is": Protocol(
         network="i3d_k600",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dvdgan.config.schema import POOLED_PER_WIDTH, Config
-from dvdgan.protocols import PROTOCOLS, SMALL_I3D, incompatibilities
+from dvdgan.protocols import PROTOCOLS, TRAINED, incompatibilities
 
 # Numbers above it are mostly slips of a zero: the paper trains 300,000 steps.
 MOST = 10_000_000
@@ -47,7 +47,7 @@ def _unmeasurable(values: dict[str, Any]) -> list[str]:
     found = [f"features.protocols is {names}, but {reason}" for reason in found]
     components, width = values.get("monitor.components"), values.get("features.width")
     if isinstance(components, int) and isinstance(width, int):
-        own = PROTOCOLS[names[0]].network == SMALL_I3D
+        own = PROTOCOLS[names[0]].network in TRAINED
         if own and components > POOLED_PER_WIDTH * width:
             found.append(
                 f"monitor.components is {components}, but the pooled feature has only 8 x "

@@ -1,5 +1,8 @@
 """features: the networks whose features the metrics compare."""
 
+from collections.abc import Callable, Iterator
+from functools import partial
+
 import torch
 
 from dvdgan.config import Config
@@ -10,26 +13,35 @@ from dvdgan.data.shard_source import open_shards, splits_of
 from dvdgan.errors import UserError
 from dvdgan.evaluation.networks.catalogue import WEIGHTS
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork, save_feature_network
-from dvdgan.evaluation.networks.small_i3d import SmallI3D, accuracy, train_small_i3d
+from dvdgan.evaluation.networks.pretext_task import PRETEXT_CLASSES, pretext_batches
+from dvdgan.evaluation.networks.small_i3d import (
+    SmallI3D,
+    TrainingBatch,
+    accuracy,
+    train_small_i3d,
+)
 from dvdgan.guard.numeric_environment import refuse_other_arithmetic
-from dvdgan.protocols import PROTOCOLS, SMALL_I3D
+from dvdgan.protocols import PROTOCOLS, SELF_SUPERVISED_I3D, TRAINED
 from dvdgan.stages.artefacts import FEATURES, SHARDS
 from dvdgan.storage.local import atomic_directory, publish
 from dvdgan.storage.output import check_stage_output
+
+Task = Callable[[Iterator[TrainingBatch]], Iterator[TrainingBatch]]
+"""Clips and their classes -> what a network learns, and from what."""
 
 
 def run(config: Config) -> None:
     """Train or fetch the network of each protocol; write artifacts/features/NETWORK.
 
-    Raises UserError for missing weights, and for fewer than two classes to train on.
+    Raises UserError for missing weights, and for fewer than two classes where they are needed.
     """
     check_stage_output(FEATURES)
     refuse_other_arithmetic()
     networks = sorted({PROTOCOLS[name].network for name in config.features.protocols})
     with atomic_directory(FEATURES) as folder:
         for name in networks:
-            if name == SMALL_I3D:
-                network, classes, right = _trained(config)
+            if name in TRAINED:
+                network, classes, right = _trained(config, name)
                 width = config.features.width
                 save_feature_network(folder / name, name, network, classes, right, width=width)
                 tested = (
@@ -44,26 +56,28 @@ def run(config: Config) -> None:
                 print(f"features: {name} from {WEIGHTS / name} -> {FEATURES}")
 
 
-def _trained(config: Config) -> tuple[SmallI3D, list[str], float | None]:
+def _trained(config: Config, name: str) -> tuple[SmallI3D, list[str], float | None]:
     section = config.features
     train = open_clips(SHARDS, "train", config.clip)
-    if len(train.classes) < 2:
+    task = partial(pretext_batches, seed=section.seed) if name == SELF_SUPERVISED_I3D else iter
+    classes = PRETEXT_CLASSES if name == SELF_SUPERVISED_I3D else train.classes
+    if len(classes) < 2:
         raise UserError(
             "the data set has only one class, and a classifier needs at least two",
             where=config.index.root,
-            todo="sort the videos into two or more class folders, by what happens in them, or "
-            "measure with networks that are trained already: features.protocols",
+            todo="measure by a protocol that needs none, features.protocols: [self_supervised], or "
+            "with networks that are trained already, or sort the videos into two or more classes",
         )
     torch.manual_seed(section.seed)
-    network = SmallI3D(len(train.classes), section.width)
-    batches = training_batches(RandomClips(train, section.seed), section.batch_size)
+    network = SmallI3D(len(classes), section.width)
+    batches = task(training_batches(RandomClips(train, section.seed), section.batch_size))
     train_small_i3d(batches, network, section.steps, section.learning_rate)
-    return network, train.classes, _test_accuracy(config, network)
+    return network, classes, _test_accuracy(config, network, task)
 
 
-def _test_accuracy(config: Config, network: SmallI3D) -> float | None:
+def _test_accuracy(config: Config, network: SmallI3D, task: Task) -> float | None:
     """Share of test videos classified rightly, one clip each; None when none are held out."""
     if "test" not in splits_of(open_shards(SHARDS)):
         return None
     test = open_clips(SHARDS, "test", config.clip)
-    return accuracy(network, reference_clips(test, 1), len(test))
+    return accuracy(network, task(reference_clips(test, 1)), len(test))

@@ -18,6 +18,7 @@ from dvdgan.evaluation.networks.i3d import I3D
 from dvdgan.evaluation.networks.resize import RULES, resize
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
 from dvdgan.evaluation.networks.torchscript_i3d import TorchScriptI3D
+from dvdgan.protocols import TRAINED
 from dvdgan.storage.local import atomic_directory, read_json, sha256_of_file, write_json
 from dvdgan.storage.tensors import save_tensors
 
@@ -26,7 +27,7 @@ WEIGHTS_FILE, TORCHSCRIPT_FILE = "network.safetensors", "network.pt"
 TORCHSCRIPT = "i3d_torchscript"
 
 BUILD: dict[str, Callable[[dict[str, Any]], ClipNetwork]] = {
-    "small_i3d": lambda config: SmallI3D(len(config["classes"]), config["width"]),
+    **dict.fromkeys(TRAINED, lambda config: SmallI3D(len(config["classes"]), config["width"])),
     "i3d_k400": lambda config: I3D(len(config["classes"])),
     "i3d_k600": lambda config: I3D(len(config["classes"])),
     "c3d_ucf101": lambda config: C3D(len(config["classes"])),
