@@ -24,9 +24,9 @@ DATA = {
     "data/kinetics600": "Kinetics-600 as data/kinetics600/<class>/<video>, 600 classes.",
     "data/ucf101": "UCF-101 as data/ucf101/<class>/<video>, 101 classes, and its table of groups, "
     "data/ucf101_groups.csv: clips cut from one video must not straddle train and test.",
-    "data/bair": "the clips of BAIR robot pushing as video files, data/bair/<class>/<video>. "
-    "One folder will do: the model knows no classes, and the metrics use a network that is trained "
-    "already.",
+    "data/bair": "BAIR robot pushing as published: bair_robot_pushing_dataset_v0.tar, unpacked in "
+    "data/bair. It has one class. Without the weights of prediction_fvd set features.protocols to "
+    "[self_supervised].",
 }
 HARDWARE = (
     "Made for the paper's 32 to 512 TPUv3 replicas and 12 to 96 hours, not for a laptop. What it "
@@ -117,7 +117,7 @@ TABLES = {
         "Table 4, row DVD-GAN-FP: frame prediction on BAIR robot pushing, 1 frame in, 15 out.",
         "FVD 127.1.",
         BASE,
-        {**SIXTEEN_FRAMES, **PREDICTION, "index.root": "data/bair"}
+        {**SIXTEEN_FRAMES, **PREDICTION, "index.root": "data/bair", "index.source": "bair"}
         | {"model.recurrent_channels": 512, "model.conditioning_frames": 1},
     ),
 }
