@@ -39,6 +39,7 @@ def preprocess(
     config = load_config(Path(folder) / "params.yaml")
     if new_listing and (Path(folder) / config.index.root).is_file():
         logged(["dvdgan", "listing", config.index.root], folder)
+    logged(["dvdgan", "check"], folder)  # before DVC waits for ever at a pipe
     manifest = Path(folder).resolve() / "artifacts/index/manifest.parquet"
     before = sha256_of_file(manifest) if manifest.is_file() else None
     outcomes = {}

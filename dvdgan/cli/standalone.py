@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 def check(params: Params = PARAMS) -> None:
     """Check a params file and list every problem in it.
 
-    What cannot run is an error (exit code 2). What can run, but is likely a mistake, is a warning.
+    What cannot run is an error (exit code 2), also files below index.root at which DVC stops. What
+    can run, but is likely a mistake, is a warning.
     After an edit of the code it also reports whether dvdgan/numerics.json is out of date.
     """
     from dvdgan.config import load_config, warnings
+    from dvdgan.data.raw_root import refuse_what_stops_dvc
     from dvdgan.provenance.lock import refuse_outdated_lock
 
-    found = warnings(load_config(params))
+    config = load_config(params)
+    found = warnings(config)
     refuse_outdated_lock()
+    refuse_what_stops_dvc(config.index.root)
     for warning in found:
         print(f"warning: {warning}", file=sys.stderr)
     count = "1 warning" if len(found) == 1 else f"{len(found)} warnings"

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from dvdgan.data.listing import ListedFile, Listing, list_folder, listing_of
 from dvdgan.data.listing_file import read_listing, read_root
+from dvdgan.data.refusal import Refusal
 from dvdgan.errors import UserError
 from dvdgan.storage.open_store import open_store
 
 if TYPE_CHECKING:
     from dvdgan.storage.store import Store
+
+
+# What ends DVC's hashing of a folder, with an error or never.
+NOT_HASHED = (Refusal.NOT_A_REGULAR_FILE, Refusal.UNREADABLE, Refusal.NAME_NOT_UTF8)
 
 
 class RawRoot(Protocol):
@@ -127,6 +132,23 @@ def open_root(place: str) -> RawRoot:
         return StoredRoot(open_store(place))
     path = Path(place)
     return ListedRoot(path) if path.is_file() else LocalRoot(path)
+
+
+def refuse_what_stops_dvc(place: str) -> None:
+    """Raise UserError where DVC cannot hash the folder at ``place``: it fails or waits for ever."""
+    if "://" in place or not Path(place).is_dir():
+        return
+    found = [each for each in LocalRoot(Path(place)).list().refused if each.reason in NOT_HASHED]
+    if not found:
+        return
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    names = ", ".join(f"{each.path} ({each.reason.value})" for each in found[:3])
+    raise UserError(
+        f"DVC cannot hash {names}{more}",
+        where=f"index.root = {place}",
+        todo=f"remove them, or write a listing for DVC: `dvdgan listing FILE --root {place}`, and "
+        "name it in index.root (docs/raw_data.md)",
+    )
 
 
 @contextmanager

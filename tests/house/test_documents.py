@@ -21,7 +21,7 @@ FILE_ENDINGS = {"html", "json", "md", "py", "safetensors", "yaml"}
 TRACKED = r"(?:dvdgan|flows|docs|infra|presets|tests|benchmarks)/[\w./-]*\w"
 
 
-# A file and what in it: `dvdgan/models/views.py::draw_views`, `dvc.yaml::always_changed`.
+# A file and what in it: `dvdgan/models/views.py::draw_views`, `dvc.yaml::index`.
 REFERENCE = r"([\w./-]+\.(?:py|yaml))::([\w.]+)"
 
 
@@ -129,7 +129,7 @@ def test_names_are_found_where_they_are_defined_and_nowhere_else() -> None:
     assert {"ConvGRU", "MultiplicativeConvGRU.gate"} <= names
     assert not {"MultiplicativeGRU", "spectral", "ConvGRU.frames", "gate"} & names
     assert {"Protocol.network", "PROTOCOLS", "LOGITS"} <= names_in("dvdgan/protocols.py")
-    assert "always_changed" in names_in("dvc.yaml")
+    assert "index" in names_in("dvc.yaml")
 
 
 def test_links_lead_somewhere() -> None:
