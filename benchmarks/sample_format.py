@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 
 from dvdgan.data.dataset import ClipDataset
-from dvdgan.data.manifest import video_id
+from dvdgan.data.raw_video import RawVideo
 from dvdgan.video.decode import frames
 from dvdgan.video.image import resize_short_side
 
@@ -38,7 +38,10 @@ def main() -> None:
 
 def _compare(shards: Path, root: Path, size: int, store: IO[bytes]) -> None:
     dataset = ClipDataset(shards, "train", size, FRAMES, STRIDE)
-    paths = {video_id(path.relative_to(root).as_posix()): path for path in root.glob("*/*")}
+    paths = {
+        RawVideo(path.relative_to(root).as_posix(), path.stat().st_size).id: path
+        for path in root.glob("*/*")
+    }
     np.save(store, _decode(paths[dataset.ids[0]], 0, int(dataset.lengths[0]), size))
     header = store.seek(0, os.SEEK_END) - int(dataset.lengths[0]) * size * size * 3
     clip_bytes = FRAMES * size * size * 3
