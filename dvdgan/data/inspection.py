@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from pebble import ProcessExpired
 
+from dvdgan.data.memory_limit import memory_limit
 from dvdgan.data.raw_root import RawRoot
 from dvdgan.data.raw_video import RawVideo
 from dvdgan.data.refusal import Refusal, Refused
@@ -44,6 +45,11 @@ class Limits:
     def span(self) -> int:
         """Consecutive source frames a clip covers."""
         return (self.clip_frames - 1) * self.clip_stride + 1
+
+    @property
+    def decoder_bytes(self) -> int:
+        """What decoding may allocate: H.264 with 16 reference frames of 4:4:4 took 95 a pixel."""
+        return (1 << 29) + 128 * self.max_pixels
 
 
 @dataclass(frozen=True)
@@ -75,9 +81,13 @@ def inspect(inspected: Inspected, root: RawRoot, limits: Limits) -> Outcome:
         digest = video.sha256(root)
         if before is not None and digest == before.sha256:
             return Accepted(video, digest, before.facts)
-        facts = video.probe(root, limits.max_pixels, limits.keep_damaged)
+        with memory_limit(limits.decoder_bytes):
+            facts = video.probe(root, limits.max_pixels, limits.keep_damaged)
     except OSError as error:
         return Refused(video.name, Refusal.UNREADABLE, error.strerror or str(error))
+    except MemoryError:
+        detail = f"decoding needs more than {limits.decoder_bytes >> 20} MiB"
+        return Refused(video.name, Refusal.DAMAGED, detail)
     except VideoError as error:
         return Refused(video.name, Refusal(error.reason.value), error.detail)
     objection = _objection(facts, limits)

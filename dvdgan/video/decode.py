@@ -180,7 +180,6 @@ def _opened(file: Path | BinaryIO) -> Iterator["_Video"]:
 
 
 def _container(file: BinaryIO) -> "av.container.InputContainer":
-    file.seek(0)
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
     try:
         # Metadata is free text in any encoding, and none of ours.
@@ -193,15 +192,18 @@ def _container(file: BinaryIO) -> "av.container.InputContainer":
 
 
 class _Source:
-    """``file`` as ffmpeg reads it, to which a header may name any position."""
+    """``file`` as ffmpeg reads it: headers may name any position, from which there is no byte."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.read, self.tell, self._file = file.read, file.tell, file
         self.name = str(getattr(file, "name", ""))
+        self._size = file.seek(0, os.SEEK_END)
+        file.seek(0)
 
     def seek(self, offset: int, whence: int) -> int:
-        base = 0 if whence == os.SEEK_SET else self._file.seek(0, whence)
-        return self._file.seek(base + offset) if base + offset >= 0 else -errno.EINVAL
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self._size}[whence]
+        position = base + offset
+        return self._file.seek(min(position, self._size)) if position >= 0 else -errno.EINVAL
 
 
 def _video_error(file: BinaryIO, reason: VideoProblem, detail: str) -> VideoError:

@@ -51,8 +51,12 @@ def make(name: str) -> bytes:
         rate = 25
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "video")
+        # Equal bytes in every run: no random identifiers, and x264 as in encode_mp4.
+        options = {"fflags": "+bitexact", **options}
         with av.open(str(file), "w", format=container_format, options=options) as container:
-            stream = container.add_stream(codec, rate=rate)
+            settings = {"x264-params": "mbtree=0"} if codec == "libx264" else {}
+            stream = container.add_stream(codec, rate=rate, options=settings)
+            stream.thread_count = 1
             stream.height, stream.width, stream.pix_fmt = height, width, pixels
             stream.codec_context.gop_size = 6
             if container_format == "mxf":
