@@ -1,17 +1,15 @@
 """The videos of a split in their shards, any clip of which can be read alone."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dvdgan.data.frame_pack import read_window
+from dvdgan.data.shard_index import of_member, parse_index, parse_samples
 from dvdgan.data.shard_source import (
     INDEX,
     SAMPLES,
@@ -72,12 +70,11 @@ class ClipDataset:
         self.span = (frames - 1) * stride + 1
         index_bytes = read_index(self._source)
         self.index_sha256 = hashlib.sha256(index_bytes).hexdigest()
-        index = json.loads(index_bytes)
-        self.classes: list[str] = index["classes"]
-        self._shard_bytes = {shard["name"]: shard["bytes"] for shard in index["shards"]}
-        samples = pa.BufferReader(self._source.read_all(SAMPLES))
-        table = pq.read_table(samples, filters=[("split", "=", split)])
-        columns = {name: table[name].to_numpy() for name in table.column_names}
+        index = parse_index(index_bytes, self._source.where(INDEX))
+        self.classes: list[str] = index.classes
+        self._tars = index.tars
+        samples = self._source.read_all(SAMPLES)
+        columns = parse_samples(samples, split, index, self._source.where(SAMPLES))
         self.ids: NDArray[np.object_] = columns["id"]
         self.labels: NDArray[np.int64] = columns["label"]
         self.lengths: NDArray[np.int64] = columns["frames"]
@@ -85,7 +82,7 @@ class ClipDataset:
         self.clip_fps = float(np.median(columns["fps"])) / stride if len(self.labels) else 0.0
         self._shards, self._offsets = columns["shard"], columns["offset"]
         self._sizes = columns["size"]
-        self.short_side: int = index["short_side"]
+        self.short_side: int = index.short_side
         self._check()
 
     def __len__(self) -> int:
@@ -101,8 +98,9 @@ class ClipDataset:
         window = range(start, start + self.span, self.stride)
         clip = np.empty((self.frames, self.resolution, self.resolution, 3), np.uint8)
         try:
-            with self._source.open(name, self._shard_bytes[name]) as read:
-                jpegs = read_window(read, at, size, window)
+            with self._source.open(self._tars[name], at, size) as read:
+                member = of_member(read, self.ids[video], at, size)
+                jpegs = read_window(member, at, size, window)
             for target, jpeg in zip(clip, jpegs, strict=True):
                 target[...] = crop(decode_frame(jpeg), top, left, self.resolution)
         except (OSError, ValueError) as error:

@@ -1,6 +1,5 @@
 """Where shards are read: a folder on a local disk, or a store, range by range."""
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from dvdgan.data.frame_pack import Read
+from dvdgan.data.shard_index import Tar, parse_index
 from dvdgan.errors import UserError
 from dvdgan.guard.environment import RunEnvironment
 from dvdgan.storage.open_store import open_store
@@ -35,8 +35,11 @@ class ShardSource(Protocol):
     def read_all(self, name: str) -> bytes:
         """All of a small file; FileNotFoundError where there is none."""
 
-    def open(self, name: str, size: int) -> AbstractContextManager[Read]:
-        """Give what reads tar ``name``; OSError or ValueError unless it is there, ``size`` long."""
+    def open(self, tar: Tar, at: int, size: int) -> AbstractContextManager[Read]:
+        """Give what reads the member of ``size`` bytes at byte ``at`` of ``tar``, and its header.
+
+        Raises OSError or ValueError unless the tar is there, and as long as it has to be.
+        """
 
     def in_order(self, task: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """``task`` of each of ``items``, which each read a little from here."""
@@ -55,14 +58,15 @@ class LocalShards:
         return (self.folder / name).read_bytes()
 
     @contextmanager
-    def open(self, name: str, size: int) -> Iterator[Read]:
-        file = os.open(self.folder / name, os.O_RDONLY)
+    def open(self, tar: Tar, at: int, size: int) -> Iterator[Read]:
+        # A pipe would make us wait.
+        file = os.open(self.folder / tar.name, os.O_RDONLY | os.O_NONBLOCK)
 
         def read(start: int, length: int) -> bytes:
             return _whole(os.pread(file, length, start), start, length)
 
         try:
-            _check_size(os.fstat(file).st_size, size)
+            _check_size(os.fstat(file).st_size, tar)
             yield read
         finally:
             os.close(file)
@@ -85,14 +89,14 @@ class StoredShards:
         return self.store.read_bytes(name)
 
     @contextmanager
-    def open(self, name: str, size: int) -> Iterator[Read]:
+    def open(self, tar: Tar, at: int, size: int) -> Iterator[Read]:
         def read(start: int, length: int) -> bytes:
-            return _whole(self.store.read(name, start, length), start, length)
+            return _whole(self.store.read(tar.name, start, length), start, length)
 
         # Threads that begin with the same tar may each request it; a lock would make all wait.
-        if name not in self._sizes:
-            self._sizes[name] = self.store.size(name)
-        _check_size(self._sizes[name], size)
+        if tar.name not in self._sizes:
+            self._sizes[tar.name] = self.store.size(tar.name)
+        _check_size(self._sizes[tar.name], tar)
         yield read
 
     def in_order(self, task: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
@@ -131,7 +135,8 @@ def read_index(shards: ShardSource) -> bytes:
 
 def splits_of(shards: ShardSource) -> list[str]:
     """The splits that hold videos, sorted."""
-    return sorted({shard["split"] for shard in json.loads(read_index(shards))["shards"]})
+    index = parse_index(read_index(shards), shards.where(INDEX))
+    return sorted({tar.split for tar in index.tars.values()})
 
 
 @cache
@@ -140,8 +145,8 @@ def _threads_of(process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"shards-{process}")
 
 
-def _check_size(found: int, indexed: int) -> None:
-    if found != indexed:
+def _check_size(found: int, tar: Tar) -> None:
+    if found != tar.bytes:
         raise ValueError(f"{found} bytes, not those of index.json")
 
 

@@ -15,12 +15,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from pebble import ProcessExpired
 
 from dvdgan.data.manifest import TEST, TRAIN, write_rows
 from dvdgan.data.raw_root import RawRoot
 from dvdgan.data.samples import changed, encode_sample, stored_shape
+from dvdgan.data.shard_index import SAMPLE_SCHEMA
 from dvdgan.data.workers import worker_pool
 from dvdgan.progress import Progress
 from dvdgan.storage.local import atomic_file, read_json, sha256_of_file, write_json
@@ -33,21 +33,6 @@ AHEAD = 64
 
 SampleRow = dict[str, Any]
 Sample = dict[str, Any]
-
-SAMPLES = pa.schema(
-    [
-        ("id", pa.string()),
-        ("label", pa.int64()),
-        ("split", pa.string()),
-        ("shard", pa.string()),
-        ("offset", pa.int64()),
-        ("size", pa.int64()),
-        ("frames", pa.int64()),
-        ("width", pa.int64()),
-        ("height", pa.int64()),
-        ("fps", pa.float64()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -130,7 +115,7 @@ def write_index(plans: Sequence[Plan], section: "Shard", fingerprint: str, work:
     classes = {row["label"]: row["class"] for plan in plans for row in plan.videos}
     shards = [record["shard"] for record in records]
     samples = [sample for record in records for sample in record["samples"]]
-    write_rows(samples, SAMPLES, work / "shards" / "samples.parquet")
+    write_rows(samples, SAMPLE_SCHEMA, work / "shards" / "samples.parquet")
     index = {
         "classes": [classes[label] for label in sorted(classes)],
         "short_side": section.short_side,

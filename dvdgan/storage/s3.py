@@ -214,13 +214,21 @@ class S3Store:
         return bool(head["ETag"].strip('"').partition("-")[0] == digests.etag)
 
     def _abort_unfinished(self, key: str) -> None:
-        """Remove the parts that a killed upload of ``key`` left, which are paid for."""
+        """Remove the parts that a killed upload of ``key`` left, which are paid for.
+
+        They stay where the server cannot list them, or we may not.
+        """
         client, this = self._client(), self._object(key)
         pages = client.get_paginator("list_multipart_uploads")
-        for page in pages.paginate(Bucket=this["Bucket"], Prefix=this["Key"]):
-            for upload in page.get("Uploads", []):
-                if upload["Key"] == this["Key"]:
-                    client.abort_multipart_upload(**this, UploadId=upload["UploadId"])
+        try:
+            listed = list(pages.paginate(Bucket=this["Bucket"], Prefix=this["Key"]))
+        except ClientError as error:
+            if s3_errors.code_of(error) not in ("AccessDenied", "NotImplemented"):
+                raise
+            return
+        for upload in (each for page in listed for each in page.get("Uploads", [])):
+            if upload["Key"] == this["Key"]:
+                client.abort_multipart_upload(**this, UploadId=upload["UploadId"])
 
     def _get(self, key: str, **arguments: str) -> bytes:
         return self._answer(key, **arguments)[0]

@@ -54,7 +54,7 @@ NO_TOKEN = Reason(
 DENIED = Reason(
     "access denied",
     "allow these credentials s3:GetObject and s3:ListBucket, and to write s3:PutObject, "
-    "s3:DeleteObject, s3:AbortMultipartUpload and s3:ListBucketMultipartUploads; or use others",
+    "s3:DeleteObject and s3:AbortMultipartUpload; or use others",
 )
 SKEWED = Reason(
     "the clock of this machine differs too much from the server's",
@@ -62,6 +62,7 @@ SKEWED = Reason(
 )
 REGION = Reason("the bucket is in another region", "set AWS_DEFAULT_REGION to the bucket's region")
 ARCHIVED = Reason("the object is archived", "restore it first (`aws s3api restore-object`)")
+NOT_IMPLEMENTED = Reason("the server cannot do this", "use a server that speaks all of S3")
 REASONS = {
     "NoSuchBucket": NO_BUCKET,
     "InvalidAccessKeyId": NO_KEY,
@@ -77,6 +78,7 @@ REASONS = {
     "IllegalLocationConstraintException": REGION,
     "301": REGION,
     "InvalidObjectState": ARCHIVED,
+    "NotImplemented": NOT_IMPLEMENTED,
 }
 OTHERWISE = Reason("S3 refuses", "check the URL, AWS_ENDPOINT_URL and AWS_DEFAULT_REGION")
 
@@ -116,7 +118,7 @@ def of_answer(error: ClientError, doing: str, where: str) -> Exception:
         return FileNotFoundError(f"cannot {doing}: it is not in {where}")
     if code == "InvalidRange":
         return ValueError(f"cannot {doing}: it is shorter ({where})")
-    if status >= 500 or status in (412, 429) or code in TRANSIENT:
+    if (status >= 500 and code not in REASONS) or status in (412, 429) or code in TRANSIENT:
         return StoreUnavailableError(f"cannot {doing}: {error} ({where})")
     what, todo = REASONS.get(code, DENIED if status in (401, 403) else OTHERWISE)
     region = error.response["Error"].get("Region") or answer.get("HTTPHeaders", {}).get(

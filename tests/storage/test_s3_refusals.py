@@ -52,6 +52,7 @@ REFUSALS = {
     ),
     "301 PermanentRedirect Region=eu-west-3": ("the region eu-west-3", "AWS_DEFAULT_REGION"),
     "403 InvalidObjectState": ("archived", "restore"),
+    "501 NotImplemented": ("the server cannot do this", "use a server"),
 }
 
 

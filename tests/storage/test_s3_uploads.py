@@ -89,6 +89,17 @@ def test_a_killed_upload_is_made_again_and_its_parts_are_removed(
     assert store.read_bytes("file") == source.read_bytes()
 
 
+@pytest.mark.parametrize("harm", ["501 NotImplemented", "403 AccessDenied"])
+def test_a_server_that_does_not_list_unfinished_uploads(
+    store: S3Store, line: Behaviour, tmp_path: Path, harm: str
+) -> None:
+    line.harm = lambda method, path: harm if method == "GET" and "uploads" in path else None
+    source = file_of(tmp_path / "source", 12 * MIB)
+    store.put(source, "file")
+    line.harm = lambda method, path: None
+    assert store.read_bytes("file") == source.read_bytes()
+
+
 def test_a_stale_upload_of_other_bytes_is_aborted(
     store: S3Store, line: Behaviour, tmp_path: Path
 ) -> None:
