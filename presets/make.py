@@ -1,8 +1,8 @@
-"""The paper's presets: `python presets/make.py` writes every file of them anew.
+"""The paper's presets, and those of other sources: `python presets/make.py` writes them anew.
 
-Each is a complete params file: the values of table1_12x64.yaml, and by name what differs from them.
-To change what all share, edit the values in that file and run this; to change one preset or a
-comment, edit PRESETS and run this. Presets that are not the paper's are written by hand.
+Each is a complete params file: the values of table1_12x64.yaml or small_folder.yaml, and by name
+what differs from them. To change what all share, edit the values in that file and run this; to
+change one preset or a comment, edit PRESETS and run this. Other presets are written by hand.
 """
 
 import re
@@ -19,11 +19,14 @@ Changes = Mapping[str, Value]
 
 # The base. Its body is written by hand; values that are not the paper's are sizes of the pipeline.
 BASE = "table1_12x64"
+# The base of those for data of one's own, written by hand.
+SMALL = "small_folder"
 
 DATA = {
-    "data/kinetics600": "Kinetics-600 as data/kinetics600/<class>/<video>, 600 classes.",
-    "data/ucf101": "UCF-101 as data/ucf101/<class>/<video>, 101 classes, and its table of groups, "
-    "data/ucf101_groups.csv: clips cut from one video must not straddle train and test.",
+    "data/kinetics600": "Kinetics-600, its authors' CSVs in data/kinetics600 and the clips of all "
+    "splits below it.",
+    "data/ucf101": "UCF-101 as data/ucf101/UCF-101/<class>/<video>, and the authors' lists in "
+    "data/ucf101/ucfTrainTestlist; the first pair of lists splits it.",
     "data/bair": "BAIR robot pushing as published: bair_robot_pushing_dataset_v0.tar, unpacked in "
     "data/bair. It has one class. Without the weights of prediction_fvd set features.protocols to "
     "[self_supervised].",
@@ -32,6 +35,7 @@ HARDWARE = (
     "Made for the paper's 32 to 512 TPUv3 replicas and 12 to 96 hours, not for a laptop. What it "
     "costs: dvdgan model --params presets/{name}.yaml"
 )
+SOURCES_PAGE = "What lies where: docs/sources.md. Every key is explained in docs/params.md."
 PAGE = "How to get the data, and how far its numbers compare with the paper's: docs/presets.md."
 
 
@@ -58,7 +62,7 @@ def pixels(resolution: int) -> dict[str, Value]:
 # Above 64 pixels, or for 48 frames (paper A.2).
 HALF_WIDTH: Changes = {"model.generator_channels": 64}
 SIXTEEN_FRAMES: Changes = {"clip.frames": 16, "clip.stride": 1}
-UCF101: Changes = {"index.root": "data/ucf101", "index.groups": "data/ucf101_groups.csv"}
+UCF101: Changes = {"index.root": "data/ucf101", "index.source": "ucf101", "index.max_missing": 0.0}
 # None of their protocols measures both FID and IS.
 NO_CURVE: Changes = {"evaluate.truncations": "[]"}
 PREDICTION: Changes = {"features.protocols": "[prediction_fvd]", **NO_CURVE}
@@ -97,8 +101,11 @@ TABLES = {
         "IS 32.97 +- 1.7 by C3D; in part it repeats its training data (B.2).",
         BASE,
         {**SIXTEEN_FRAMES, **pixels(128), **UCF101, **HALF_WIDTH}
-        | {"index.test_fraction": 0.25, "features.protocols": "[unterthiner_fvd, tgan_is]"}
-        | {"evaluate.samples": 9984, **NO_CURVE},
+        | {
+            "features.protocols": "[unterthiner_fvd, tgan_is]",
+            "evaluate.samples": 9984,
+            **NO_CURVE,
+        },
     ),
     "table3_kinetics_prediction": Preset(
         "Table 3, row DVD-GAN-FP: frame prediction on Kinetics-600, 5 frames in, 11 out.",
@@ -118,6 +125,7 @@ TABLES = {
         "FVD 127.1.",
         BASE,
         {**SIXTEEN_FRAMES, **PREDICTION, "index.root": "data/bair", "index.source": "bair"}
+        | {"index.max_missing": 0.0}
         | {"model.recurrent_channels": 512, "model.conditioning_frames": 1},
     ),
 }
@@ -218,30 +226,63 @@ APPENDIX = {
     ),
 }
 
-PRESETS: dict[str, Preset] = TABLES | FIGURES | APPENDIX
+OF_THE_PAPER = TABLES | FIGURES | APPENDIX
+
+
+def of_source(row: str, **index: Value) -> Preset:
+    """Data of one's own in another layout than a folder for each class."""
+    return Preset(row, "", SMALL, {f"index.{key}": value for key, value in index.items()})
+
+
+SOURCES = {
+    "small_csv": of_source(
+        "Videos of your own in any folder, and a CSV in it that names them: videos.csv, with the "
+        "columns path and label, and split, group, start and end where you have them.",
+        source="csv",
+        table="videos.csv",
+    ),
+    "small_hugging_face": of_source(
+        "Videos of your own as Hugging Face's datasets reads them, <root>/<split>/<class>/<video>, "
+        "or with a metadata.csv in the folder of each split.",
+        source="hugging_face",
+    ),
+    "small_webdataset": of_source(
+        "Videos of your own in the tar files of a WebDataset.", source="webdataset"
+    ),
+}
+
+PRESETS: dict[str, Preset] = OF_THE_PAPER | SOURCES
 
 
 def files() -> dict[str, str]:
-    """The text of every preset of the paper, by file name."""
+    """The text of every preset, by file name."""
     return {f"{name}.yaml": header(name) + body(name) for name in PRESETS}
 
 
 def header(name: str) -> str:
     """The comment at the top: row, numbers, data, hardware, and what differs from the base."""
     preset = PRESETS[name]
+    if preset.base == SMALL:
+        lines = [f"{preset.row} Copy it to params.yaml, set index.root, run `dvc repro`."]
+        return "".join(comment(line) for line in [*lines, *differences(preset), SOURCES_PAGE])
     lines = [
         preset.row,
         f"The paper's numbers: {preset.numbers}",
         f"Data: {DATA[data_root(name)]}",
         HARDWARE.format(name=name),
     ]
+    return "".join(comment(line) for line in [*lines, *differences(preset), PAGE])
+
+
+def differences(preset: Preset) -> list[str]:
+    """What it changes, and where."""
     if preset.base is None:
-        lines.append("The base of the paper's other presets: after a change run presets/make.py.")
-    else:
-        changes = "; ".join(f"{key} {written(value)}" for key, value in preset.changes.items())
-        lines.append(f"Differs from {preset.base} in: {changes}.")
-        lines.append("Written by presets/make.py; change it there.")
-    return "".join(comment(line) for line in [*lines, PAGE])
+        return ["The base of the paper's other presets: after a change run presets/make.py."]
+    changes = "; ".join(f"{key} {written(value)}" for key, value in preset.changes.items())
+    return [
+        f"Differs from {preset.base} in: {changes}.",
+        "Written by presets/make.py; change it there.",
+    ]
 
 
 def data_root(name: str) -> str:
@@ -262,10 +303,11 @@ def body(name: str) -> str:
 
     Raises ValueError for a change of a key that the base has not, or of one to what it is anyway.
     """
-    preset = PRESETS[name]
-    if preset.base is None:
-        text = (FOLDER / f"{BASE}.yaml").read_text(encoding="utf-8")
+    if name in (BASE, SMALL):
+        text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
         return text[text.index("clip:\n") :]
+    preset = PRESETS[name]
+    assert preset.base is not None
     waiting = dict(preset.changes)
     section, lines = "", []
     for line in body(preset.base).splitlines():

@@ -3,12 +3,13 @@
 import importlib.util
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from dvdgan.config import Config, load_config
 from dvdgan.config.reference import params_page
+from dvdgan.config.schema import SourceName
 from dvdgan.config.section import Section
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +57,12 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         }.items()
     },
 }
+# Data of one's own in other layouts: what differs from small_folder.
+SOURCES: dict[str, dict[str, Any]] = {
+    "small_csv": {"index.source": "csv", "index.table": "videos.csv"},
+    "small_hugging_face": {"index.source": "hugging_face"},
+    "small_webdataset": {"index.source": "webdataset"},
+}
 BY_HAND = {"demo", "moving_shapes", "moving_shapes_prediction", "small_folder"}
 
 
@@ -79,7 +86,7 @@ def test_every_preset_is_in_order(path: Path) -> None:
 
 
 def test_every_row_and_point_of_the_paper_has_a_preset_and_no_other_has() -> None:
-    assert {path.stem for path in PRESETS} == PAPER.keys() | VARIANTS.keys() | BY_HAND
+    assert {path.stem for path in PRESETS} == {*PAPER, *VARIANTS, *SOURCES, *BY_HAND}
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -112,6 +119,17 @@ def test_a_variant_differs_from_its_base_in_the_stated_keys_alone(name: str) -> 
     assert {key: value for key, value in after.items() if value != before[key]} == changes
 
 
+@pytest.mark.parametrize("name", SOURCES)
+def test_data_in_another_layout_differ_in_the_source_alone(name: str) -> None:
+    before, after = flat(preset("small_folder")), flat(preset(name))
+    assert {key: value for key, value in after.items() if value != before[key]} == SOURCES[name]
+
+
+def test_every_source_has_a_preset() -> None:
+    sources = {load_config(path).index.source for path in PRESETS}
+    assert sources == set(get_args(SourceName))
+
+
 def test_a_table_s_preset_differs_in_what_its_comment_names() -> None:
     before = flat(preset("table1_12x64"))
     for name in PAPER.keys() - {"table1_12x64"}:
@@ -126,7 +144,7 @@ def test_a_table_s_preset_differs_in_what_its_comment_names() -> None:
         assert dict(each.split(" ", 1) for each in listed[1].split("; ")) == changes
 
 
-def test_the_paper_s_presets_are_what_make_py_writes() -> None:
+def test_presets_are_what_make_py_writes() -> None:
     spec = importlib.util.spec_from_file_location("presets_make", ROOT / "presets" / "make.py")
     assert spec is not None and spec.loader is not None
     make = importlib.util.module_from_spec(spec)
