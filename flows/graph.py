@@ -38,6 +38,12 @@ def is_up_to_date(stage: str, folder: str) -> bool:
         return not repo.status(targets=[stage])
 
 
+def is_divisible(stage: str, folder: str) -> bool:
+    """Whether machines can share the work of ``stage``: `dvdgan STAGE --part I/N`."""
+    with _repository(folder) as repo:
+        return bool((_named(repo, stage).meta or {}).get("divisible"))
+
+
 def cache_folder(folder: str) -> Path:
     """Where DVC keeps every version of the artefacts of ``folder``."""
     with _repository(folder) as repo:

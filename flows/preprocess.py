@@ -11,12 +11,8 @@ from dvdgan.config.section import Count
 from dvdgan.errors import UserError
 from dvdgan.storage.local import sha256_of_file
 from flows.events import emit_new_data
-from flows.graph import is_up_to_date, stages_before
+from flows.graph import is_divisible, is_up_to_date, stages_before
 from flows.stage import logged, run_stage
-
-# The stages whose work can be dealt out (`--part I/N`).
-IN_PARTS = ("index", "shard")
-
 
 @flow(name="preprocess", persist_result=False)
 def preprocess(
@@ -44,7 +40,7 @@ def preprocess(
     before = sha256_of_file(manifest) if manifest.is_file() else None
     outcomes = {}
     for stage in stages_before("train", folder):
-        if stage in IN_PARTS and scheduler and not is_up_to_date(stage, folder):
+        if scheduler and is_divisible(stage, folder) and not is_up_to_date(stage, folder):
             run_on(scheduler, stage, str(Path(folder).resolve()), parts)
         outcomes[stage] = run_stage(stage, folder)
     now = sha256_of_file(manifest)
@@ -54,7 +50,7 @@ def preprocess(
 
 
 def run_on(scheduler: str, stage: str, folder: str, parts: int) -> None:
-    """Do the work of ``stage``, one of IN_PARTS, on the workers of a Dask scheduler, in .runs.
+    """Do the work of ``stage``, which is divisible, on the workers of a Dask scheduler, in .runs.
 
     Raises UserError when Dask is not installed.
     """

@@ -38,7 +38,7 @@ SourceName = Literal[
 ColumnName = Annotated[str, Field(min_length=1)]
 
 
-class Columns(Section):
+class TableColumns(Section):
     """Names of the columns of `index.table`; those that a source does not need may be missing."""
 
     path: ColumnName
@@ -67,7 +67,7 @@ class Index(Section):
     table: PathText | None
     """CSV with the columns of `columns`, relative to `root`. `csv` needs it; `class_folders` takes
     splits and groups from it. null: none."""
-    columns: Columns
+    columns: TableColumns
     split_list: Annotated[int, Field(ge=1, le=3)]
     """Which of UCF-101's three pairs of train and test lists."""
     nested: bool

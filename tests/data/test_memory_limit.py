@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dvdgan.data import inspection
-from dvdgan.data.inspection import Limits, inspect
+from dvdgan.data.inspection import Inspected, Limits, inspect
 from dvdgan.data.memory_limit import memory_limit
+from dvdgan.data.raw_root import LocalRoot
+from dvdgan.data.raw_video import RawVideo
 from dvdgan.data.refusal import Refusal, Refused
-from dvdgan.data.scan import FoundVideo
+from dvdgan.video import decode
 
 MIB = 1 << 20
 
@@ -31,8 +32,8 @@ def hungry(*_: object) -> None:
 def test_a_video_that_needs_more_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspection, "probe", hungry)
+    monkeypatch.setattr(decode, "probe", hungry)
     (tmp_path / "video").write_bytes(b"video")
     limits = Limits(min_short_side=16, max_pixels=10**6, clip_frames=12, clip_stride=1)
-    outcome = inspect(FoundVideo("video", "class", 5, 1), tmp_path, limits)
+    outcome = inspect(Inspected(RawVideo("video", 5, 1)), LocalRoot(tmp_path), limits)
     assert outcome == Refused("video", Refusal.DAMAGED, "decoding needs more than 634 MiB")

@@ -10,9 +10,17 @@ from containers import make
 from mutations import mutated
 
 from dvdgan.data import inspection
-from dvdgan.data.inspection import Accepted, Limits, Outcome, inspect, inspect_all
+from dvdgan.data.inspection import (
+    Accepted,
+    Inspected,
+    Limits,
+    Outcome,
+    inspect,
+    inspect_all,
+)
+from dvdgan.data.raw_root import LocalRoot, RawRoot
+from dvdgan.data.raw_video import RawVideo
 from dvdgan.data.refusal import Refusal, Refused
-from dvdgan.data.scan import FoundVideo
 
 SEED, COUNT = 0, 1200
 KINDS = ("mp4", "mp4, header first", "avi", "avi, mjpeg", "webm", "gif")
@@ -20,9 +28,9 @@ LIMITS = Limits(min_short_side=16, max_pixels=9_437_184, clip_frames=12, clip_st
 WORKER_MIB = 640  # a worker has 60 MiB before its first file
 
 
-def inspect_and_weigh(video: FoundVideo, root: Path, limits: Limits) -> tuple[Outcome, int]:
+def inspect_and_weigh(inspected: Inspected, root: RawRoot, limits: Limits) -> tuple[Outcome, int]:
     """The outcome, and the most memory that the process has used so far, in MiB."""
-    outcome = inspect(video, root, limits)
+    outcome = inspect(inspected, root, limits)
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return outcome, int(status.split("VmHWM:")[1].split()[0]) // 1024
 
@@ -35,10 +43,10 @@ def test_every_mutated_video_has_an_outcome(
     for number, kind in zip(range(COUNT), cycle(KINDS), strict=False):
         content = mutated(whole[kind], random)
         (tmp_path / f"{number}").write_bytes(content)
-        videos.append(FoundVideo(f"{number}", "class", len(content), 1))
+        videos.append(RawVideo(f"{number}", len(content), 1))
     monkeypatch.setattr(inspection, "inspect", inspect_and_weigh)
     reasons: Counter[Refusal | None] = Counter()
-    for video, found in inspect_all(videos, tmp_path, LIMITS, timeout_s=30, workers=2):
+    for video, found in inspect_all(videos, LocalRoot(tmp_path), LIMITS, 30, 2, before={}):
         # A crash or a hang is a Refused of inspect_all's own.
         assert not isinstance(found, Refused), f"{SEED=}: {found}"
         outcome, mebibytes = found  # type: ignore[misc]
@@ -60,10 +68,10 @@ def test_a_header_cannot_ask_for_gigabytes(tmp_path: Path, monkeypatch: pytest.M
     flags = content.index(b"trun") + 4
     claim = bytes(4) + (1 << 26).to_bytes(4, "big")
     (tmp_path / "video").write_bytes(content[:flags] + claim + content[flags + 8 :])
-    videos = [FoundVideo("video", "class", len(content), 1)]
+    videos = [RawVideo("video", len(content), 1)]
     monkeypatch.setattr(inspection, "inspect", inspect_and_weigh)
     small = Limits(min_short_side=16, max_pixels=10**6, clip_frames=12, clip_stride=1)
-    ((_, found),) = inspect_all(videos, tmp_path, small, timeout_s=30, workers=1)
+    ((_, found),) = inspect_all(videos, LocalRoot(tmp_path), small, 30, 1, before={})
     outcome, mebibytes = found  # type: ignore[misc]
     assert isinstance(outcome, Refused)
     assert "Cannot allocate memory" in outcome.detail
