@@ -14,6 +14,7 @@ from flows.events import emit_new_data
 from flows.graph import is_divisible, is_up_to_date, stages_before
 from flows.stage import logged, run_stage
 
+
 @flow(name="preprocess", persist_result=False)
 def preprocess(
     folder: str = ".", scheduler: str | None = None, parts: Count = 16, new_listing: bool = True

@@ -1,0 +1,51 @@
+"""A finished pipeline on a machine that has nothing but git and the remote on S3."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from s3_server import s3_server
+from test_repro import stages_run
+from work_tree import run
+
+from dvdgan.storage.local import sha256_of_tree
+
+Copy = Callable[[Path, str], Path]
+
+pytestmark = pytest.mark.timeout(1500)  # the first test makes the work trees
+
+
+def done(tree: Path, *command: str) -> str:
+    """What a command printed that has to succeed."""
+    result = run(tree, *command)
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+@pytest.mark.parametrize("links", ["copy", "symlink"])
+def test_a_clone_pulls_everything_and_recomputes_nothing(
+    finished: Path, copied: Copy, tmp_path: Path, links: str
+) -> None:
+    tree = copied(finished, "origin")
+    (tree / ".gitignore").write_text("/.runs\n/.prefect\n/ready\n")
+    identity = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org")
+    with s3_server("remote") as address:
+        done(tree, "dvc", "add", "data/synthetic")
+        done(tree, "dvc", "remote", "add", "--default", "s3", "s3://remote/dvc")
+        done(tree, "dvc", "remote", "modify", "s3", "endpointurl", address)
+        done(tree, "git", "add", "-A")
+        done(tree, "git", *identity, "commit", "-qm", "a finished run")
+        done(tree, "dvc", "push")
+
+        clone = tmp_path / "clone"
+        done(tree, "git", "clone", "-q", str(tree), str(clone))
+        assert {path.name for path in (clone / "artifacts").rglob("*.*")} == {".gitignore"}
+        done(clone, "dvc", "config", "--local", "cache.type", links)
+        done(clone, "dvc", "pull")
+        done(clone, "dvc", "status", "--quiet")
+        assert stages_run(done(clone, "dvc", "repro")) == []
+        for part in ("artifacts", "data"):
+            assert sha256_of_tree(clone / part, "*.*") == sha256_of_tree(tree / part, "*.*")
+        assert (clone / "data/synthetic").is_dir()
+        shard = clone / "artifacts/shards/index.json"
+        assert shard.is_symlink() is (links == "symlink")
