@@ -153,13 +153,17 @@ def _mxf_footer(file: BinaryIO, size: int) -> _Parts:
 
 
 def _program_packets(file: BinaryIO, size: int) -> _Parts:
-    """MPEG program stream: its last packet."""
+    """MPEG program stream: its last packet or pack header."""
     begin = max(0, size - (1 << 17))  # more than a packet's 64 KiB
     tail = _read(file, begin, size - begin)
     at = len(tail)
     while (at := tail.rfind(b"\0\0\1", 0, at)) >= 0:
-        # Below 0xBC are start codes inside a picture, the pack header and the end code.
-        if tail[at + 3 : at + 4] >= b"\xbc":
+        kind = tail[at + 3 : at + 4]
+        if kind == b"\xba":  # a pack header, of MPEG-2 or MPEG-1
+            is_second = tail[at + 4 : at + 5] >= b"\x40"
+            yield "its last pack header", begin + at + (14 if is_second else 12)
+            return
+        if kind > b"\xba":  # below are start codes inside a picture, and the end code
             length = int.from_bytes(tail[at + 4 : at + 6], "big")
             yield "its last packet", begin + at + 6 + length
             return

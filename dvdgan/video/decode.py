@@ -28,8 +28,9 @@ from dvdgan.video.unreadable import HEAD_BYTES, why_unopened
 # open other files), still images, and plain text (which its terminal demuxer draws as pictures).
 CONTAINERS = "mov,mp4,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg,gif,apng,mxf,dv,h264,hevc,m4v"
 
-# Those of them whose headers state a duration, which is not estimated from the size of the file.
-STATE_DURATION = {"matroska,webm", "avi", "flv", "asf", "mxf"}
+# Those of them whose headers state the duration. That of others is estimated from the file's size,
+# or (ASF) longer than what it holds where a stream begins late.
+STATE_DURATION = {"matroska,webm", "avi", "flv", "mxf"}
 
 
 class VideoProblem(StrEnum):

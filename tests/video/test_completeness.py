@@ -1,9 +1,12 @@
 """A file that was cut off is told from a short video, and no good file is taken for one."""
 
 import io
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from containers import CONTAINERS, COUNT, make
 
@@ -67,10 +70,13 @@ def test_a_live_recording_has_no_size_but_its_blocks_have() -> None:
         probe(io.BytesIO(content[:last]))
 
 
-@pytest.mark.parametrize("name", ["mkv, ffv1", "avi, mjpeg", "mxf"])
-def test_a_file_whose_room_was_reserved_is_measured_by_its_header(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [("mkv, ffv1", b"\xa3"), ("avi, mjpeg", b"00dc"), ("mxf", b"\x06\x0e\x2b\x34")],
+)
+def test_a_file_whose_room_was_reserved_is_measured_by_its_header(name: str, begins: bytes) -> None:
     content = good(name)
-    half = len(content) // 2
+    half = content.rindex(begins, 0, len(content) // 2)  # half a picture would be DAMAGED
     with pytest.raises(VideoError, match=r"its header says .* s, its packets end at") as caught:
         probe(io.BytesIO(content[:half] + bytes(len(content) - half)))
     assert caught.value.reason is VideoProblem.TRUNCATED
@@ -126,3 +132,52 @@ def test_keeping_what_is_damaged_changes_nothing_else(hostile_files: Path) -> No
         with pytest.raises(VideoError) as caught:
             probe(hostile_files / name, keep_damaged=True)
         assert caught.value.reason is reason
+
+
+@pytest.mark.parametrize(
+    ("ending", "video_codec", "audio_codec"),
+    [
+        ("mkv", "libx264", "aac"),
+        ("webm", "libvpx", "libopus"),
+        ("avi", "mpeg4", "pcm_s16le"),
+        ("avi", "mpeg4", "libmp3lame"),
+        ("flv", "flv1", "libmp3lame"),
+        ("wmv", "wmv2", "wmav2"),
+        ("mp4", "libx264", "aac"),
+        ("ts", "libx264", "aac"),
+    ],
+)
+@pytest.mark.parametrize("frame_times", [range(30, 60), (0, 1, 2, 3, 90, 91)], ids=["late", "gap"])
+def test_sound_may_outlast_pictures_and_pictures_may_pause(
+    tmp_path: Path, ending: str, video_codec: str, audio_codec: str, frame_times: tuple[int, ...]
+) -> None:
+    """Ten seconds of sound; pictures at some tenths of a second."""
+    file = tmp_path / f"clip.{ending}"
+    audio_rate = 48_000 if audio_codec == "libopus" else 44_100
+    with av.open(str(file), "w") as container:
+        video = container.add_stream(video_codec, rate=10)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        video.codec_context.max_b_frames = 0
+        audio = container.add_stream(audio_codec, rate=audio_rate, layout="mono")
+        audio.bit_rate = 64_000
+        for time in frame_times:
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 2 * time, np.uint8), "rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 10)
+            container.mux(video.encode(frame.reformat(format="yuv420p")))
+        container.mux(video.encode())
+        sample = audio.codec_context.format.name
+        size = audio.codec_context.frame_size or 1024
+        for place in range(0, 10 * audio_rate, size):
+            silence = av.AudioFrame(format=sample, layout="mono", samples=size)
+            silence.pts, silence.sample_rate = place, audio_rate
+            silence.time_base = Fraction(1, audio_rate)
+            for plane in silence.planes:
+                plane.update(bytes(plane.buffer_size))
+            container.mux(audio.encode(silence))
+        container.mux(audio.encode())
+    assert probe(file).frames >= len(frame_times)
+
+
+def test_the_rate_of_dv_is_no_time_base() -> None:
+    facts = probe(io.BytesIO(good("dv")))
+    assert (facts.fps, facts.duration) == (25, pytest.approx(COUNT / 25))
