@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvdgan.data.frame_pack import read_window
-from dvdgan.data.shard_index import of_member, parse_index, parse_samples
+from dvdgan.data.shard_index import HEADER_BYTES, of_member, parse_index, parse_samples
 from dvdgan.data.shard_source import (
     INDEX,
     SAMPLES,
@@ -98,7 +98,8 @@ class ClipDataset:
         window = range(start, start + self.span, self.stride)
         clip = np.empty((self.frames, self.resolution, self.resolution, 3), np.uint8)
         try:
-            with self._source.open(self._tars[name], at, size) as read:
+            header = at - HEADER_BYTES
+            with self._source.open(self._tars[name], header, HEADER_BYTES + size) as read:
                 member = of_member(read, self.ids[video], at, size)
                 jpegs = read_window(member, at, size, window)
             for target, jpeg in zip(clip, jpegs, strict=True):

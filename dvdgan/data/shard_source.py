@@ -12,6 +12,7 @@ from dvdgan.data.frame_pack import Read
 from dvdgan.data.shard_index import Tar, parse_index
 from dvdgan.errors import UserError
 from dvdgan.guard.environment import RunEnvironment
+from dvdgan.storage.bounded_cache import BoundedCache
 from dvdgan.storage.open_store import open_store
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class ShardSource(Protocol):
         """All of a small file; FileNotFoundError where there is none."""
 
     def open(self, tar: Tar, at: int, size: int) -> AbstractContextManager[Read]:
-        """Give what reads the member of ``size`` bytes at byte ``at`` of ``tar``, and its header.
+        """Give what reads bytes ``at`` to ``at + size`` of ``tar``.
 
         Raises OSError or ValueError unless the tar is there, and as long as it has to be.
         """
@@ -76,10 +77,14 @@ class LocalShards:
 
 
 class StoredShards:
-    """Shards in a store: one request for each read, and at first one for the size of a tar."""
+    """Shards in a store: one request for each read, and at first one for the size of a tar.
 
-    def __init__(self, store: "Store") -> None:
-        self.store = store
+    With a ``cache`` the first read of a sample requests all of it, and what follows none: a sample
+    is read a window at a time, another one each epoch.
+    """
+
+    def __init__(self, store: "Store", cache: BoundedCache | None = None) -> None:
+        self.store, self.cache = store, cache
         self._sizes: dict[str, int] = {}
 
     def where(self, name: str = "") -> str:
@@ -90,14 +95,30 @@ class StoredShards:
 
     @contextmanager
     def open(self, tar: Tar, at: int, size: int) -> Iterator[Read]:
-        def read(start: int, length: int) -> bytes:
-            return _whole(self.store.read(tar.name, start, length), start, length)
+        whole: list[bytes] = []
 
+        def read(start: int, length: int) -> bytes:
+            if whole:
+                return _part(whole[0], at, start, length)
+            if self.cache is None or not self.cache.takes(size):
+                return self._request(tar, start, length)
+            # Of these very bytes: another set of shards has other keys.
+            key = f"{tar.sha256}-{at}-{size}"
+            data = self.cache.read(key, size, start - at, length)
+            if data is None:
+                whole.append(self._request(tar, at, size))
+                self.cache.put(key, whole[0])
+                data = _part(whole[0], at, start, length)
+            return _whole(data, start, length)
+
+        yield read
+
+    def _request(self, tar: Tar, start: int, length: int) -> bytes:
         # Threads that begin with the same tar may each request it; a lock would make all wait.
         if tar.name not in self._sizes:
             self._sizes[tar.name] = self.store.size(tar.name)
         _check_size(self._sizes[tar.name], tar)
-        yield read
+        return _whole(self.store.read(tar.name, start, length), start, length)
 
     def in_order(self, task: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         return list(_threads_of(os.getpid()).map(task, items))
@@ -108,10 +129,14 @@ def open_shards(folder: Path) -> ShardSource:
 
     Raises UserError where ``folder`` holds other shards: they are the ones DVC compares.
     """
-    url = RunEnvironment.from_environment().shards
+    environment = RunEnvironment.from_environment()
+    url = environment.shards
     if url is None:
         return LocalShards(folder)
-    stored, local = StoredShards(open_store(url)), folder / INDEX
+    cache = None
+    if environment.shard_cache is not None:
+        cache = BoundedCache(environment.shard_cache, environment.shard_cache_bytes)
+    stored, local = StoredShards(open_store(url), cache), folder / INDEX
     if local.is_file() and local.read_bytes() != read_index(stored):
         raise UserError(
             f"the shards at {stored.where()} are not those in {folder}",
@@ -148,6 +173,10 @@ def _threads_of(process: int) -> ThreadPoolExecutor:
 def _check_size(found: int, tar: Tar) -> None:
     if found != tar.bytes:
         raise ValueError(f"{found} bytes, not those of index.json")
+
+
+def _part(member: bytes, at: int, start: int, length: int) -> bytes:
+    return _whole(member[start - at : start - at + length], start, length)
 
 
 def _whole(data: bytes, start: int, length: int) -> bytes:

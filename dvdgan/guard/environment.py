@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from dvdgan.errors import UserError
@@ -43,6 +44,10 @@ class RunEnvironment:
     """Where else the metrics of the steps go, of TRACKERS."""
     shards: str | None
     """URL of the store the tars are read from; None: artifacts/shards."""
+    shard_cache: Path | None
+    """Folder that keeps what was read from the store of shards; None: none."""
+    shard_cache_bytes: int
+    """The most it holds."""
     evaluation_device: str | None
     """Where clips are sampled and measured, as torch's name; None: evaluation/device.py chooses."""
     failed_evaluations: int
@@ -72,7 +77,9 @@ class RunEnvironment:
             text = variables.get(name, "").strip()
             return meaning(text) if text else default
 
-        megabytes = read("DVDGAN_BACKUP_MBPS", _rate, None)
+        rate = _positive("DVDGAN_BACKUP_MBPS", "megabytes per second")
+        gigabytes = _positive("DVDGAN_SHARD_CACHE_GB", "gigabytes")
+        megabytes = read("DVDGAN_BACKUP_MBPS", rate, None)
         return cls(
             launcher=tuple(read("DVDGAN_LAUNCHER", str.split, [sys.executable, "-m"])),
             loader_workers=read("DVDGAN_LOADER_WORKERS", _whole("DVDGAN_LOADER_WORKERS", 0), 0),
@@ -82,6 +89,8 @@ class RunEnvironment:
             keep_every=read("DVDGAN_KEEP_EVERY", _whole("DVDGAN_KEEP_EVERY", 1), None),
             trackers=read("DVDGAN_TRACKERS", _trackers, ()),
             shards=read("DVDGAN_SHARDS", str, None),
+            shard_cache=read("DVDGAN_SHARD_CACHE", Path, None),
+            shard_cache_bytes=int(1e9 * read("DVDGAN_SHARD_CACHE_GB", gigabytes, 10.0)),
             evaluation_device=read("DVDGAN_EVALUATION_DEVICE", _device, None),
             failed_evaluations=read(
                 "DVDGAN_FAILED_EVALUATIONS", _whole("DVDGAN_FAILED_EVALUATIONS", 1), 3
@@ -134,14 +143,17 @@ def _whole(name: str, least: int) -> Callable[[str], int]:
     return meaning
 
 
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < float("inf"):
-        raise _refused("DVDGAN_BACKUP_MBPS", text, "a number of megabytes per second above 0")
-    return rate
+def _positive(name: str, of_what: str) -> Callable[[str], float]:
+    def meaning(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = 0.0
+        if not 0 < number < float("inf"):
+            raise _refused(name, text, f"a number of {of_what} above 0")
+        return number
+
+    return meaning
 
 
 def _trackers(text: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The DVDGAN_ variables: defaults, meanings, and what is refused."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,8 @@ def test_the_defaults() -> None:
         keep_every=None,
         trackers=(),
         shards=None,
+        shard_cache=None,
+        shard_cache_bytes=10_000_000_000,
         evaluation_device=None,
         failed_evaluations=3,
         evaluation_worker=False,
@@ -42,6 +45,8 @@ def test_all_of_them_set() -> None:
         "DVDGAN_KEEP_EVERY": "5000",
         "DVDGAN_TRACKERS": "wandb, tensorboard,wandb,",
         "DVDGAN_SHARDS": "s3://videos/shards",
+        "DVDGAN_SHARD_CACHE": "/scratch/shards",
+        "DVDGAN_SHARD_CACHE_GB": "2.5",
         "DVDGAN_EVALUATION_DEVICE": "cuda:1",
         "DVDGAN_FAILED_EVALUATIONS": "10",
         "DVDGAN_EVALUATION_WORKER": "1",
@@ -60,6 +65,8 @@ def test_all_of_them_set() -> None:
         keep_every=5000,
         trackers=("wandb", "tensorboard"),
         shards="s3://videos/shards",
+        shard_cache=Path("/scratch/shards"),
+        shard_cache_bytes=2_500_000_000,
         evaluation_device="cuda:1",
         failed_evaluations=10,
         evaluation_worker=True,
@@ -81,6 +88,8 @@ def test_all_of_them_set() -> None:
         ("DVDGAN_BACKUP_MBPS", "0", "megabytes per second above 0"),
         ("DVDGAN_BACKUP_MBPS", "fast", "megabytes per second above 0"),
         ("DVDGAN_BACKUP_MBPS", "nan", "megabytes per second above 0"),
+        ("DVDGAN_SHARD_CACHE_GB", "0", "a number of gigabytes above 0"),
+        ("DVDGAN_SHARD_CACHE_GB", "10G", "a number of gigabytes above 0"),
         ("DVDGAN_EVALUATION_DEVICE", "gpu1", "cpu, cuda, or cuda:1 for the second GPU"),
         ("DVDGAN_FAILED_EVALUATIONS", "0", "a whole number, 1 or more"),
         ("DVDGAN_EVALUATION_WORKER", "gpu1", "1 or 0"),
