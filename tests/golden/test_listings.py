@@ -19,6 +19,7 @@ LISTINGS = FOLDER / "listings"
 # and norms that keep nothing leave no trace in it.
 SHARED = {
     "moving_shapes": "demo",
+    **dict.fromkeys(("small_csv", "small_hugging_face", "small_webdataset"), "small_folder"),
     "appendix_c_layer_norm": "appendix_c_group_norm",
     "appendix_c_instance_norm": "appendix_c_group_norm",
     "appendix_c_no_norm": "appendix_c_group_norm",
