@@ -63,7 +63,7 @@ class Index(Section):
     """The raw data, which DVC compares: a folder, `s3://BUCKET/PREFIX`, or a listing of either that
     `dvdgan listing` wrote. Relative paths begin at the folder of the command."""
     source: SourceName
-    """Layout of the raw data (docs/stages/index.md)."""
+    """Layout of the raw data (docs/sources.md)."""
     table: PathText | None
     """CSV with the columns of `columns`, relative to `root`. `csv` needs it; `class_folders` takes
     splits and groups from it. null: none."""

@@ -31,7 +31,9 @@ def read_source(listing: Listing, root: RawRoot, section: "Index") -> Table:
     """
     source = SOURCES[section.source]
     likely = [each for each in SOURCES.values() if each.recognises(listing)]
-    fits = source in likely and (source is not CLASS_FOLDERS or source is likely[0])
+    # Class folders with a table of their videos are meant to be that.
+    certain = source is not CLASS_FOLDERS or section.table is not None
+    fits = source in likely and (certain or source is likely[0])
     if likely and not fits:
         raise UserError(
             f"this does not look like {source.name} ({source.layout}), but like "

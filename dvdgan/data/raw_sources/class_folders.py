@@ -34,7 +34,7 @@ def read(listing: Listing, root: RawRoot, section: "Index") -> Table:
             f"the folders {', '.join(sorted({row.label for row in rows}))} are named like splits, "
             "not like classes",
             where=f"index.root = {root}",
-            todo="set index.source to the layout of this data set (docs/stages/index.md)",
+            todo="set index.source to the layout of this data set (docs/sources.md)",
         )
     if section.table is not None:
         where = f"{root}/{section.table}"

@@ -54,10 +54,11 @@ def read(listing: Listing, root: RawRoot, section: "Index") -> Table:
 
 
 def _metadata_folder(path: str) -> str | None:
-    """The folder of a metadata file of the root (`.`) or of a folder in it; None: it is none."""
-    file = PurePosixPath(path)
-    known = file.name in TABLES or file.name == UNREAD
-    return str(file.parent) if known and len(file.parts) <= 2 else None
+    """The folder of a metadata file of the root (`.`) or of a split; None: it is none."""
+    *folders, name = path.split("/")
+    if name not in (*TABLES, UNREAD) or len(folders) > 1:
+        return None
+    return next((folder if folder.lower() in SPLITS else None for folder in folders), ".")
 
 
 def _named(path: str, root: RawRoot, section: "Index") -> Iterator[VideoRow]:

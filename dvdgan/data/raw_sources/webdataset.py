@@ -40,13 +40,14 @@ Members = dict[str, tarfile.TarInfo]
 
 
 def recognises(listing: Listing) -> bool:
-    """Whether there are tars."""
-    return any(path.lower().endswith(".tar") for path in listing.files)
+    """Whether there are tars, and no videos beside them."""
+    endings = {PurePosixPath(path).suffix.lower().removeprefix(".") for path in listing.files}
+    return "tar" in endings and endings.isdisjoint(VIDEOS)
 
 
 def read(listing: Listing, root: RawRoot, section: "Index") -> Table:
     """A row for each sample. Reads the headers of the members and their classes, and no video."""
-    if not recognises(listing):
+    if not any(path.lower().endswith(".tar") for path in listing.files):
         compressed = [path for path in listing.files if _is_compressed(path)]
         raise UserError(
             f"there are only compressed tars, such as {compressed[0]}"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from imitations import add_file, add_videos, table
+from imitations import add_file, add_videos, refusals, table
 
 from dvdgan.errors import UserError
 
@@ -13,6 +13,8 @@ LAYOUTS = {
     "csv": ["a.mp4", "b.mp4", "videos.csv"],
     "hugging_face": ["train/wave/a.mp4", "val/wave/b.mp4"],
     "kinetics": ["train/wave/a.mp4", "val/wave/b.mp4", "train.csv", "val.csv"],
+    "webdataset": ["00000.tar", "00001.tar", "classes.txt"],
+    "bair": ["softmotion30_44k/train/traj_0_to_255.tfrecords", "test/traj_0_to_255.tfrecords"],
     "ucf101": ["UCF-101/Ski/v_Ski_g01_c01.avi", "ucfTrainTestlist/trainlist01.txt"],
 }
 MORE = {
@@ -59,10 +61,28 @@ def test_a_table_of_groups_beside_class_folders_changes_no_layout(tmp_path: Path
 def test_a_table_may_be_used_on_any_layout(tmp_path: Path, layout: str) -> None:
     for file in LAYOUTS[layout]:
         add_file(tmp_path, file, "x")
-    [first, *_] = LAYOUTS[layout]
+    first = LAYOUTS[layout][0]
     add_file(tmp_path, "mine.csv", f"path,label\n{first},wave\n")
     [row] = table(tmp_path, "csv", table="mine.csv").rows
     assert row.path == first
+
+
+def test_archives_beside_class_folders_are_no_layout(tmp_path: Path) -> None:
+    add_videos(tmp_path, ["wave/a.mp4", "bend/b.mp4"])
+    add_file(tmp_path, "all.tar", "x")
+    add_file(tmp_path, "wave/metadata.csv", "x")
+    found = table(tmp_path, "class_folders")
+    assert refusals(found) == {"all.tar": "not_in_a_class_folder"}
+
+
+def test_class_folders_with_a_table_are_meant_so(tmp_path: Path) -> None:
+    add_videos(tmp_path, ["wave/a.mp4", "bend/b.mp4"])
+    add_file(tmp_path, "metadata.csv", "path,group\nwave/a.mp4,ann\nbend/b.mp4,ann\n")
+    assert {row.group for row in table(tmp_path, "class_folders", table="metadata.csv").rows} == {
+        "ann"
+    }
+    with pytest.raises(UserError, match="but like hugging_face"):
+        table(tmp_path, "class_folders")
 
 
 def test_a_class_named_like_a_split_is_a_class(tmp_path: Path) -> None:
