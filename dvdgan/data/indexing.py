@@ -104,9 +104,8 @@ def find_videos(table: Table, listing: Listing) -> tuple[list[Candidate], list[R
     for row in table.rows:
         file = listing.files.get(row.path)
         if file is not None:
-            candidates.append(
-                Candidate(row, RawVideo(**asdict(file), **_part(row), length=row.length))
-            )
+            own = (file.path, file.size, file.mtime_ns, file.etag)
+            candidates.append(Candidate(row, RawVideo(*own, **_part(row), length=row.length)))
         elif row.path not in reasons:  # which are given already
             missing.append(Refused(row.path, Refusal.MISSING, "named by a table, and not there"))
     return candidates, missing

@@ -30,15 +30,16 @@ def read_source(listing: Listing, root: RawRoot, section: "Index") -> Table:
     Raises UserError where it has another layout; where that is known, the message names it.
     """
     source = SOURCES[section.source]
-    likely = [each for each in SOURCES.values() if each.recognises(listing)]
     # Class folders with a table of their videos are meant to be that.
-    certain = source is not CLASS_FOLDERS or section.table is not None
-    fits = source in likely and (certain or source is likely[0])
-    if likely and not fits:
+    particular = source is not CLASS_FOLDERS or section.table is not None
+    if particular and source.recognises(listing):
+        return source.read(listing, root, section)
+    likely = next((each for each in SOURCES.values() if each.recognises(listing)), source)
+    if likely is not source:
         raise UserError(
             f"this does not look like {source.name} ({source.layout}), but like "
-            f"{likely[0].name} ({likely[0].layout})",
+            f"{likely.name} ({likely.layout})",
             where=f"index.root = {root}",
-            todo=f"set index.source: {likely[0].name}",
+            todo=f"set index.source: {likely.name}",
         )
     return source.read(listing, root, section)

@@ -1,16 +1,18 @@
 """Kinetics-400, -600 and -700: the authors' CSVs, and clips named by YouTube id and time range."""
 
 import re
+import sys
 from collections import defaultdict
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from posixpath import basename, splitext
+from typing import TYPE_CHECKING
 
 from dvdgan.data.listing import Listing
 from dvdgan.data.manifest import TEST
 from dvdgan.data.raw_root import RawRoot, read_text
 from dvdgan.data.raw_sources.named_files import in_order, unnamed
 from dvdgan.data.raw_sources.raw_source import RawSource
-from dvdgan.data.table import SPLITS, Record, Table, VideoRow, read_csv, split_named, time_range
+from dvdgan.data.table import SPLITS, Table, VideoRow, read_csv, split_named, time_range
 from dvdgan.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,34 +29,21 @@ SIDECARS = {".csv", ".description", ".jpg", ".json", ".log", ".m4a", ".md", ".mp
 SIDECARS |= {".srt", ".txt", ".vtt", ".wav", ".webp"}
 
 
-class Clip(NamedTuple):
-    """A row of the CSVs."""
-
-    id: str
-    label: str
-    split: str
-    named: str
-    """The split as it is written."""
-    start: str
-    end: str
-    where: str
-
-
 def recognises(listing: Listing) -> bool:
     """Whether CSVs named like splits lie beside folders named like splits, or beside clips."""
-    names = [PurePosixPath(path) for path in listing.files]
-    clips = [CLIP.fullmatch(name.stem) for name in names if name.suffix.lower() not in SIDECARS]
-    splits = [name for name in listing.top - listing.files.keys() if name.lower() in SPLITS]
-    mostly = 2 * len(list(filter(None, clips))) > len(clips)
-    return bool(_tables(listing)) and (bool(splits) or mostly)
+    if not _tables(listing):
+        return False
+    if any(name.lower() in SPLITS for name in listing.top - listing.files.keys()):
+        return True
+    names = [splitext(basename(path)) for path in listing.files]
+    clips = [CLIP.fullmatch(stem) for stem, ending in names if ending.lower() not in SIDECARS]
+    return 2 * len(list(filter(None, clips))) > len(clips)
 
 
 def _tables(listing: Listing) -> list[str]:
     """CSVs in the root, or in a folder in it such as `annotations`."""
     return [
-        path
-        for path in listing.files
-        if path.count("/") <= 1 and TABLE.fullmatch(PurePosixPath(path).name)
+        path for path in listing.files if path.count("/") <= 1 and TABLE.fullmatch(basename(path))
     ]
 
 
@@ -67,15 +56,13 @@ def read(listing: Listing, root: RawRoot, section: "Index") -> Table:
             where=f"index.root = {root}",
             todo="put the CSVs of Kinetics into index.root, or into a folder in it",
         )
-    clips = [clip for path in tables for clip in _clips(path, root)]
-    labelled = [clip for clip in clips if clip.label]
-    # Of equal clips the first counts: held-out ones go first.
-    labelled.sort(key=lambda clip: clip.split != TEST)
     files = _by_stem(listing)
+    clips = [clip for path in tables for clip in _clips(path, root, files)]
+    labelled = [clip for clip in clips if clip is not None]
     found: dict[tuple[object, ...], VideoRow] = {}
-    for clip in labelled:
-        row = _row(clip, files)
-        found.setdefault((row.path, row.start, row.end), row)
+    # Of equal clips the first counts: held-out ones go first.
+    for clip in sorted(labelled, key=lambda clip: clip.split != TEST):
+        found.setdefault((clip.path, clip.start, clip.end), clip)
     rows = in_order(found.values())
     notes = []
     if unlabelled := len(clips) - len(labelled):
@@ -88,64 +75,58 @@ def read(listing: Listing, root: RawRoot, section: "Index") -> Table:
     return Table(rows, unnamed(listing, {*(row.path for row in rows), *tables}), notes)
 
 
-def _clips(path: str, root: RawRoot) -> list[Clip]:
-    where = f"{root}/{path}"
-    stem = TABLE.fullmatch(PurePosixPath(path).name)
-    assert stem is not None
-    needed = COLUMNS if stem[1] else (*COLUMNS, "split")
-    records = read_csv(read_text(root, path), where, needed)
-    return [_clip(record, stem[1] or "", where) for record in records]
-
-
-def _clip(record: Record, split: str, where: str) -> Clip:
-    line, values = record
-    here = f"{where}, line {line}"
-    if not values["youtube_id"]:
-        raise UserError("the column youtube_id is empty", where=here)
-    named = values.get("split", "") or split
-    return Clip(
-        values["youtube_id"],
-        values.get("label", ""),
-        split_named(named, here),
-        named,
-        values["time_start"],
-        values["time_end"],
-        here,
-    )
-
-
 def _by_stem(listing: Listing) -> dict[str, list[str]]:
     """Name without ending -> the files of that name, and what is there and cannot be read."""
     found = defaultdict(list)
     for entry in listing.entries:
-        path = PurePosixPath(entry.path)
-        if path.suffix.lower() not in SIDECARS:
-            found[path.stem].append(entry.path)
+        stem, ending = splitext(basename(entry.path))
+        if ending.lower() not in SIDECARS:
+            found[stem].append(entry.path)
     return found
 
 
-def _row(clip: Clip, files: dict[str, list[str]]) -> VideoRow:
-    start, end = time_range(clip.start, clip.end, clip.where)
+def _clips(path: str, root: RawRoot, files: dict[str, list[str]]) -> Iterator[VideoRow | None]:
+    """A row for each row of a CSV; None for those without a label."""
+    where = f"{root}/{path}"
+    match = TABLE.fullmatch(basename(path))
+    assert match is not None
+    split = match[1] or ""
+    needed = COLUMNS if split else (*COLUMNS, "split")
+    for line, values in read_csv(read_text(root, path), where, needed):
+        label = values.get("label", "")
+        yield _clip(values, label, split, f"{where}, line {line}", files) if label else None
+
+
+def _clip(
+    values: dict[str, str], label: str, split: str, where: str, files: dict[str, list[str]]
+) -> VideoRow:
+    """``split``: that of the CSV's name, where the row has none."""
+    video = values["youtube_id"]
+    if not video:
+        raise UserError("the column youtube_id is empty", where=where)
+    word = values.get("split", "") or split
+    split = split_named(word, where)
+    start, end = time_range(values["time_start"], values["time_end"], where)
     first, last = int(start or 0), int(end or 0)
-    stem = f"{clip.id}_{first:06d}_{last:06d}"
-    cut = files.get(stem) or files.get(f"{clip.id}_{first}_{last}")
-    whole = files.get(clip.id)
-    if cut or not whole:
-        path = _best(cut, clip) if cut else f"{clip.named}/{clip.label}/{stem}.mp4"
-        return VideoRow(path, clip.label, clip.split, group=clip.id)
-    return VideoRow(_best(whole, clip), clip.label, clip.split, clip.id, start, end)
+    stem = f"{video}_{first:06d}_{last:06d}"
+    cut = files.get(stem) or files.get(f"{video}_{first}_{last}")
+    whole = files.get(video)
+    label = sys.intern(label)  # one string for all rows of a class
+    if whole and not cut:
+        return VideoRow(_best(whole, label, split), label, split, video, start, end)
+    path = _best(cut, label, split) if cut else f"{word}/{label}/{stem}.mp4"
+    return VideoRow(path, label, split, video)
 
 
-def _best(paths: list[str], clip: Clip) -> str:
+def _best(paths: list[str], label: str, split: str) -> str:
     """Of several files with the name of a clip that in the folders of its split and label."""
 
     def fits(path: str) -> tuple[bool, bool, bool]:
         folders = [part.lower().replace(" ", "_") for part in path.split("/")[:-1]]
         splits = {SPLITS[folder] for folder in folders if folder in SPLITS}
-        label = clip.label.lower().replace(" ", "_")
-        return clip.split in splits, not splits, label in folders
+        return split in splits, not splits, label.lower().replace(" ", "_") in folders
 
-    return max(paths, key=fits)
+    return max(paths, key=fits) if len(paths) > 1 else paths[0]
 
 
 KINETICS = RawSource(

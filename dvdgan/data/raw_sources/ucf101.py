@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import PurePosixPath
+from posixpath import basename
 from typing import TYPE_CHECKING
 
 from dvdgan.data.listing import Listing
@@ -24,7 +25,7 @@ VIDEO = re.compile(r"(?P<class>[^/]+)/v_[^/]+_(?P<group>g\d+)_c\d+")
 
 def recognises(listing: Listing) -> bool:
     """Whether there are train or test lists."""
-    return any(LIST.fullmatch(PurePosixPath(path).name) for path in listing.files)
+    return any(LIST.fullmatch(basename(path)) for path in listing.files)
 
 
 def read(listing: Listing, root: RawRoot, section: "Index") -> Table:
@@ -41,18 +42,18 @@ def read(listing: Listing, root: RawRoot, section: "Index") -> Table:
         for row in _rows(read_text(root, path), f"{root}/{path}", split, classes, files)
     ]
     others = [path for path in listing.files if _is_list(path)]
-    where = f"{root}/{lists[TRAIN]} and {PurePosixPath(lists[TEST]).name}"
+    where = f"{root}/{lists[TRAIN]} and {basename(lists[TEST])}"
     return table_of(rows, listing, others, where)
 
 
 def _is_list(path: str) -> bool:
-    name = PurePosixPath(path).name
+    name = basename(path)
     return name == "classInd.txt" or LIST.fullmatch(name) is not None
 
 
 def _found(name: str, listing: Listing, root: RawRoot) -> str:
     for path in listing.files:
-        if PurePosixPath(path).name == name:
+        if basename(path) == name:
             return path
     raise UserError(
         f"there is no {name}",
@@ -64,7 +65,7 @@ def _found(name: str, listing: Listing, root: RawRoot) -> str:
 def _classes(listing: Listing, root: RawRoot) -> dict[str, str] | None:
     """Class -> number in classInd.txt; None where there is no such file."""
     for path in listing.files:
-        if PurePosixPath(path).name == "classInd.txt":
+        if basename(path) == "classInd.txt":
             lines = [line.split() for line in read_text(root, path).splitlines() if line.strip()]
             if any(len(line) != 2 for line in lines):
                 raise UserError(

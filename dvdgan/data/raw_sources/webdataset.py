@@ -41,7 +41,7 @@ Members = dict[str, tarfile.TarInfo]
 
 def recognises(listing: Listing) -> bool:
     """Whether there are tars, and no videos beside them."""
-    endings = {PurePosixPath(path).suffix.lower().removeprefix(".") for path in listing.files}
+    endings = {path.rpartition(".")[2].lower() for path in listing.files}
     return "tar" in endings and endings.isdisjoint(VIDEOS)
 
 
