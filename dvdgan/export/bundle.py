@@ -170,10 +170,15 @@ def _task(config: dict[str, Any]) -> str:
     size = f"{side} x {side} pixels, {config['fps']:g} frames per second"
     if given:
         return (
-            f"Continues videos: from {given} frames it predicts the next {frames - given}, {size}. "
-            f"Trained on {count} classes, without their labels."
+            f"Continues videos: from {_counted(given, 'frame', 'frames')} it predicts the "
+            f"next {frames - given}, {size}. Trained on {_counted(count, 'class', 'classes')}, "
+            "without labels."
         )
     return f"Generates videos of {frames} frames, {size}, of one of {count} classes."
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def _call(config: dict[str, Any]) -> str:
@@ -181,8 +186,9 @@ def _call(config: dict[str, Any]) -> str:
     side, frames, given = shape["resolution"], shape["frames"], shape["conditioning_frames"]
     made = f"# uint8 (4, {frames}, 3, {side}, {side})"
     if given:
+        frames_given = _counted(given, "frame", "frames")
         return (
-            f"# {given} frames to continue for each of 4 clips, uint8 RGB; here black ones.\n"
+            f"# {frames_given} to continue for each of 4 clips, uint8 RGB; here black ones.\n"
             f"frames = torch.zeros(4, {given}, 3, {side}, {side}, dtype=torch.uint8)\n"
             "labels = torch.zeros(4, dtype=torch.int64)  # not used in prediction\n"
             f"videos = sampler.sample(labels, seed=0, conditioning=frames)  {made}"

@@ -12,7 +12,7 @@ from dvdgan.protocols import (
     LOGITS,
     POOLED,
     PROTOCOLS,
-    SMALL_I3D,
+    TRAINED,
     ProtocolName,
     incompatibilities,
     unmet_requirements,
@@ -23,7 +23,7 @@ def test_each_has_a_network_a_rule_and_layers_that_exist():
     assert set(get_args(ProtocolName)) == PROTOCOLS.keys()
     for protocol in PROTOCOLS.values():
         assert protocol.network in BUILD.keys() | {TORCHSCRIPT}
-        assert protocol.network in CATALOGUE.keys() | {SMALL_I3D}
+        assert protocol.network in CATALOGUE.keys() | set(TRAINED)
         assert protocol.resize in RULES
         assert set(protocol.layers.values()) <= {POOLED, LOGITS}
         assert protocol.source
@@ -53,6 +53,10 @@ def test_alone_each_needs_no_other():
     [
         (["self_trained"], 8, 0, 64, []),
         (["self_trained"], 8, 2, 64, []),
+        (["self_supervised"], 8, 0, 64, []),
+        (["self_supervised"], 3, 1, 64, []),
+        (["self_supervised"], 2, 1, 64, ["self_supervised measures clips of 3 frames or more"]),
+        (["prediction_fvd", "self_supervised"], 16, 1, 999, ["FVD is measured by two of them"]),
         (["unterthiner_fvd", "dvdgan_fid_is"], 12, 0, 10_000, []),
         (["unterthiner_fvd", "tgan_is"], 16, 0, 9984, []),
         (["prediction_fvd"], 16, 5, 2048, []),
