@@ -78,8 +78,8 @@ PROTOCOLS: dict[str, Protocol] = {
         network=SELF_SUPERVISED_I3D,
         resize="none",
         layers={"FVD": LOGITS, "FID": POOLED},
-        source="the same network, trained to tell the order of the frames and their turn: for data "
-        "of one class; numbers compare within one data set",
+        source="the same network, trained to recognise the order of the frames and their turn: for "
+        "data of one class; numbers compare within one data set",
         fewest_frames=3,
     ),
     "dvdgan_fid_is": Protocol(

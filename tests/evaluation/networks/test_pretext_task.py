@@ -1,4 +1,4 @@
-"""The task for one class: what becomes of the clips, and that its features see content and motion."""
+"""The task for one class: what becomes of clips, and that features see content and motion."""
 
 from collections import Counter
 from itertools import islice
