@@ -145,18 +145,17 @@ def test_a_refusal_that_may_not_recur_is_not_kept(tmp_path: Path, reason: Refusa
 def test_the_good_beginning_of_a_damaged_video_is_kept_on_request(
     hostile_files: Path, tmp_path: Path
 ) -> None:
-    names = {"truncated_faststart.mp4": 49, "bitflips_2.mp4": None, "static.mp4": 50}
+    names = {"truncated_faststart.mp4": 49, "static.mp4": 50}
     folder = tmp_path / "videos" / "class"
     folder.mkdir(parents=True)
-    for name in names:
+    for name in (*names, "bitflips_2.mp4"):  # of which the first frame is damaged
         shutil.copy(hostile_files / name, folder)
     refusing = manifest_of(section(folder.parent), tmp_path / KEPT)
     assert [row["path"] for row in refusing.videos] == ["class/static.mp4"]
     keeping = Limits(32, 10**6, 12, 1, keep_damaged=True)
     manifest = manifest_of(section(folder.parent), tmp_path / "keeping", limits=keeping)
     frames = {row["path"].rpartition("/")[2]: row["frames"] for row in manifest.videos}
-    assert frames["truncated_faststart.mp4"] == names["truncated_faststart.mp4"]
-    assert 12 <= frames["bitflips_2.mp4"] < 112
+    assert frames == names
     for row in manifest.videos:
         sample = encode_sample(row, LocalRoot(folder.parent), short_side=32, quality=90)
         assert json.loads(sample["json"])["frames"] == row["frames"]
