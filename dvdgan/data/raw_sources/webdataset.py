@@ -30,7 +30,7 @@ CLASSES = "classes.txt"
 LAYOUT = "*.tar of <key>.mp4 and <key>.cls, with classes.txt beside them or not"
 
 # Headers are 512 bytes, mostly far apart.
-BLOCK_BYTES = 64 << 10
+BLOCK_BYTES = 16 << 10
 MOST_LABEL_BYTES = 1 << 20
 MOST_NAME_LETTERS = 200
 

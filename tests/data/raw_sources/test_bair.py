@@ -24,10 +24,10 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from dvdgan.config.schema import Shard
 from dvdgan.data.frame_pack import read_window
-from dvdgan.data.inspection import Limits
+from dvdgan.data.inspection import Accepted, Inspected, Limits, inspect
 from dvdgan.data.raw_root import LocalRoot
 from dvdgan.data.raw_sources.bair import BAIR
-from dvdgan.data.raw_video import video_of
+from dvdgan.data.raw_video import RawVideo, video_of
 from dvdgan.data.refusal import Refusal
 from dvdgan.data.shards import plan_shards, write_shards
 from dvdgan.data.tfrecord import read_record, record_spans
@@ -113,6 +113,22 @@ def test_a_bucket_gives_the_same_manifest(published: Path, tmp_path: Path) -> No
         stored = manifest_of(section("s3://robots/bair", source="bair"), tmp_path / "stored")
     assert stored.videos == local.videos
     assert stored.refused == local.refused == []
+
+
+def test_a_file_that_was_cut_since_it_was_listed_is_unreadable(tmp_path: Path) -> None:
+    write_robot_pushing(tmp_path / "bair", train=2, test=0, per_file=2, frames=2)
+    root = LocalRoot(tmp_path / "bair")
+    rows = BAIR.read(root.list(), root, section(root.folder, source="bair")).rows
+    file = root.folder / rows[1].path
+    file.write_bytes(file.read_bytes()[:-1])
+    videos = [
+        RawVideo(row.path, 1, member=row.member, offset=row.offset, length=row.length)
+        for row in rows
+    ]
+    whole, cut = (inspect(Inspected(video), root, TWO_FRAMES) for video in videos)
+    assert isinstance(whole, Accepted)
+    assert (cut.path, cut.reason) == (f"{rows[1].path} (1)", Refusal.UNREADABLE)
+    assert f"the file ends at byte {file.stat().st_size}" in cut.detail
 
 
 def test_records_are_those_another_library_writes() -> None:
