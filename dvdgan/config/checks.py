@@ -31,6 +31,10 @@ def contradictions(values: dict[str, Any]) -> list[str]:
         numbers = [values.get(key) for key in keys]
         if all(isinstance(number, int | float) for number in numbers) and not allowed(*numbers):
             found.append(message.format(*numbers))
+    if values.get("index.source") == "csv" and values.get("index.table", "") is None:
+        found.append(
+            "index.source is csv, but index.table is null: set it to the CSV that names the videos"
+        )
     return found + _unmeasurable(values)
 
 
@@ -163,7 +167,8 @@ def _train(config: Config) -> Iterator[str]:
             f"train.guard.samples is {train.guard.samples}, more than evaluate.samples = "
             f"{config.evaluate.samples}: each checkpoint is measured on more clips than the model"
         )
-    if config.index.test_fraction == 0:
+    by_hash = config.index.source == "class_folders" and config.index.table is None
+    if config.index.test_fraction == 0 and by_hash:
         yield "index.test_fraction is 0: there will be no test videos to compare with"
 
 

@@ -241,5 +241,6 @@ def check(manifest: Manifest, section: "Index", table: Path) -> None:
             f"the {empty[0]} split is empty: there are {len(manifest.videos)} videos in "
             f"{len({row['group'] for row in manifest.videos})} groups",
             where=f"index.test_fraction = {section.test_fraction:g}",
-            todo="add videos or groups, or raise index.test_fraction; 0 means no test split",
+            todo="add videos or groups to it where index.source gives the splits, else raise "
+            "index.test_fraction; 0 means no test split",
         )

@@ -68,6 +68,8 @@ def test_what_is_hardly_meant(here: Path, changes: dict[str, Any], words: str) -
     [
         {"train.ema_start": 299, "train.preview_every": 300},
         {"train.guard.samples": 256, "evaluate.samples": 256},
+        {"index.test_fraction": 0, "index.source": "ucf101"},
+        {"index.test_fraction": 0, "index.table": "groups.csv"},
         {"evaluate.truncations": [0.3, 0.44], "train.seed": 2**31, "index.max_pixels": 10**9},
     ],
 )

@@ -90,10 +90,11 @@ def test_a_missing_section_is_named(raw: dict[str, Any]) -> None:
         ({"train.checkpoint_every": 50}, "a multiple of train.checkpoint_every = 50"),
         ({"index.min_short_side": 4000}, "every video would be refused"),
         ({"monitor.components": 33, "features.width": 4}, "8 x features.width (8 x 4)"),
+        ({"index.source": "csv"}, "index.table is null: set it to the CSV"),
     ],
 )
 def test_impossible_combinations_are_refused(
-    raw: dict[str, Any], changes: dict[str, int], words: str
+    raw: dict[str, Any], changes: dict[str, Any], words: str
 ) -> None:
     for dotted, value in changes.items():
         section, _, key = dotted.partition(".")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dvdgan.data.listing import Listing
 from dvdgan.data.raw_root import RawRoot, read_text
+from dvdgan.data.raw_sources.named_files import as_listed
 from dvdgan.data.raw_sources.raw_source import RawSource
 from dvdgan.data.refusal import Refusal, Refused
 from dvdgan.data.table import SPLITS, Table, VideoRow, read_general_table
@@ -40,7 +41,7 @@ def read(listing: Listing, root: RawRoot, section: "Index") -> Table:
         where = f"{root}/{section.table}"
         columns = section.columns.model_dump()
         known = read_general_table(read_text(root, section.table), where, columns, needed=["path"])
-        rows = _joined(rows, known, where)
+        rows = _joined(rows, list(as_listed(known, listing)), where)
     return Table(rows, refused)
 
 
@@ -65,6 +66,12 @@ def _joined(rows: list[VideoRow], known: list[VideoRow], where: str) -> list[Vid
     extra = {row.path: row for row in known}
     if len(extra) < len(known):
         raise UserError("two rows of the table name the same path", where=where)
+    if any(row.start is not None or row.end is not None for row in known):
+        raise UserError(
+            "the table names ranges of time, and class folders hold whole videos",
+            where=where,
+            todo="set index.source: csv, which reads them",
+        )
     absent = [row.path for row in rows if row.path not in extra]
     if absent:
         more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""

@@ -119,12 +119,16 @@ def _clip(
 
 
 def _best(paths: list[str], label: str, split: str) -> str:
-    """Of several files with the name of a clip that in the folders of its split and label."""
+    """Of several files with the name of a clip that in the folders of its split and label.
 
-    def fits(path: str) -> tuple[bool, bool, bool]:
+    CVDF's folder `replacement` holds clips that are damaged in its other folders.
+    """
+
+    def fits(path: str) -> tuple[bool, bool, bool, bool]:
         folders = [part.lower().replace(" ", "_") for part in path.split("/")[:-1]]
         splits = {SPLITS[folder] for folder in folders if folder in SPLITS}
-        return split in splits, not splits, label.lower().replace(" ", "_") in folders
+        mended = folders[:1] == ["replacement"]
+        return mended, split in splits, not splits, label.lower().replace(" ", "_") in folders
 
     return max(paths, key=fits) if len(paths) > 1 else paths[0]
 

@@ -1,7 +1,7 @@
 """The files that the rows of a table name, and those that none does."""
 
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from dvdgan.data.listing import ListedFile, Listing
@@ -18,11 +18,8 @@ def table_of(
     A path is found in another Unicode form, too. Equal rows are one video. Raises UserError at
     ``where`` when rows contradict each other.
     """
-    spelled = {_normal(path): path for path in listing.files}
     found: dict[tuple[object, ...], VideoRow] = {}
-    for row in rows:
-        if row.path not in listing.files:
-            row = replace(row, path=spelled.get(_normal(row.path), row.path))
+    for row in as_listed(rows, listing):
         first = found.setdefault((row.path, row.member, row.start, row.end), row)
         if first != row:
             raise UserError(
@@ -35,6 +32,14 @@ def table_of(
     notes = [f"rows of {where} that repeat another, and do not count: {again}"] if again else []
     videos = in_order(found.values())
     return Table(videos, unnamed(listing, {*(row.path for row in videos), *tables}), notes)
+
+
+def as_listed(rows: Iterable[VideoRow], listing: Listing) -> Iterator[VideoRow]:
+    """``rows`` with their paths in the Unicode form that the files have."""
+    spelled = {_normal(path): path for path in listing.files}
+    for row in rows:
+        there = row.path in listing.files
+        yield row if there else replace(row, path=spelled.get(_normal(row.path), row.path))
 
 
 def in_order(rows: Iterable[VideoRow]) -> list[VideoRow]:

@@ -1,10 +1,16 @@
 """A folder in another layout than index.source is told by name, never read as another thing."""
 
+import unicodedata
+from collections import Counter
 from pathlib import Path
+from random import Random
 
 import pytest
 from imitations import add_file, add_videos, refusals, table
 
+from dvdgan.data.listing import ListedFile, Listing
+from dvdgan.data.raw_sources.choice import SOURCES
+from dvdgan.data.refusal import Refusal, Refused
 from dvdgan.errors import UserError
 
 # Layout -> files of it; CSVs and lists are not read by what recognises them.
@@ -55,6 +61,16 @@ def test_a_table_of_groups_beside_class_folders_changes_no_layout(tmp_path: Path
     add_file(tmp_path, "groups.csv", "path,group\nwave/a.mp4,ann\nbend/b.mp4,ann\n")
     rows = table(tmp_path, "class_folders", table="groups.csv").rows
     assert {row.group for row in rows} == {"ann"}
+    add_file(tmp_path, "groups.csv", "path,start\nwave/a.mp4,1\nbend/b.mp4,\n")
+    with pytest.raises(UserError, match=r"(?s)ranges of time.*index\.source: csv"):
+        table(tmp_path, "class_folders", table="groups.csv")
+
+
+def test_a_table_beside_class_folders_may_have_another_unicode_form(tmp_path: Path) -> None:
+    add_videos(tmp_path, [unicodedata.normalize("NFD", "grün/ä.mp4")])
+    add_file(tmp_path, "groups.csv", unicodedata.normalize("NFC", "path,group\ngrün/ä.mp4,ann\n"))
+    [row] = table(tmp_path, "class_folders", table="groups.csv").rows
+    assert row.group == "ann"
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -65,6 +81,40 @@ def test_a_table_may_be_used_on_any_layout(tmp_path: Path, layout: str) -> None:
     add_file(tmp_path, "mine.csv", f"path,label\n{first},wave\n")
     [row] = table(tmp_path, "csv", table="mine.csv").rows
     assert row.path == first
+
+
+def test_odd_names_are_recognised_as_nothing_and_raise_nothing() -> None:
+    words = [
+        "train",
+        "VAL",
+        "",
+        ".",
+        "..",
+        "a\nb",
+        "'",
+        "\\",
+        "metadata.csv",
+        "x.tar",
+        "-",
+        "é",
+        "_",
+    ]
+    words += [
+        "train.csv",
+        "trainlist01.txt",
+        "traj_1_to_2.tfrecords",
+        "12345678901.mp4",
+        "%s",
+        "{}",
+    ]
+    random = Random(0)
+    for _ in range(300):
+        paths = ["/".join(random.choices(words, k=random.randrange(1, 5))) for _ in range(3)]
+        listing = Listing([ListedFile(path, 1) for path in paths], Counter())
+        assert {source.recognises(listing) for source in SOURCES.values()} <= {True, False}
+    for entries in ([], [Refused("train/wave", Refusal.EMPTY_FOLDER, "holds no file")]):
+        listing = Listing(list(entries), Counter())
+        assert not any(source.recognises(listing) for source in SOURCES.values())
 
 
 def test_archives_beside_class_folders_are_no_layout(tmp_path: Path) -> None:

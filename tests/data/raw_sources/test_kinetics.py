@@ -82,6 +82,7 @@ def test_the_folders_of_cvdf_flat_by_split(tmp_path: Path) -> None:
         root,
         [
             "train/---0dWlqevI_000019_000029.mp4",
+            "train/a_B-c_d0123_000120_000130.mp4",
             "val/--65_UAU7ao_000000_000010.mp4",
             "replacement/replacement_for_corrupted_k400/a_B-c_d0123_000120_000130.mp4",
         ],
