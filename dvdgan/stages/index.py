@@ -87,13 +87,14 @@ def _accepted_before(key: str) -> dict[str, Accepted]:
 
 def _described(manifest: Manifest, root: str) -> str:
     summary = summarise(manifest)
-    found = f"{manifest.probed} videos probed" if manifest.probed else "nothing new"
-    if manifest.recognised:
-        found += f", {manifest.recognised} recognised by their bytes"
-    missing = summary["refused"].get("missing", 0)
-    absent = f", {missing} missing" if missing else ""
+    reasons = summary["refused"]
+    missing = reasons.pop("missing", 0)
+    listed = ", ".join(f"{count} {reason}" for reason, count in list(reasons.items())[:3])
+    new = [f"{manifest.probed} probed"] * (manifest.probed > 0)
+    new += [f"{manifest.recognised} recognised by their bytes"] * (manifest.recognised > 0)
     return (
-        f"index: {found} below {root}: {summary['videos']} videos in {len(summary['classes'])} "
-        f"classes ({summary['splits']['train']} train, {summary['splits']['test']} test), "
-        f"{len(manifest.refused) - missing} refused{absent} -> {INDEX}"
+        f"index: {root}: {summary['videos']} videos in {len(summary['classes'])} classes "
+        f"({summary['splits']['train']} train, {summary['splits']['test']} test), "
+        f"{sum(reasons.values())} refused{f' ({listed})' if listed else ''}"
+        f"{f', {missing} missing' if missing else ''}; {', '.join(new) or 'nothing new'} -> {INDEX}"
     )

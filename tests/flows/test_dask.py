@@ -105,7 +105,7 @@ def test_many_machines_change_no_byte(
         server.start()
         call = "import flows.preprocess as f; f.run_on({!r}, {!r}, {!r}, 3)"
         server.run(sys.executable, "-c", call.format(scheduler, "index", str(folder)))
-        assert "index: nothing new" in run("index")
+        assert "nothing new" in run("index")
         server.run(sys.executable, "-c", call.format(scheduler, "shard", str(folder)))
         tasks = server.post("task_runs/filter", {})
     finally:
