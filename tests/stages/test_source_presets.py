@@ -91,6 +91,8 @@ def imitate_kinetics(root: Path) -> list[Clip]:
     ]
     for name, rows in tables.items():
         put(root / "annotations" / f"{name}.csv", "\n".join(rows))
+    unlabelled = "youtube_id,time_start,time_end,split\nhidden_0000,0,10,test\n"
+    put(root / "annotations" / "test.csv", unlabelled)
     return [*CLIPS, Clip(CLASSES[1], "train", 25, first=25)]
 
 
@@ -138,12 +140,21 @@ def samples(folder: Path) -> Iterator[Clip]:
 
 
 @pytest.mark.parametrize("name", IMITATIONS)
-def test_shards_hold_what_the_source_says(name: str, tmp_path: Path) -> None:
+def test_shards_hold_what_the_source_says(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     expected = IMITATIONS[name](tmp_path / "videos")
     run_stages(tiny_preset(name, tmp_path / "videos"), tmp_path, (index, shard))
     assert sorted(samples(tmp_path / SHARDS)) == sorted(expected)
     refused = read_json(tmp_path / INDEX / "summary.json")["refused"]
     assert refused == ({"missing": 1} if name == "table1_12x64" else {})
+    lines = capsys.readouterr().out.splitlines()
+    told = [line for line in lines if line.startswith("index: ")]
+    if name == "table1_12x64":
+        [note, *told] = told
+        assert note == "index: rows of the CSVs without a label, whose videos are not used: 1"
+        assert "1 missing" in told[0]
+    assert len(told) == 1
 
 
 @pytest.mark.long

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dvdgan.config.schema import Index
 
 # train.csv, validate.csv, kinetics-600_test.csv, kinetics700.csv.
-TABLE = re.compile(rf"(?:.*[-_])?({'|'.join(SPLITS)})\.csv|kinetics[^/]*\.csv", re.IGNORECASE)
+TABLE = re.compile(rf"(?:.*[-_])?({'|'.join(SPLITS)})\.csv|kinetics[-_\d]*\.csv", re.IGNORECASE)
 # A clip, or a whole video: ids are 11 letters, digits, - and _.
 CLIP = re.compile(r".+_\d{6,}_\d{6,}|(?=.*[a-z])(?=.*[A-Z])[\w-]{11}")
 COLUMNS = ("youtube_id", "time_start", "time_end")

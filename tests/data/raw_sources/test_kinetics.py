@@ -78,6 +78,7 @@ def test_the_folders_of_cvdf_flat_by_split(tmp_path: Path) -> None:
     root = tmp_path / "k400"
     annotate(root, "annotations/", "val.csv")
     add_file(root, "readme.md", "# Kinetics")
+    add_file(root, "annotations/kinetics_400_labels.csv", "id,name\n0,abseiling\n")
     add_videos(
         root,
         [
