@@ -122,8 +122,8 @@ def _refuse_missing(needed: Sequence[str], columns: Sequence[str], where: str) -
         raise UserError(
             f"the table has no column {' and no column '.join(missing)}",
             where=f"{where}; its columns: {', '.join(columns) or 'none'}",
-            todo="add it, or say in index.columns what it is called; docs/sources.md has the columns "
-            "of each source",
+            todo="add it, or say in index.columns what it is called; docs/sources.md has the "
+            "columns of each source",
         )
 
 

@@ -163,6 +163,21 @@ def test_a_clip_of_two_tables_is_held_out(tmp_path: Path) -> None:
     }
 
 
+def test_a_clip_goes_before_a_whole_video_and_a_sidecar_is_no_video(tmp_path: Path) -> None:
+    root = tmp_path / "mixed"
+    rows = "label,youtube_id,time_start,time_end,split\n"
+    ids = ["both_000000", "unpadded_00", "sidecar_000"]
+    add_file(root, "train.csv", rows + "".join(f"ski,{name},7,17,train\n" for name in ids))
+    clips = ["train/both_000000_000007_000017.mp4", "train/unpadded_00_7_17.mkv"]
+    add_videos(root, ["both_000000.mp4", *clips])
+    add_file(root, "train/sidecar_000_000007_000017.json", "{}")
+    assert [(row.path, row.start) for row in table(root, "kinetics").rows] == [
+        ("train/both_000000_000007_000017.mp4", None),
+        ("train/ski/sidecar_000_000007_000017.mp4", None),  # where it would be
+        ("train/unpadded_00_7_17.mkv", None),
+    ]
+
+
 def test_an_empty_file_is_refused_as_such_and_not_missing(tmp_path: Path) -> None:
     root = tmp_path / "dead"
     annotate(root)
