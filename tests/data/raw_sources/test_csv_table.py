@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from imitations import add_file, add_videos, classes, indexed, refusals, splits, table
+from raw_index import section
 
+from dvdgan.data.indexing import check
 from dvdgan.errors import UserError
 
 HEADER = "path,label,split,group,start,end\n"
@@ -185,3 +187,29 @@ def test_splits_that_leak_and_classes_never_trained_are_told(tmp_path: Path) -> 
     leak, untrained = found.notes
     assert leak.startswith("2 of 3 groups have videos in both splits")
     assert untrained.startswith("1 of 2 classes have no training video ('jump')")
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes", "message"),
+    [
+        ("a.mp4,x,train\nb.mp4,x,train\n", {}, "the test split is empty: there are 2 videos"),
+        ("a.mp4,x,train\nb.mp4,x,train\n", {"test_fraction": 0.0}, None),
+        ("a.mp4,x,val\nb.mp4,x,test\n", {}, "the train split is empty"),
+        ("a.mp4,x,val\nb.mp4,x,test\n", {"test_fraction": 0.0}, "the train split is empty"),
+        ("a.mp4,x,train\nb.mp4,x,test\nc.mp4,x,\n", {}, "1 of 3 videos that a table names are not"),
+        ("a.mp4,x,train\nb.mp4,x,test\nc.mp4,x,\n", {"max_missing": 0.4}, None),
+    ],
+)
+def test_splits_and_rows_without_videos_stop_the_stage(
+    tmp_path: Path, rows: str, changes: dict[str, float], message: str | None
+) -> None:
+    root = tmp_path / "root"
+    add_videos(root, ["a.mp4", "b.mp4"])
+    add_file(root, "table.csv", "path,label,split\n" + rows)
+    found = indexed(root, "csv", table="table.csv", **changes)
+    index = section(root, source="csv", table="table.csv", **changes)
+    if message is None:
+        check(found, index, tmp_path / "refused.csv")
+    else:
+        with pytest.raises(UserError, match=message):
+            check(found, index, tmp_path / "refused.csv")
