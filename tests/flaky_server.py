@@ -22,7 +22,7 @@ class Behaviour:
     """What the proxy does: ``harm`` names a harm for a request (method, path), or None.
 
     A harm is `hang`, `cut upload`, `flip` (a byte of the upload), `cut download`, `flip download`,
-    `slow download` (0.5 s for a body), or a status and S3's name of an error: `503 SlowDown`.
+    `slow download` (half of it 0.5 s later), or a status and S3's name of an error: `503 SlowDown`.
     """
 
     harm: Callable[[str, str], str | None] = lambda method, path: None
@@ -31,6 +31,8 @@ class Behaviour:
     """Numbers of the parts of uploads that arrived."""
     sent_bytes: int = 0
     """Of bodies that went to the server."""
+    capitals: bool = False
+    """Whether names of metadata are written as some servers do: X-Amz-Meta-Sha256."""
     address: str = ""
     """Of the proxy."""
 
@@ -41,6 +43,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     behind: tuple[str, int]
     told: Behaviour
+    pause = 0.0
 
     def handle_any(self) -> None:
         self.told.requests[self.command] += 1
@@ -70,8 +73,7 @@ class Handler(BaseHTTPRequestHandler):
             self.told.parts.append(int(number[0]))
         if harm == "flip download" and answer:
             answer = bytes([answer[0] ^ 1]) + answer[1:]
-        if harm == "slow download":
-            time.sleep(0.5)
+        self.pause = 0.5 if harm == "slow download" else 0.0
         self._answer(status, headers, answer, len(answer) // 2 if harm == "cut download" else None)
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = handle_any  # noqa: N815
@@ -106,12 +108,15 @@ class Handler(BaseHTTPRequestHandler):
         names = {name.lower() for name, _ in headers}
         for name, value in headers:
             if name.lower() not in HOP_BY_HOP:
-                self.send_header(name, value)
+                self.send_header(name.title() if self.told.capitals else name, value)
         if "content-length" not in names:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body[:length])
+            body = body[:length]
+            self.wfile.write(body[: len(body) // 2])
+            time.sleep(self.pause)
+            self.wfile.write(body[len(body) // 2 :])
         self.close_connection = length is not None
 
 

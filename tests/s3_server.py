@@ -33,7 +33,6 @@ def s3_server(bucket: str) -> Iterator[str]:
         boto3.client("s3").create_bucket(Bucket=bucket)
         yield address
         if other:
-            patch.setenv("AWS_ENDPOINT_URL", address)
             for each in boto3.resource("s3").Bucket(bucket).objects.all():
                 each.delete()
             boto3.client("s3").delete_bucket(Bucket=bucket)

@@ -50,6 +50,9 @@ def shard(
     params: Params = PARAMS,
     workers: Workers = None,
     part: Part = None,
+    upload: Annotated[
+        bool, typer.Option("--upload", help="Send artifacts/shards, as they are, to DVDGAN_SHARDS.")
+    ] = False,
 ) -> None:
     """Decode and resize the accepted videos and store them in WebDataset tars.
 
@@ -59,11 +62,18 @@ def shard(
 
     Machines that share this folder can share the work: --part 1/2 on one, --part 2/2 on another,
     then the command without --part, which finds all tars written.
+
+    Where DVDGAN_SHARDS names a store, what is written is sent there too, index.json last.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import shard as stage
 
-    if (share := part_of(part)) is None:
+    share = part_of(part)
+    if upload:
+        if share is not None:
+            raise UserError("--upload and --part exclude each other", todo="give one of them")
+        stage.upload()
+    elif share is None:
         stage.run(load_config(params), workers)
     else:
         stage.run_part(load_config(params), *share, workers)

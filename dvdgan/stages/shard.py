@@ -9,28 +9,35 @@ from typing import TYPE_CHECKING
 from dvdgan.config import fingerprint
 from dvdgan.data.manifest import read_manifest
 from dvdgan.data.raw_root import open_root
+from dvdgan.data.shard_upload import refuse_other_shards, upload_shards, upload_tars
 from dvdgan.data.shards import Plan, plan_shards, write_index, write_shards
 from dvdgan.errors import UserError
+from dvdgan.guard.environment import RunEnvironment
 from dvdgan.provenance.lock import fingerprint_of
 from dvdgan.provenance.modules import code_of_stage
 from dvdgan.stages.artefacts import INDEX, RUNS, SHARDS
 from dvdgan.storage.local import publish, read_json, sha256_of_file
+from dvdgan.storage.open_store import open_store
 from dvdgan.storage.output import check_stage_output
 
 if TYPE_CHECKING:
     from dvdgan.config import Config
+    from dvdgan.storage.store import Store
 
 
 def run(config: "Config", workers: int | None = None) -> None:
     """Write artifacts/shards; ``workers`` processes (default: one per core) change no byte of it.
 
-    Interrupted, it keeps its finished shards in .runs/shard and goes on with the rest when run
-    again. Raises UserError.
+    Where DVDGAN_SHARDS is set the shards are sent there, too. Interrupted, it keeps its finished
+    shards in .runs/shard and goes on with the rest when run again. Raises UserError.
     """
     check_stage_output(SHARDS)
     job = _Job.of(config)
+    store = _store_of(job.fingerprint)
     job.write(job.plans, workers)
     write_index(job.plans, config.shard, job.fingerprint, job.work)
+    if store is not None:
+        upload_shards(store, job.work / "shards")
     publish(job.work / "shards", SHARDS)
     shutil.rmtree(job.work)
     totals = read_json(SHARDS / "index.json")["totals"]
@@ -43,13 +50,39 @@ def run(config: "Config", workers: int | None = None) -> None:
 def run_part(config: "Config", part: int, parts: int, workers: int | None = None) -> None:
     """Write each ``parts``-th shard, from number ``part`` (of 1 to ``parts``) on, into .runs/shard.
 
-    So many machines that see this folder share the work; `run` then finds all shards finished.
-    Raises UserError.
+    So many machines that see this folder share the work; `run` then finds all shards finished, and
+    in the store at DVDGAN_SHARDS, where that is set. Raises UserError.
     """
     job = _Job.of(config)
+    store = _store_of(job.fingerprint)
     mine = job.plans[part - 1 :: parts]
     job.write(mine, workers)
+    if store is not None:
+        upload_tars(store, job.work / "shards", [plan.name for plan in mine])
     print(f"shard: part {part} of {parts}: {len(mine)} of {len(job.plans)} shards in {job.work}")
+
+
+def upload() -> None:
+    """Send artifacts/shards to DVDGAN_SHARDS, as they are. Raises UserError."""
+    url = RunEnvironment.from_environment().shards
+    if url is None:
+        raise UserError(
+            "there is no store to send shards to",
+            where="the environment variable DVDGAN_SHARDS",
+            todo="set it to s3://BUCKET/PREFIX",
+        )
+    upload_shards(open_store(url), SHARDS)
+    print(f"shard: {SHARDS} -> {url}")
+
+
+def _store_of(fingerprint: str) -> "Store | None":
+    """Where these shards are sent, too. Raises UserError where other shards are there."""
+    url = RunEnvironment.from_environment().shards
+    if url is None:
+        return None
+    store = open_store(url)
+    refuse_other_shards(store, fingerprint)
+    return store
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ from dvdgan.storage.s3_client import Contact, RetryPolicy, make_client
 from dvdgan.storage.store import StoreEntry, StoreUnavailableError, checked
 
 MOST_PARTS = 10_000
+# Answers to a listing of unfinished uploads: not allowed, not possible, and some servers' "none".
+UNLISTED = ("AccessDenied", "NotImplemented", "NoSuchUpload")
 TRANSFER_FAILED = (
     *(BotoCoreError, RetriesExceededError, S3DownloadFailedError),
     *(ConnectionError, TimeoutError),
@@ -80,10 +82,10 @@ class S3Store:
 
     def fetch(self, key: str, target: Path) -> None:
         head = self._head(key)
-        expected = head.get("Metadata", {}).get("sha256")
+        expected = _sha256_in(head)
         with atomic_file(target) as aside:
             if head["ContentLength"] <= self._policy.part_bytes:
-                aside.write_bytes(self._get(key))
+                aside.write_bytes(self.read_bytes(key))
             else:
                 self._fetch_parts(key, aside)
             if expected is not None and sha256_of_file(aside) != expected:
@@ -94,13 +96,17 @@ class S3Store:
         if not length:
             return b""
         same = {} if etag is None else {"IfMatch": etag}
-        data = self._get(key, Range=f"bytes={start}-{start + length - 1}", **same)
+        data, _ = self._answer(key, Range=f"bytes={start}-{start + length - 1}", **same)
         if len(data) < length:
             raise ValueError(f"{key} in {self} ends at byte {start + len(data)}")
         return data
 
     def read_bytes(self, key: str) -> bytes:
-        return self._get(key)
+        for _ in range(2):  # what was changed on its way is requested once more
+            data, answer = self._answer(key)
+            if _sha256_in(answer) in (None, hashlib.sha256(data).hexdigest()):
+                return data
+        raise ValueError(f"{self}/{key} does not have the sha256 it was uploaded with")
 
     def write_bytes(self, key: str, data: bytes) -> None:
         self._put(key, data)
@@ -110,8 +116,7 @@ class S3Store:
         return length
 
     def sha256(self, key: str) -> str | None:
-        sha256: str | None = self._head(key).get("Metadata", {}).get("sha256")
-        return sha256
+        return _sha256_in(self._head(key))
 
     def open(self, key: str) -> BinaryIO:
         try:
@@ -203,7 +208,7 @@ class S3Store:
             head = self._head(key)
         except FileNotFoundError:
             return False
-        uploaded = head["ContentLength"], head.get("Metadata", {}).get("sha256")
+        uploaded = head["ContentLength"], _sha256_in(head)
         if uploaded != (digests.size, digests.sha256):
             return False
         checksum: str | None = head.get("ChecksumSHA256")
@@ -211,7 +216,7 @@ class S3Store:
             return False
         if head.get("ServerSideEncryption", "AES256") != "AES256":
             return True  # the ETag is no md5; the server compared each part with its checksum
-        return bool(head["ETag"].strip('"').partition("-")[0] == digests.etag)
+        return head["ETag"].strip('"').partition("-")[0] in digests.etags
 
     def _abort_unfinished(self, key: str) -> None:
         """Remove the parts that a killed upload of ``key`` left, which are paid for.
@@ -223,18 +228,19 @@ class S3Store:
         try:
             listed = list(pages.paginate(Bucket=this["Bucket"], Prefix=this["Key"]))
         except ClientError as error:
-            if s3_errors.code_of(error) not in ("AccessDenied", "NotImplemented"):
+            if s3_errors.code_of(error) not in UNLISTED:
                 raise
             return
         for upload in (each for page in listed for each in page.get("Uploads", [])):
             if upload["Key"] == this["Key"]:
                 client.abort_multipart_upload(**this, UploadId=upload["UploadId"])
 
-    def _get(self, key: str, **arguments: str) -> bytes:
-        return self._answer(key, **arguments)[0]
-
     def _answer(self, key: str, **arguments: str) -> tuple[bytes, dict[str, Any]]:
         """The body of one answer and what else it says, requested again where it is cut off."""
+
+        # Some servers answer a range with the checksum of the whole object.
+        if "Range" not in arguments:
+            arguments["ChecksumMode"] = "ENABLED"
 
         def get() -> tuple[bytes, dict[str, Any]]:
             with self._translated(f"read {key}"):
@@ -294,6 +300,12 @@ def retried(
                 raise
             time.sleep(random.uniform(0, min(0.05 * 2**number, 20.0)))
     return attempt()
+
+
+def _sha256_in(head: dict[str, Any]) -> str | None:
+    """What `put` has noted; some servers write the names of metadata with capitals."""
+    noted = {name.lower(): value for name, value in head.get("Metadata", {}).items()}
+    return noted.get("sha256")
 
 
 def _lower(place: dict[str, str]) -> dict[str, str]:

@@ -62,6 +62,7 @@ def make_client(policy: RetryPolicy, contact: Contact) -> Any:
         read_timeout=policy.read_seconds,
         retries={"mode": "adaptive", "total_max_attempts": policy.attempts},
         max_pool_connections=policy.connections,
+        response_checksum_validation="when_required",
     )
     try:
         client = Session().client("s3", config=config)

@@ -60,15 +60,22 @@ def test_a_listing_of_s3_takes_a_request_for_each_page(
     client = boto3.client("s3")
     for number in range(14):
         client.put_object(Bucket="runs", Key=f"some/where/{number:04}", Body=b"x")
-    client.put_object(Bucket="runs", Key="some/where/", Body=b"")
-    client.put_object(Bucket="runs", Key="some/where/../out", Body=b"")
     line.requests.clear()
     entries = store.entries()
-    assert line.requests == {"GET": 3}
-    assert [entry.key for entry in entries] == ["../out", *(f"{n:04}" for n in range(14))]
-    assert entries[1] == StoreEntry("0000", 1, "9dd4e461268c8034f5c8564e155c67a6")  # md5 of x
-    with pytest.raises(ValueError, match="not a key"):
-        store.open("../out")
+    assert line.requests["GET"] in ((1,) if "DVDGAN_TEST_S3" in os.environ else (2,))
+    assert [entry.key for entry in entries] == [f"{n:04}" for n in range(14)]
+    assert entries[0] == StoreEntry("0000", 1, "9dd4e461268c8034f5c8564e155c67a6")  # md5 of x
+
+
+@pytest.mark.skipif("DVDGAN_TEST_S3" in os.environ, reason="not every server holds such names")
+def test_names_that_are_no_keys_are_listed_and_not_opened(store: S3Store) -> None:
+    client = boto3.client("s3")
+    for name in ("", "../out", "a//b", "a/"):
+        client.put_object(Bucket="runs", Key=f"some/where/{name}", Body=b"")
+    assert store.keys() == ["../out", "a/", "a//b"]
+    for key in ("../out", "a/", "a//b"):
+        with pytest.raises(ValueError, match="not a key"):
+            store.open(key)
 
 
 @pytest.mark.parametrize("size", [0, 1000, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES + 5])

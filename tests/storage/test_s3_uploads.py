@@ -89,7 +89,7 @@ def test_a_killed_upload_is_made_again_and_its_parts_are_removed(
     assert store.read_bytes("file") == source.read_bytes()
 
 
-@pytest.mark.parametrize("harm", ["501 NotImplemented", "403 AccessDenied"])
+@pytest.mark.parametrize("harm", ["501 NotImplemented", "403 AccessDenied", "404 NoSuchUpload"])
 def test_a_server_that_does_not_list_unfinished_uploads(
     store: S3Store, line: Behaviour, tmp_path: Path, harm: str
 ) -> None:

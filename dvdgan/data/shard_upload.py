@@ -1,0 +1,64 @@
+"""Finished shards -> the store that DVDGAN_SHARDS names, the index last."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from dvdgan.data.shard_index import parse_index
+from dvdgan.data.shard_source import INDEX, SAMPLES, LocalShards, read_index
+from dvdgan.errors import UserError
+from dvdgan.progress import Progress
+from dvdgan.storage.local import sha256_of_file
+from dvdgan.storage.store import Store
+
+
+def refuse_other_shards(store: Store, fingerprint: str) -> None:
+    """Raise UserError where ``store`` holds finished shards of another ``fingerprint``.
+
+    Some training may be reading them.
+    """
+    try:
+        found = json.loads(store.read_bytes(INDEX))["fingerprint"]
+    except FileNotFoundError:
+        return
+    except (ValueError, KeyError, TypeError):
+        found = None
+    if found != fingerprint:
+        raise UserError(
+            f"the shards at {store} are others than those to be written",
+            where="the environment variable DVDGAN_SHARDS",
+            todo="name a new prefix, or remove what is there",
+        )
+
+
+def upload_tars(store: Store, folder: Path, names: Sequence[str]) -> None:
+    """Send these tars of ``folder``; nothing is sent of one whose very bytes are there.
+
+    Raises as Store.put does.
+    """
+    with Progress("upload", len(names), "shards") as progress:
+        for name in names:
+            store.put(folder / name, name)
+            progress.advance()
+
+
+def upload_shards(store: Store, folder: Path) -> None:
+    """Send all that `shard` wrote into ``folder``; index.json last, so that it lists what is there.
+
+    Killed, the same call sends the rest. Raises UserError as refuse_other_shards does, and where
+    ``folder`` does not hold the tars of its index.
+    """
+    shards = LocalShards(folder)
+    data = read_index(shards)
+    refuse_other_shards(store, json.loads(data)["fingerprint"])
+    tars = parse_index(data, shards.where(INDEX)).tars
+    for tar in tars.values():
+        if not (folder / tar.name).is_file() or sha256_of_file(folder / tar.name) != tar.sha256:
+            raise UserError(
+                f"shard {tar.name} is missing or damaged",
+                where=shards.where(tar.name),
+                todo="run `dvc repro shard` (or `dvc checkout`) to restore it",
+            )
+    upload_tars(store, folder, list(tars))
+    for name in (SAMPLES, INDEX):
+        store.put(folder / name, name)
