@@ -5,8 +5,11 @@
 
 The shards are made here, of drawn videos with noise that makes a frame's JPEG as large as one of a
 real video. The loader, with its worker where it has one, is held on one core. The store is an HTTP
-server on this machine that answers S3's GETs and HEADs at once, or each after a delay. Medians of
-several stretches of batches; the processor's time is that of a loader without workers.
+server on this machine that answers S3's GETs and HEADs at once, or each after a delay; a cache on
+disk holds all videos when its speed is measured. Medians of several stretches of batches; the
+processor's time is that of a loader without workers. Requests and bytes are those of the first and
+of the second epoch of a new process. To compare with: the mp4 decoded up to the end of each clip's
+window.
 
 A step is two updates of D, each G forward and D forward and backward on as many fake clips as real
 ones, and one update of G. A backward pass counts twice its forward pass, but in the update of G
@@ -41,11 +44,13 @@ from dvdgan.models.cost import model_cost
 from dvdgan.progress import Progress
 from dvdgan.stages import index, shard
 from dvdgan.stages.artefacts import SHARDS
+from dvdgan.storage.bounded_cache import BoundedCache
 from dvdgan.storage.local import read_json
-from dvdgan.storage.open_store import open_store
 from dvdgan.storage.output import check_output_file, write_output
-from dvdgan.storage.store import Store
+from dvdgan.storage.s3 import S3Store
+from dvdgan.video import decode
 from dvdgan.video.encode import encode_mp4
+from dvdgan.video.image import crop, resize_short_side
 
 PRESETS = Path(__file__).resolve().parents[1] / "presets"
 SERVER = Path(__file__).with_name("object_server.py")
@@ -53,6 +58,7 @@ MODELS = ("table1_12x64", "table1_48x64", "table1_48x128")
 FRAMES, SIZE, NOISE = 150, 160, 25.0
 BATCH = 32
 CLASSES = 600
+CACHE_BYTES = 10**10
 
 # NVIDIA's dense bf16 figure for the H200, in operations (two a multiply-add), and the part of it
 # that a training step is taken to reach.
@@ -80,6 +86,33 @@ class Speed:
     cpu_ms_per_clip: float | None
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """What one epoch reads from the store."""
+
+    model: str
+    cache: bool
+    epoch: int
+    requests_per_clip: float
+    kilobytes_per_clip: float
+
+
+class CountingStore(S3Store):
+    """Counts requests for tars, and the bytes they answer."""
+
+    requests = 0
+    bytes_read = 0
+
+    def read(self, key: str, start: int, length: int, etag: str | None = None) -> bytes:
+        self.requests += 1
+        self.bytes_read += length
+        return super().read(key, start, length, etag)
+
+    def size(self, key: str) -> int:
+        self.requests += 1
+        return super().size(key)
+
+
 def main() -> None:
     """Make shards, measure, print the table, and write it as JSON if requested."""
     parser = argparse.ArgumentParser(
@@ -102,7 +135,14 @@ def main() -> None:
 
 def _measure(folder: Path, effort: Effort, delay_ms: float, cores: list[int]) -> dict[str, Any]:
     _draw_videos(folder / "videos", effort.videos_per_class)
-    sources = {"disk": None, "store": 0.0, f"store, {delay_ms:g} ms": delay_ms}
+    slow = f"store, {delay_ms:g} ms"
+    sources = {
+        "disk": (None, False),
+        "store": (0.0, False),
+        slow: (delay_ms, False),
+        f"{slow}, cache": (delay_ms, True),
+    }
+    traffic = []
     rows: list[Speed] = []
     bytes_per_frame = {}
     for name in MODELS:
@@ -111,9 +151,15 @@ def _measure(folder: Path, effort: Effort, delay_ms: float, cores: list[int]) ->
         totals = read_json(shards / "index.json")["totals"]
         bytes_per_frame[f"{clip.resolution}"] = round(totals["bytes"] / totals["frames"])
         size = (clip.resolution, clip.frames, clip.stride)
-        for source, delay in sources.items():
+        rows.append(Speed(name, "mp4", 0, *_mp4_speed(folder / "videos", size, effort, cores[0])))
+        for source, (delay, cached) in sources.items():
             with _store(shards, delay, cores[-1]) as store:
-                dataset = ClipDataset(StoredShards(store) if store else shards, "train", *size)
+                cache = BoundedCache(folder / "cache" / name, CACHE_BYTES) if cached else None
+                dataset = ClipDataset(
+                    StoredShards(store, cache) if store else shards, "train", *size
+                )
+                if store is not None and delay:
+                    traffic += [asdict(row) for row in _traffic(name, dataset, store, cached)]
                 for workers in (0, 1):
                     speed = _speed(dataset, workers, effort, cores[0])
                     rows.append(Speed(name, source, workers, *speed))
@@ -122,6 +168,7 @@ def _measure(folder: Path, effort: Effort, delay_ms: float, cores: list[int]) ->
         "batch": BATCH,
         "bytes_per_frame": bytes_per_frame,
         "speeds": [asdict(row) for row in rows],
+        "traffic": traffic,
         "eaten": {name: _eaten(load_config(PRESETS / f"{name}.yaml")) for name in MODELS},
     }
 
@@ -153,7 +200,7 @@ def _shards(folder: Path, name: str) -> Path:
 
 
 @contextlib.contextmanager
-def _store(shards: Path, delay_ms: float | None, core: int) -> Iterator[Store | None]:
+def _store(shards: Path, delay_ms: float | None, core: int) -> "Iterator[CountingStore | None]":
     """The store whose answers take ``delay_ms``; its server has a core of its own if it can."""
     if delay_ms is None:
         yield None
@@ -177,10 +224,46 @@ def _store(shards: Path, delay_ms: float | None, core: int) -> Iterator[Store | 
             "AWS_SECRET_ACCESS_KEY": "none",
             "AWS_DEFAULT_REGION": "us-east-1",
         }
-        yield open_store("s3://shards")
+        yield CountingStore("shards")
     finally:
         server.terminate()
         server.wait()
+
+
+def _traffic(
+    model: str, data: ClipDataset, store: CountingStore, cached: bool
+) -> Iterator[Traffic]:
+    """Of two epochs; the cache, if there is one, is empty before the first."""
+    clips, videos = RandomClips(data, 0), len(data)
+    for epoch in (1, 2):
+        store.requests = store.bytes_read = 0
+        for first in range((epoch - 1) * videos, epoch * videos, BATCH):
+            clips.read(range(first, min(first + BATCH, epoch * videos)))
+        requests, kilobytes = store.requests / videos, store.bytes_read / videos / 1000
+        yield Traffic(model, cached, epoch, round(requests, 2), round(kilobytes, 1))
+
+
+def _mp4_speed(
+    root: Path, size: tuple[int, int, int], effort: Effort, core: int
+) -> tuple[float, float]:
+    """Clips a second, and milliseconds of the processor a clip, decoded from the videos."""
+    resolution, frames, stride = size
+    span = (frames - 1) * stride + 1
+    videos, rng = sorted(root.rglob("*.mp4")), np.random.default_rng(0)
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        began, worked, clips = time.perf_counter(), time.process_time(), 0
+        while time.perf_counter() - began < effort.stretches * effort.seconds:
+            start = int(rng.integers(FRAMES - span + 1))
+            decoded = decode.frames(videos[int(rng.integers(len(videos)))])
+            for frame in islice(decoded, start, start + span, stride):
+                crop(resize_short_side(frame, resolution, 1.0), 0, 0, resolution)
+            clips += 1
+        rate = clips / (time.perf_counter() - began)
+        return round(rate, 1), round(1000 * (time.process_time() - worked) / clips, 3)
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _speed(
@@ -227,12 +310,18 @@ def _eaten(config: Config) -> dict[str, float]:
 
 
 def _table(result: dict[str, Any]) -> str:
-    lines = [f"{'clips of':16}{'source':16}{'workers':>8}{'clips/s':>10}{'CPU ms a clip':>16}"]
+    lines = [f"{'clips of':16}{'source':22}{'workers':>8}{'clips/s':>10}{'CPU ms a clip':>16}"]
     for row in result["speeds"]:
         cost = "" if row["cpu_ms_per_clip"] is None else f"{row['cpu_ms_per_clip']:.2f}"
         lines.append(
-            f"{row['model']:16}{row['source']:16}{row['workers']:>8}"
+            f"{row['model']:16}{row['source']:22}{row['workers']:>8}"
             f"{row['clips_per_second']:>10.1f}{cost:>16}"
+        )
+    lines.append("")
+    for row in result["traffic"]:
+        lines.append(
+            f"{row['model']:16}{'cache' if row['cache'] else 'no cache':10}epoch {row['epoch']}: "
+            f"{row['requests_per_clip']:.2f} requests, {row['kilobytes_per_clip']:,.0f} kB a clip"
         )
     lines.append("")
     for name, eaten in result["eaten"].items():

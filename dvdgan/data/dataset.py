@@ -17,6 +17,7 @@ from dvdgan.data.shard_source import (
     ShardSource,
     open_shards,
     read_index,
+    read_samples,
 )
 from dvdgan.errors import UserError
 from dvdgan.video.image import crop, decode_frame
@@ -73,7 +74,7 @@ class ClipDataset:
         index = parse_index(index_bytes, self._source.where(INDEX))
         self.classes: list[str] = index.classes
         self._tars = index.tars
-        samples = self._source.read_all(SAMPLES)
+        samples = read_samples(self._source)
         columns = parse_samples(samples, split, index, self._source.where(SAMPLES))
         self.ids: NDArray[np.object_] = columns["id"]
         self.labels: NDArray[np.int64] = columns["label"]

@@ -148,20 +148,33 @@ def open_shards(folder: Path) -> ShardSource:
 
 def read_index(shards: ShardSource) -> bytes:
     """The bytes of index.json, which holds the sha256 of every shard. UserError: there is none."""
-    try:
-        return shards.read_all(INDEX)
-    except FileNotFoundError as error:
-        raise UserError(
-            "there are no shards",
-            where=shards.where(INDEX),
-            todo="run `dvdgan shard` first; DVDGAN_SHARDS names a copy of all it writes",
-        ) from error
+    return _read_all(shards, INDEX)
+
+
+def read_samples(shards: ShardSource) -> bytes:
+    """The bytes of samples.parquet. UserError: there is none."""
+    return _read_all(shards, SAMPLES)
 
 
 def splits_of(shards: ShardSource) -> list[str]:
     """The splits that hold videos, sorted."""
     index = parse_index(read_index(shards), shards.where(INDEX))
     return sorted({tar.split for tar in index.tars.values()})
+
+
+def _read_all(shards: ShardSource, name: str) -> bytes:
+    try:
+        return shards.read_all(name)
+    except FileNotFoundError as error:
+        raise UserError(
+            "there are no shards",
+            where=shards.where(name),
+            todo="run `dvdgan shard` first; DVDGAN_SHARDS names a copy of all it writes",
+        ) from error
+    except ValueError as error:
+        raise UserError(
+            str(error), where=shards.where(name), todo="send it again (`dvdgan shard --upload`)"
+        ) from error
 
 
 @cache

@@ -10,7 +10,7 @@ import os
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -62,13 +62,15 @@ class BoundedCache:
             return None
         try:
             data = _checked_bytes(file, size, start, length)
-            os.utime(file)  # used now
         except OSError:
             data = None
         finally:
             os.close(file)
-        if data is None:
-            path.unlink(missing_ok=True)
+        with suppress(OSError):  # it is gone, or another user's
+            if data is None:
+                path.unlink()
+            else:
+                os.utime(path)  # used now
         return data
 
     def put(self, key: str, data: bytes) -> None:

@@ -48,7 +48,7 @@ class Store(Protocol):
         """
 
     def read_bytes(self, key: str) -> bytes:
-        """All of a small file."""
+        """All of a small file; ValueError where it is not what was uploaded."""
 
     def write_bytes(self, key: str, data: bytes) -> None:
         """Write a small file."""

@@ -129,6 +129,15 @@ def test_a_table_that_is_none_is_refused(other: Path) -> None:
             opened(other, False)
 
 
+@pytest.mark.parametrize("name", ["index.json", "samples.parquet"])
+def test_a_set_without_its_tables_is_refused(other: Path, name: str) -> None:
+    (other / name).unlink()
+    for stored in (False, True):
+        with pytest.raises(UserError, match="there are no shards") as raised:
+            opened(other, stored)
+        assert raised.value.where == str(other / name)
+
+
 MEMBERS: dict[str, dict[str, object]] = {
     "parent path": {"name": "../../x.frames"},
     "absolute path": {"name": "/x.frames"},
