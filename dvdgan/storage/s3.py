@@ -135,7 +135,7 @@ class S3Store:
 
     def entries(self, prefix: str = "") -> list[StoreEntry]:
         found: list[StoreEntry] = []
-        with self._translated(f"list {prefix}"):
+        with self._translated(f"list the keys below '{prefix}'" if prefix else "list the keys"):
             pages = self._client().get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.bucket, Prefix=self.prefix + prefix):
                 for listed in page.get("Contents", []):
