@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from dvdgan.data.refusal import Refusal, Refused
 from dvdgan.errors import UserError
 from dvdgan.storage.ignored import describe_ignored, ignored_as
+from dvdgan.storage.store import is_key
 
 # Frames of videos that were never put together.
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".exr"})
@@ -97,6 +98,9 @@ def listing_of(found: Iterable[ListedFile]) -> Listing:
             ignored[pattern] += 1
         elif file.path.endswith("/"):
             continue  # what consoles store in place of a folder
+        elif not is_key(file.path):
+            detail = "an object of this name is not read"
+            entries.append(Refused(file.path, Refusal.UNREADABLE, detail))
         elif file.size == 0:
             entries.append(Refused(file.path, Refusal.EMPTY_FILE, "0 bytes"))
         else:

@@ -81,8 +81,14 @@ class Store(Protocol):
         """Remove ``key``; nothing happens where it is not there."""
 
 
+def is_key(key: str) -> bool:
+    """Whether ``key`` is a plain relative path that stays inside."""
+    plain = bool(key) and str(PurePosixPath(key)) == key
+    return plain and not key.startswith("/") and ".." not in key.split("/")
+
+
 def checked(key: str) -> str:
-    """``key`` itself. Raises ValueError unless it is a plain relative path that stays inside."""
-    if not key or str(PurePosixPath(key)) != key or key.startswith("/") or ".." in key.split("/"):
+    """``key`` itself. Raises ValueError unless it is a key."""
+    if not is_key(key):
         raise ValueError(f"{key!r} is not a key")
     return key

@@ -12,7 +12,8 @@ import pytest
 from raw_index import manifest_of, section
 
 from dvdgan.data.inspection import Inspected, Limits, inspect
-from dvdgan.data.listing import list_folder
+from dvdgan.data.listing import ListedFile, list_folder, listing_of
+from dvdgan.data.listing_file import describe_changes, read_listing, read_root, write_listing
 from dvdgan.data.manifest import Manifest, write_manifest
 from dvdgan.data.raw_root import LocalRoot
 from dvdgan.data.raw_video import RawVideo
@@ -182,3 +183,24 @@ def test_a_folder_of_leftovers_alone_is_empty(tmp_path: Path) -> None:
     (tmp_path / "Thumbs.db").touch()
     with pytest.raises(UserError, match=r"is empty but for 1 hidden or system file .*Thumbs\.db"):
         VideoFolder(tmp_path, Windowing(4))
+
+
+def test_a_store_is_listed_in_the_order_of_a_folder() -> None:
+    names = ["a b/0.mp4", "a/1.mp4", "a/0.mp4", "a/", "a/._0.mp4", "a//2.mp4", "../x.mp4", "z.mp4"]
+    listing = listing_of(ListedFile(name, 7, etag=f"{name} etag") for name in names)
+    assert list(listing.files) == ["a/0.mp4", "a/1.mp4", "a b/0.mp4", "z.mp4"]
+    assert {row.path: row.reason for row in listing.refused} == {"a//2.mp4": Refusal.UNREADABLE}
+    assert listing.ignored == {"._*": 1, ".*": 1}  # the second is ..
+
+
+def test_a_listing_comes_back_as_it_was(root: Path, tmp_path: Path) -> None:
+    (root / "wave" / "dangling.mp4").symlink_to("nowhere.mp4")
+    before = list_folder(root, where="here")
+    write_listing(before, "s3://bucket/видео", tmp_path / "one")
+    assert read_listing(tmp_path / "one").entries == before.entries
+    assert read_root(tmp_path / "one") == "s3://bucket/видео"
+    (root / "wave" / "0.mp4").unlink()
+    (root / "wave" / "2.mp4").write_bytes(b"new")
+    (root / "bend" / "0.mp4").write_bytes(b"changed")
+    now = list_folder(root, where="here")
+    assert describe_changes(before, now) == "1 added, 1 changed, 1 removed"
