@@ -13,7 +13,15 @@ from dvdgan.data.synthetic import write_synthetic
 from dvdgan.guard.interruption import SIGNALS
 
 SHARED_DATA = Path(__file__).resolve().parents[1] / "../shared/data"
-LONG = ("pipeline", "stages", "training", "raw_data", "flows", "guard", "data")  # folders, the longest first
+LONG = (
+    "pipeline",
+    "stages",
+    "training",
+    "raw_data",
+    "flows",
+    "guard",
+    "data",
+)  # folders, the longest first
 # Folders whose files share fixtures that take long to make.
 TOGETHER = ("tests/pipeline", "tests/stages", "tests/training")
 

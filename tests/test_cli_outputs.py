@@ -36,7 +36,10 @@ FOLDERS = {
     ("sample", "write"): ["no-bundle", "--write"],
     ("synthetic", "root"): [],
 }
-FILES = {("evaluate", "write"): ["--checkpoint", "no-checkpoint", "--write"]}
+FILES = {
+    ("evaluate", "write"): ["--checkpoint", "no-checkpoint", "--write"],
+    ("listing", "file"): ["--root", "no-folder"],
+}
 PAIR = ["--generated", "no-clips", "--real", "no-clips", "--write"]
 CALLS = [(verb, words) for (verb, _), words in (FOLDERS | FILES).items()] + [("evaluate", PAIR)]
 

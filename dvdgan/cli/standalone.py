@@ -8,7 +8,7 @@ import typer
 
 from dvdgan.cli.options import PARAMS, Params, app
 from dvdgan.errors import UserError
-from dvdgan.storage.output import check_output_folder, output_folder
+from dvdgan.storage.output import check_output_file, check_output_folder, output_folder
 
 if TYPE_CHECKING:
     from dvdgan.models.latent import Truncation
@@ -56,9 +56,16 @@ def listing(
     from collections import Counter
 
     from dvdgan.data.listing import Listing
-    from dvdgan.data.listing_file import describe_changes, read_listing, read_root, write_listing
+    from dvdgan.data.listing_file import (
+        describe_changes,
+        is_listing,
+        read_listing,
+        read_root,
+        write_listing,
+    )
     from dvdgan.data.raw_root import open_root
 
+    check_output_file(file, is_listing)
     before = read_listing(file) if file.exists() else Listing([], Counter())
     if root is None and not file.exists():
         raise UserError("there is no listing yet", where=str(file), todo="name its --root")

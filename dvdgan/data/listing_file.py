@@ -59,6 +59,14 @@ def read_root(file: Path) -> str:
         raise _not_a_listing(file, error) from error
 
 
+def is_listing(file: Path) -> bool:
+    """Whether `write_listing` wrote ``file``."""
+    try:
+        return ROOT in (pq.read_schema(file).metadata or {})
+    except (OSError, pa.ArrowException):
+        return False
+
+
 def read_listing(file: Path) -> Listing:
     """The listing that `write_listing` wrote. Raises UserError where ``file`` is none."""
     try:

@@ -136,9 +136,10 @@ def open_root(place: str) -> RawRoot:
 
 def refuse_what_stops_dvc(place: str) -> None:
     """Raise UserError where DVC cannot hash the folder at ``place``: it fails or waits for ever."""
-    if "://" in place or not Path(place).is_dir():
+    folder = Path(place)
+    if "://" in place or not folder.is_dir() or not any(folder.iterdir()):
         return
-    found = [each for each in LocalRoot(Path(place)).list().refused if each.reason in NOT_HASHED]
+    found = [each for each in LocalRoot(folder).list().refused if each.reason in NOT_HASHED]
     if not found:
         return
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""

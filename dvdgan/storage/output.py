@@ -10,7 +10,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,13 +46,13 @@ def check_output_folder(path: Path) -> None:
         )
 
 
-def check_output_file(path: Path) -> None:
-    """Raise UserError unless a JSON result may be written at ``path``.
+def check_output_file(path: Path, is_ours: Callable[[Path], bool] | None = None) -> None:
+    """Raise UserError unless a result may be written at ``path``.
 
-    Nothing may be there, or an unchanged earlier result. To be called before any work;
-    `write_output` checks again.
+    Nothing may be there, or an earlier result: one that ``is_ours`` accepts, by default JSON that
+    is unchanged. To be called before any work; `write_output` checks again.
     """
-    if _is_replaceable(path, stat.S_ISREG, "a file") and not _is_unchanged(path):
+    if _is_replaceable(path, stat.S_ISREG, "a file") and not (is_ours or _is_unchanged)(path):
         raise UserError(
             f"{path} is a file that dvdgan did not write, or that was changed since",
             where=str(path.absolute()),

@@ -4,7 +4,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from dvdgan.video.image import Frame
+from dvdgan.video.frame import Frame
 
 # Exact arithmetic, so that levels do not depend on the processor's instruction set.
 CONVERSION = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)

@@ -21,7 +21,7 @@ import av
 
 from dvdgan.video.completeness import missing_part
 from dvdgan.video.conversion import UprightConversion, quarter_turns
-from dvdgan.video.image import Frame
+from dvdgan.video.frame import Frame
 from dvdgan.video.unreadable import HEAD_BYTES, why_unopened
 
 # Only formats that hold coded video. Without this list ffmpeg would also read playlists (which

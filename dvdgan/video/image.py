@@ -7,7 +7,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
-Frame = NDArray[np.uint8]
+from dvdgan.video.frame import Frame
 
 
 def encode_frame(frame: Frame, quality: int) -> bytes:
