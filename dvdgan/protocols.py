@@ -133,8 +133,16 @@ PROTOCOLS: dict[str, Protocol] = {
 
 def short_name(protocol: str, clips: int, *full_names: str) -> str:
     """protocol,clips,hash: equal only for equal ``full_names``; no dot, at which DVC splits."""
-    digest = hashlib.sha256("\n".join(full_names).encode()).hexdigest()[:8]
-    return f"{protocol},{clips},{digest}"
+    return f"{protocol},{clips},{_digest(full_names)[:8]}"
+
+
+def readable_name(protocol: str, clips: int, *full_names: str) -> str:
+    """The same for people, "self_trained N=256 c0ff": for DVC's tables, whose columns are short."""
+    return f"{protocol} N={clips} {_digest(full_names)[:4]}"
+
+
+def _digest(full_names: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(full_names).encode()).hexdigest()
 
 
 def incompatibilities(

@@ -23,7 +23,7 @@ from flows.best_effort import best_effort, impatient_client
 # A larger picture is named, not shown: it would travel with every look at the run's page.
 LARGEST_SHEET_BYTES = 2_000_000
 
-METRICS = Path("artifacts/evaluate/metrics.json")
+RESULTS = Path("artifacts/evaluate/results.json")
 REPORT = Path("artifacts/report/index.html")
 
 TableRow = Mapping[str, float | str | None]
@@ -90,7 +90,7 @@ def show_link(title: str, page: Path, folder: Path) -> None:
 def show_results(folder: Path) -> None:
     """Show the metrics measured in the work tree ``folder``, and link its report."""
     with best_effort("results"):
-        measured = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        measured = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
         clips = {"generated": measured["generated"], **measured["controls"]}
         rows = {
             label: {key.partition("[")[0]: _with_interval(each) for key, each in metrics.items()}

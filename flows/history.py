@@ -27,7 +27,7 @@ def find_entry(folder: Path, run_name: str, step: int) -> EvaluationEntry | None
 
 def add_entry(folder: Path, run_name: str, step: int, tree: Path) -> EvaluationEntry:
     """Append what the stages after train have left in the work tree ``tree``."""
-    measured = read_json(tree / "artifacts/evaluate/metrics.json")["generated"]
+    measured = read_json(tree / "artifacts/evaluate/results.json")["generated"]
     drift = read_json(tree / "artifacts/monitor/summary.json")
     entry: EvaluationEntry = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -67,7 +67,7 @@ def value_of(entry: EvaluationEntry, metric: str) -> float | None:
 
 
 def numbers(entry: EvaluationEntry) -> dict[str, float | None]:
-    """All numbers under the keys of metrics.json, which only numbers that compare share.
+    """All numbers under the keys of results.json, which only numbers that compare share.
 
     Entries of older versions have bare names.
     """

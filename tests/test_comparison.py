@@ -82,7 +82,7 @@ def work(tmp_path_factory):
 
 def run(work, monkeypatch, *words):
     """Run `dvdgan evaluate WORDS` in ``work``: exit code 0 or what was raised."""
-    monkeypatch.setattr(sys, "argv", ["dvdgan", "evaluate", *words, "--write", "metrics.json"])
+    monkeypatch.setattr(sys, "argv", ["dvdgan", "evaluate", *words, "--write", "results.json"])
     with contextlib.chdir(work), pytest.raises(SystemExit) as ended:
         dvdgan.cli.main()
     return int(ended.value.code or 0)
@@ -90,13 +90,13 @@ def run(work, monkeypatch, *words):
 
 def generated(work):
     """The last run's metrics of the generated clips, by name."""
-    return metrics_by_name(read_json(work / "metrics.json")["generated"])
+    return metrics_by_name(read_json(work / "results.json")["generated"])
 
 
 def controls(work):
     """Its metrics of the halves of the real clips, by name."""
     return metrics_by_name(
-        read_json(work / "metrics.json")["controls"]["half of the kept real clips"]
+        read_json(work / "results.json")["controls"]["half of the kept real clips"]
     )
 
 
@@ -150,9 +150,9 @@ def test_classes_of_real_folders_are_the_networks(work, monkeypatch):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / file.name).write_bytes(file.read_bytes())
     assert run(work, monkeypatch, "--generated=fakes.npz", "--real=known", f"--frames={T}") == 0
-    known, known_floor = read_json(work / "metrics.json"), controls(work)
+    known, known_floor = read_json(work / "results.json"), controls(work)
     assert run(work, monkeypatch, "--generated=fakes.npz", "--real=unknown", f"--frames={T}") == 0
-    unknown = read_json(work / "metrics.json")
+    unknown = read_json(work / "results.json")
     assert {"accuracy", "FVD"} <= known_floor.keys()
     assert "accuracy" in generated(work)
     assert "accuracy" not in controls(work)
@@ -277,7 +277,7 @@ def test_broken_videos_are_told_and_beyond_the_budget_stop(work, monkeypatch, ca
         assert "broken.mp4: not_a_video" in errors
         assert run(work, monkeypatch, *words, "--max-refused=0.03") == 0
         assert "1 videos of real gave no clip" in capsys.readouterr().out
-        written = read_json(work / "metrics.json")
+        written = read_json(work / "results.json")
         assert generated(work)["FVD"]["protocol"]["real_clips"] == REALS
         [line] = written["sources"]["refused"]["real"]
         assert not written["sources"]["refused"]["generated"]

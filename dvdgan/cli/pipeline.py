@@ -222,9 +222,10 @@ def evaluate(
 ) -> None:
     """Measure FID, FVD, IS and accuracy of generated clips, with their controls.
 
-    Reads artifacts/model, features, reference, shards. Writes artifacts/evaluate: metrics.json with
-    all metrics under their protocols and the truncation curve, features of the generated clips,
-    sheets of nearest training clips and interpolations.
+    Reads artifacts/model, features, reference, shards. Writes artifacts/evaluate: results.json with
+    all metrics under their protocols and the truncation curve; metrics.json with a dozen of them
+    for `dvc metrics` and `dvc exp`; features of the generated clips; sheets of nearest training
+    clips and interpolations.
 
     With --generated and --real it measures any clips and needs no params.yaml. Nothing about them
     is assumed: what is ambiguous is an error. Features are cached in .runs/features, so that the

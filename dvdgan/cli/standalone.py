@@ -218,7 +218,7 @@ def synthetic(
 @app.command()
 def ablation(
     runs: Annotated[
-        list[Path], typer.Argument(help="Run folders, or metrics.json files, at least one.")
+        list[Path], typer.Argument(help="Run folders, or results.json files, at least one.")
     ],
     by: Annotated[list[str], typer.Option(help="Parameter to group runs by; may be repeated.")],
     write: Annotated[
@@ -229,7 +229,7 @@ def ablation(
     """Compare runs by a parameter over seeds, as in the paper's figure 7.
 
     Mean and standard deviation of all metrics over the runs of each value. A run is
-    .runs/train/RUN, whose ledger has the metrics of every checkpoint, or a metrics.json with its
+    .runs/train/RUN, whose ledger has the metrics of every checkpoint, or a results.json with its
     params.yaml beside it (or the folder of both). All must be of one kind. Runs that differ in
     anything but --by and their seeds, and metrics of unequal protocols, are refused.
 

@@ -85,7 +85,7 @@ class Measurement:
     warnings: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """The metrics by key, as in metrics.json, without the warnings."""
+        """The metrics by key, as in results.json, without the warnings."""
         return to_json(self.metrics)
 
     @property
@@ -104,7 +104,7 @@ class FullMeasurement:
     per_class: dict[int, dict[str, Any]]
     """By label: accuracy with its interval, Frechet distance, diversity of generated and real."""
     details: dict[str, Any]
-    """diversity_across, clips_for_2_percent: as in metrics.json."""
+    """diversity_across, clips_for_2_percent: as in results.json."""
 
 
 def to_json(metrics: Mapping[str, Metric]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from dvdgan.export.sampler import Sampler
 from dvdgan.models.latent import Truncation
 
 GENERATED, GENERATED_FROZEN, REAL_FROZEN = "generated", "generated, frozen", "real clips, frozen"
+REAL_TEST = "real test clips"
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Memorisation:
     """Memorisation metrics, and clips to look at."""
 
     metrics: dict[str, Any]
-    """As in metrics.json."""
+    """As in results.json."""
     sheets: dict[str, Tensor]
     """uint8 (rows, columns, T, 3, H, W). nearest_training_clips: a generated clip, then NEIGHBOURS
     training clips. interpolation_latents, interpolation_classes: a line (paper Figs. 8, 9)."""

@@ -1,6 +1,7 @@
 """The results of evaluating a bundle: metrics, controls, and the truncation curve."""
 
 import math
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,14 +24,14 @@ from dvdgan.evaluation.moments import Moments
 from dvdgan.evaluation.reference import RealReference
 from dvdgan.export import clip_sets
 from dvdgan.export.clip_sets import GENERATED, EvaluationInputs
-from dvdgan.protocols import Protocol, short_name
+from dvdgan.protocols import Protocol, readable_name, short_name
 
 Metrics = dict[str, Metric]
 
 
 @dataclass
 class Results:
-    """The contents of metrics.json."""
+    """The contents of results.json, and of metrics.json."""
 
     generated: Metrics = field(default_factory=dict)
     controls: dict[str, Metrics] = field(default_factory=dict)
@@ -67,6 +68,30 @@ class Results:
             "memorisation": self.memorisation,
             "warnings": self.warnings,
         }
+
+    def scalars(self) -> dict[str, float]:
+        """The contents of metrics.json: the generated clips' values, and distances of real ones.
+
+        Keys are flat and have no dot, as DVC's tables want them: FVD self_trained N=256 c0ff, and
+        FVD_real for real test clips. The hash is shared by all metrics of a protocol, and is equal
+        only for values that compare. Values have six digits: the last ones of a decomposition
+        differ from run to run.
+        """
+        real = self.controls.get(clip_sets.REAL_TEST, {})
+        distances = {name: each for name, each in real.items() if name in ("FVD", "FID")}
+        return _scalars(self.generated) | _scalars(distances, "_real")
+
+
+def _scalars(metrics: Metrics, suffix: str = "") -> dict[str, float]:
+    full_names = defaultdict(list)
+    for each in metrics.values():
+        full_names[each.settings.protocol].append(each.name)
+
+    def key(metric: Metric) -> str:
+        protocol, clips = metric.settings.protocol, metric.settings.clips
+        return f"{metric.metric}{suffix} {readable_name(protocol, clips, *full_names[protocol])}"
+
+    return {key(each): float(f"{each.value:.6g}") for each in metrics.values()}
 
 
 def measure_clip_sets(
@@ -116,7 +141,7 @@ def measure_clip_sets(
         results.add_control(clip_sets.REAL_FROZEN, still)
     if protocol.distances and "test" in references:
         real = measure_fully(references["test"].kept, reference)
-        results.add_control("real test clips", real.measurement)
+        results.add_control(clip_sets.REAL_TEST, real.measurement)
     points = {
         level: measure_with_intervals(
             features, reference, clip_sets.truncated(inputs, level).sampling

@@ -25,7 +25,7 @@ SEEDS = ("train.seed", "evaluate.seed")
 WITHOUT_EFFECT = ("monitor.", "report.", "train.preview_every")
 
 _SEED = re.compile(r", seed \d+")
-METRICS, PARAMS = "metrics.json", "params.yaml"
+RESULTS, PARAMS = "results.json", "params.yaml"
 
 # None: the bundle, at whatever step.
 Step = int | None
@@ -100,8 +100,8 @@ class Ablation:
 def read_run(path: Path) -> Run:
     """Read the run at ``path``.
 
-    A metrics.json of `dvdgan evaluate` with its params.yaml beside it, or their folder; a working
-    copy of the project, with params.yaml and artifacts/evaluate/metrics.json; or .runs/train/RUN,
+    A results.json of `dvdgan evaluate` with its params.yaml beside it, or their folder; a working
+    copy of the project, with params.yaml and artifacts/evaluate/results.json; or .runs/train/RUN,
     whose ledger holds the metrics of every checkpoint. Raises UserError for anything else.
     """
     if path.is_file():
@@ -109,13 +109,13 @@ def read_run(path: Path) -> Run:
     folder = RunFolder(path)
     if folder.settings.is_file():
         return _checkpoints(folder)
-    for metrics in (path / METRICS, path / "artifacts" / "evaluate" / METRICS):
+    for metrics in (path / RESULTS, path / "artifacts" / "evaluate" / RESULTS):
         if metrics.is_file():
             return _bundle(metrics, path / PARAMS)
     raise UserError(
         f"{path} is no run" if path.exists() else f"{path} is not there",
-        where="it holds neither settings.json (a run folder) nor metrics.json",
-        todo="name .runs/train/RUN, a metrics.json of `dvdgan evaluate`, or the folder of one",
+        where="it holds neither settings.json (a run folder) nor results.json",
+        todo="name .runs/train/RUN, a results.json of `dvdgan evaluate`, or the folder of one",
     )
 
 
@@ -215,7 +215,7 @@ def _shared(what: str, found: Sequence[Mapping[KeyT, Any]]) -> list[KeyT]:
     if not shared:
         raise UserError(
             f"these runs have no {what} in common",
-            todo="name run folders alone, or metrics.json files alone, all of one kind of run",
+            todo="name run folders alone, or results.json files alone, all of one kind of run",
         )
     return shared
 
@@ -276,7 +276,7 @@ def _names(folder: RunFolder, evaluated: list[ledger.Event]) -> dict[str, str]:
                 raise UserError(
                     f"{metric} of this run was measured in two ways",
                     where=f"{folder.ledger}: {names[metric]} and {name}",
-                    todo="compare the bundles: name metrics.json files",
+                    todo="compare the bundles: name results.json files",
                 )
     return names
 

@@ -57,7 +57,7 @@ class Content:
     """Given frames of every clip; 0 in synthesis."""
     previews: list[TrainingPreview]
     measured: dict[str, Any]
-    """metrics.json: generated, controls, truncation, details, memorisation, warnings."""
+    """results.json: generated, controls, truncation, details, memorisation, warnings."""
     sheets: dict[str, str]
     """Nearest training clips and interpolations: title -> PNG data URI."""
     telemetry: list[TelemetryRecord]

@@ -8,7 +8,7 @@ GENERATED = "generated"
 
 
 def metrics_by_name(found: Mapping[str, Any]) -> dict[str, Any]:
-    """A section of metrics.json by metric name: FVD for the key FVD[self_trained,256,5e6f7a8b].
+    """A section of results.json by metric name: FVD for the key FVD[self_trained,256,5e6f7a8b].
 
     A section has each metric once. Files of older versions have names as keys.
     """
@@ -16,7 +16,7 @@ def metrics_by_name(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def results_by_name(document: Mapping[str, Any]) -> dict[str, Any]:
-    """metrics.json with the generated clips and the controls by metric name."""
+    """results.json with the generated clips and the controls by metric name."""
     controls = document.get("controls", {})
     return {
         **document,
@@ -48,7 +48,7 @@ QUESTIONS = {
 
 
 def cards(measured: dict[str, Any]) -> list[MetricCard]:
-    """A card for each metric of the generated clips in metrics.json, known ones first."""
+    """A card for each metric of the generated clips in results.json, known ones first."""
     generated = measured[GENERATED]
     order = [name for name in QUESTIONS if name in generated]
     return [_card(name, measured) for name in order]

@@ -66,7 +66,8 @@ def run(config: "Config") -> None:
         for name, features in generated.items():
             features.save(folder / f"{name}.safetensors")
     _write_sheets(memorisation, inputs)
-    write_json(EVALUATE / "metrics.json", results.to_json())
+    write_json(EVALUATE / "results.json", results.to_json())
+    write_json(EVALUATE / "metrics.json", results.scalars())
     for extraction in extractions.values():
         extraction.end()
     metrics = ", ".join(f"{name} {each.value:.4g}" for name, each in results.generated.items())

@@ -35,7 +35,7 @@ def run(config: Config, params: Path) -> None:
     ``params``: the file of ``config``, shown on the page.
     """
     check_stage_output(REPORT)
-    measured = results_by_name(read_json(EVALUATE / "metrics.json"))
+    measured = results_by_name(read_json(EVALUATE / "results.json"))
     content = Content(
         samples=_samples(config),
         conditioning_frames=config.model.conditioning_frames,
@@ -59,7 +59,7 @@ def show() -> None:
     """Print the metrics of the last report, and the path of its page."""
     if not PAGE.is_file():
         raise UserError("there is no report yet", where=str(PAGE), todo="run `dvc repro`")
-    print(numbers_table(results_by_name(read_json(EVALUATE / "metrics.json"))))
+    print(numbers_table(results_by_name(read_json(EVALUATE / "results.json"))))
     print(f"The report: {PAGE.resolve().as_uri()}")
 
 

@@ -69,9 +69,9 @@ def save_statistics(root: Path, stride: int) -> None:
 
 def evaluate(work: Path, *words: str) -> tuple[int, str, dict[str, Any]]:
     """Exit code, what was printed, and the document, of `dvdgan evaluate WORDS`."""
-    written = [word for word in words if word.startswith("--write=")] or ["--write=metrics.json"]
+    written = [word for word in words if word.startswith("--write=")] or ["--write=results.json"]
     with contextlib.chdir(work):
-        Path("metrics.json").unlink(missing_ok=True)
+        Path("results.json").unlink(missing_ok=True)
         done = CliRunner().invoke(app, ["evaluate", *dict.fromkeys([*words, *written])])
         path = Path(written[0].removeprefix("--write="))
         document = read_json(path) if path.is_file() else {}

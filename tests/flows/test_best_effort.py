@@ -45,7 +45,7 @@ def test_results_are_shown_by_metric_with_the_count_of_clips(
         "generated": {"FVD[self_trained,256,1a2b3c4d]": metric(256, 9.0)},
         "controls": {"real test clips": {"FVD[self_trained,48,5e6f7a8b]": metric(48, 4.0)}},
     }
-    write_json(tmp_path / artifacts.METRICS, measured)
+    write_json(tmp_path / artifacts.RESULTS, measured)
     artifacts.show_results(tmp_path)
     assert shown == {
         "generated": {"FVD": "9 (8 to 10)", "clips": "256"},

@@ -107,7 +107,7 @@ def test_a_number_that_is_not_finite_is_not_good_enough() -> None:
 
 
 def keyed(clips: int, step: int, fvd: float) -> history.EvaluationEntry:
-    """An entry whose numbers have the keys of metrics.json."""
+    """An entry whose numbers have the keys of results.json."""
     key, drift = f"FVD[self_trained,{clips},1a2b3c4d]", f"drifted[self_trained,{clips},5e6f7a8b]"
     names = {key: f"FVD[self_trained: small_i3d, {clips} clips]", drift: "drifted[in full]"}
     more = {"metrics": {key: fvd}, "names": names, "drift_key": drift}
@@ -120,11 +120,11 @@ def test_limits_are_of_the_bare_metrics(tmp_path: Path) -> None:
     assert "FVD 90, drifted 25%" in history.describe(keyed(64, 30, 90.0))
 
 
-def test_an_entry_has_the_keys_of_metrics_json(tmp_path: Path) -> None:
+def test_an_entry_has_the_keys_of_results_json(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     metric = {"value": 3.5, "name": "FVD[in full]", "protocol": {"clips": 64}}
     measured = {"generated": {"FVD[self_trained,64,1a2b3c4d]": metric}}
-    write_json(tree / "artifacts/evaluate/metrics.json", measured)
+    write_json(tree / "artifacts/evaluate/results.json", measured)
     drift = {"share": 0.5, "key": "drifted[self_trained,64,5e6f7a8b]", "name": "drifted[in full]"}
     write_json(tree / "artifacts/monitor/summary.json", drift)
     found = history.add_entry(tmp_path, "abc", 20, tree)

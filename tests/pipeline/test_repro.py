@@ -23,7 +23,7 @@ def stages_run(output: str) -> list[str]:
 
 
 def test_everything_is_made(finished: Path) -> None:
-    metrics = json.loads((finished / "artifacts/evaluate/metrics.json").read_text())
+    metrics = json.loads((finished / "artifacts/evaluate/results.json").read_text())
     generated = metrics_by_name(metrics["generated"])
     assert generated.keys() == {
         *("FID", "FVD", "IS", "accuracy"),
@@ -63,7 +63,7 @@ def test_a_misspelt_key_is_refused_before_any_work(finished: Path, copied: Copy)
     assert refused.returncode != 0
     assert "train.ema_decya is not a parameter; did you mean ema_decay?" in refused.stdout
     assert "train.ema_decay is missing" in refused.stdout
-    assert (tree / "artifacts/evaluate/metrics.json").is_file()
+    assert (tree / "artifacts/evaluate/results.json").is_file()
     alone = run(tree, "dvdgan", "train")
     assert alone.returncode == 2
 

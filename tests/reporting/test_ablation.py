@@ -70,13 +70,13 @@ REAL = features(0, 480)
 
 
 def bundle(folder: Path, preset: str, seed: int, frames: int = 12, **changes: Any) -> Path:
-    """A run's metrics.json beside its params.yaml, measured on made-up features."""
+    """A run's results.json beside its params.yaml, measured on made-up features."""
     network = ("small_i3d", "1a2b" * 16, "[-1, 1]")
     place = ("self_trained", "cd" * 8, *network, "none", 64, frames, 2, 1)
     moments = Moments.of(REAL.pooled), Moments.of(REAL.logits)
     reference = RealReference(Description(*place), "train", *moments, REAL)
     measured = measure(features(seed), reference, SamplingSettings(seed))
-    write_json(folder / "metrics.json", {"generated": measured.to_json(), "controls": {}})
+    write_json(folder / "results.json", {"generated": measured.to_json(), "controls": {}})
     with (folder / "params.yaml").open("w", encoding="utf-8") as file:
         YAML().dump(params(preset, train__seed=seed, evaluate__seed=seed, **changes), file)
     return folder
@@ -131,7 +131,7 @@ def test_bundles_over_seeds(call: Call, tmp_path: Path) -> None:
         for metric in ("FID", "IS", "FVD", "accuracy"):
             values = [
                 metrics_by_name(
-                    read_json(tmp_path / f"{preset}-{seed}" / "metrics.json")["generated"]
+                    read_json(tmp_path / f"{preset}-{seed}" / "results.json")["generated"]
                 )[metric]["value"]
                 for seed in seeds[preset]
             ]
@@ -194,7 +194,7 @@ def test_several_keys_and_the_working_copy(call: Call, tmp_path: Path) -> None:
     for preset in ("table1_12x64", "appendix_c_group_norm"):
         folder = bundle(tmp_path / preset, preset, 0)
         (folder / "artifacts" / "evaluate").mkdir(parents=True)
-        shutil.move(folder / "metrics.json", folder / "artifacts" / "evaluate")
+        shutil.move(folder / "results.json", folder / "artifacts" / "evaluate")
     keys = ["--by", "model.block_norm", "--by", "model.output_norm"]
     code, out, err = call("table1_12x64", "appendix_c_group_norm", *keys)
     assert (code, err) == (0, "")
@@ -263,12 +263,12 @@ def test_checkpoints_measured_by_other_networks_are_refused(call: Call, tmp_path
 def test_a_metrics_file_of_an_older_version_is_read(call: Call, tmp_path: Path) -> None:
     """It has bare names, and fewer fields in its protocols."""
     older, newer = (bundle(tmp_path / name, "fig7_k8", seed) for seed, name in enumerate("ab"))
-    document = read_json(older / "metrics.json")
+    document = read_json(older / "results.json")
     document["generated"] = metrics_by_name(document["generated"])
     for metric in document["generated"].values():
         for field in ("preprocessing", "real_preprocessing", "standing", "truncation", "sets"):
             del metric["protocol"][field]
-    write_json(older / "metrics.json", document)
+    write_json(older / "results.json", document)
     code, out, err = call(older, newer, "--by", "model.phi")
     assert (code, err) == (0, "")
     assert out.splitlines()[2].split()[:2] == ["average_pool_2x2", "2"]
@@ -283,10 +283,10 @@ def test_seeds_and_what_moves_no_metric_may_differ(call: Call, tmp_path: Path) -
 def test_files_that_are_not_what_they_should_be(call: Call, tmp_path: Path) -> None:
     bundle(tmp_path / "a", "fig7_k8", 0)
     (tmp_path / "a" / "params.yaml").unlink()
-    assert "has no params.yaml" in call("a/metrics.json", "--by", "model.phi")[2]
+    assert "has no params.yaml" in call("a/results.json", "--by", "model.phi")[2]
     bundle(tmp_path / "b", "fig7_k8", 0)
     for text in ("{", "[]", "{}", '{"generated": {"FID": 1.0}}', '{"generated": [1]}'):
-        (tmp_path / "b" / "metrics.json").write_text(text, encoding="utf-8")
+        (tmp_path / "b" / "results.json").write_text(text, encoding="utf-8")
         assert "is not what `dvdgan evaluate` writes" in call("b", "--by", "model.phi")[2]
     folder = run_folder(tmp_path / "c", "fig7_k8", 0, [])
     assert "no checkpoint of this run was evaluated" in call(folder, "--by", "model.phi")[2]

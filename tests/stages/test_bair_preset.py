@@ -53,7 +53,7 @@ def test_one_class_goes_from_index_to_report(tmp_path: Path) -> None:
     network = read_json(work / FEATURES / "small_i3d_self_supervised" / "config.json")
     assert network["classes"] == PRETEXT_CLASSES
     assert 0 <= network["test_accuracy"] <= 1
-    document = read_json(work / EVALUATE / "metrics.json")
+    document = read_json(work / EVALUATE / "results.json")
     for who in (document["generated"], *document["controls"].values()):
         found = metrics_by_name(who)
         assert {"FVD", "FID"} <= found.keys() or "FVD_frames" in found

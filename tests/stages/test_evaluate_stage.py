@@ -1,4 +1,4 @@
-"""Several protocols in one run, what metrics.json then holds, and the same by many processes."""
+"""Several protocols in one run, what results.json then holds, and the same by many processes."""
 
 import contextlib
 import os
@@ -62,7 +62,7 @@ def several(published: None, synthetic_videos: Path, trained_copy: Callable[[str
 
 
 def test_each_number_is_of_its_protocol_s_network_and_right(several: Path) -> None:
-    metrics = metrics_by_name(read_json(several / EVALUATE / "metrics.json")["generated"])
+    metrics = metrics_by_name(read_json(several / EVALUATE / "results.json")["generated"])
     for name, protocol, network, layer in [
         ("FVD", "unterthiner_fvd", "i3d_k400", "logits"),
         ("FID", "dvdgan_fid_is", "i3d_k600", "pooled"),
@@ -87,7 +87,7 @@ def test_each_number_is_of_its_protocol_s_network_and_right(several: Path) -> No
 
 
 def test_controls_truncation_and_memorising_are_there(several: Path) -> None:
-    document = read_json(several / EVALUATE / "metrics.json")
+    document = read_json(several / EVALUATE / "results.json")
     assert document["controls"].keys() == {
         "mean clip",
         "real clips, frozen",
@@ -111,7 +111,7 @@ def test_controls_truncation_and_memorising_are_there(several: Path) -> None:
 
 
 def test_names_tell_truncation_and_standing_statistics(several: Path) -> None:
-    document = read_json(several / EVALUATE / "metrics.json")
+    document = read_json(several / EVALUATE / "results.json")
     cut, whole = (point["FID"]["name"] for point in document["truncation"])
     drawn = "seed 0, truncation 0.44 gaussian, standing statistics of 2 forwards of 4 clips]"
     assert cut.endswith(drawn)
@@ -124,7 +124,7 @@ def test_names_tell_truncation_and_standing_statistics(several: Path) -> None:
 
 def test_no_two_different_numbers_share_a_key(several: Path) -> None:
     """Of one set of clips; another set is a row of its own."""
-    document = read_json(several / EVALUATE / "metrics.json")
+    document = read_json(several / EVALUATE / "results.json")
     for metrics in (document["generated"], *document["controls"].values()):
         for key, metric in metrics.items():
             protocol, clips, _ = key.partition("[")[2].split(",")
@@ -165,7 +165,7 @@ def alone(synthetic_videos: Path, trained_copy: Callable[[str], Path]) -> Path:
 @pytest.mark.long
 def test_two_processes_measure_what_one_does(alone: Path) -> None:
     """Bit for bit: features do not depend on who extracts them."""
-    once = (alone / EVALUATE / "metrics.json").read_bytes()
+    once = (alone / EVALUATE / "results.json").read_bytes()
     features_once = load_file(alone / EVALUATE / "features" / "self_trained.safetensors")
     shutil.rmtree(alone / EVALUATE)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
@@ -178,7 +178,7 @@ def test_two_processes_measure_what_one_does(alone: Path) -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    assert (alone / EVALUATE / "metrics.json").read_bytes() == once
+    assert (alone / EVALUATE / "results.json").read_bytes() == once
     together = load_file(alone / EVALUATE / "features" / "self_trained.safetensors")
     for name, tensor in features_once.items():
         assert torch.equal(together[name], tensor), name

@@ -78,7 +78,7 @@ def test_a_store_of_other_shards_than_those_here_is_refused(
 
 
 def test_every_number_says_what_was_given(finished: Path) -> None:
-    document = read_json(finished / EVALUATE / "metrics.json")
+    document = read_json(finished / EVALUATE / "results.json")
     controls = document["controls"]
     given = {
         "generated": (document["generated"], C, "train"),

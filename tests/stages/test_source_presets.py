@@ -162,6 +162,6 @@ def test_shards_hold_what_the_source_says(
 def test_a_run_leads_from_index_to_report(name: str, tmp_path: Path) -> None:
     IMITATIONS[name](tmp_path / "videos")
     run_stages(tiny_preset(name, tmp_path / "videos"), tmp_path)
-    assert any("FVD" in key for key in read_json(tmp_path / EVALUATE / "metrics.json")["generated"])
+    assert any("FVD" in key for key in read_json(tmp_path / EVALUATE / "results.json")["generated"])
     page = (tmp_path / REPORT / "index.html").read_text(encoding="utf-8")
     assert all(label in page for label in CLASSES)
