@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dvdgan.guard.ledger import Event, describe
+from dvdgan.reporting.assessment import assess
 from dvdgan.reporting.charts import (
     TelemetryRecord,
     bar_chart,
@@ -19,10 +20,8 @@ from dvdgan.reporting.charts import (
 from dvdgan.reporting.media import EmbeddedClips
 from dvdgan.reporting.scores import (
     GENERATED,
-    MetricCard,
     cards,
     format_number,
-    headline,
     metric_names,
 )
 
@@ -87,8 +86,9 @@ def render(content: Content) -> str:
     return environment.get_template("page.html.j2").render(
         content=content,
         style=Markup(style),
-        headline=headline(content.measured),
-        cards=[(card, _card_chart(card)) for card in cards(content.measured)],
+        generated=GENERATED,
+        assessment=assess(content.measured),
+        cards=cards(content.measured),
         metrics=metric_names(content.measured),
         truncation=_truncation(content.measured.get("truncation", [])),
         metric_curves=metric_curves(content.ledger),
@@ -98,11 +98,6 @@ def render(content: Content) -> str:
         reasons=Counter(row["reason"] for row in content.refused).most_common(),
         most_rows=MOST_ROWS,
     )
-
-
-def _card_chart(card: MetricCard) -> Markup:
-    title = f"{card.metric} of all sets of clips"
-    return bar_chart(title, card.values, [GENERATED], log_scale=card.is_distance)
 
 
 def _drift_chart(drift: dict[str, Any]) -> Markup:

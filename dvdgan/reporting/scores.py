@@ -1,8 +1,12 @@
-"""The metrics for readers: a card for each with its controls, a headline, and a text table."""
+"""The metrics for readers: a card for each with its controls, and a text table."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from dvdgan.storage.local import read_json
 
 GENERATED = "generated"
 
@@ -15,8 +19,17 @@ def metrics_by_name(found: Mapping[str, Any]) -> dict[str, Any]:
     return {key.partition("[")[0]: each for key, each in found.items()}
 
 
+def read_results(folder: Path) -> dict[str, Any]:
+    """results_by_name of what `dvdgan evaluate` wrote to ``folder``.
+
+    That is results.json; in older versions it was metrics.json.
+    """
+    files = (folder / "results.json", folder / "metrics.json")
+    return results_by_name(read_json(next((file for file in files if file.is_file()), files[0])))
+
+
 def results_by_name(document: Mapping[str, Any]) -> dict[str, Any]:
-    """results.json with the generated clips and the controls by metric name."""
+    """The results with the generated clips and the controls by metric name."""
     controls = document.get("controls", {})
     return {
         **document,
@@ -37,13 +50,28 @@ class MetricCard:
     """By set of clips, best first."""
     is_distance: bool
 
+    def position(self, name: str) -> float:
+        """Where the value of ``name`` lies on the card's scale, 0 to 100.
+
+        Shares and scores start at 0; distances are logarithmic from the smallest value.
+        """
+        value, highest = self.values[name], max(self.values.values())
+        if not self.is_distance:
+            return 100 * max(value, 0.0) / max(highest, 1.0)
+        positive = [other for other in self.values.values() if other > 0]
+        if value <= 0 or highest <= min(positive):
+            return 0.0
+        return 100 * math.log(value / min(positive)) / math.log(highest / min(positive))
+
 
 # metric: (what it measures in plain words, whether it is a distance and lower is better)
 QUESTIONS = {
-    "FVD": ("How far are generated videos from real ones, as the network judges them?", True),
-    "FID": ("How far are their features from real ones?", True),
-    "IS": ("Are they clear, and of many kinds?", False),
-    "accuracy": ("How often does a video show the requested class?", False),
+    "FVD": ("How far generated videos are from real ones, in content and motion.", True),
+    "precision": ("Share of generated videos that look like real ones.", False),
+    "coverage": ("Share of real videos that have a generated one like them.", False),
+    "accuracy": ("Share of videos that show the requested class.", False),
+    "FID": ("How far their features are from real ones.", True),
+    "IS": ("Whether they are clear, and of many kinds.", False),
 }
 
 
@@ -59,31 +87,6 @@ def metric_names(measured: dict[str, Any]) -> list[str]:
     generated = measured[GENERATED]
     known = [name for name in QUESTIONS if name in generated]
     return known + sorted(generated.keys() - QUESTIONS.keys())
-
-
-def headline(measured: dict[str, Any]) -> str:
-    """One sentence: FVD of the generated clips against that of the controls that are not real."""
-    value = measured[GENERATED]["FVD"]["value"]
-    others = {
-        name: metrics["FVD"]["value"]
-        for name, metrics in measured.get("controls", {}).items()
-        if "real" not in name and "FVD" in metrics
-    }
-    comparisons = ", ".join(
-        f"{_against(other / max(value, 1e-12))} the {name}" for name, other in others.items()
-    )
-    separator = ": " if comparisons else ""
-    distance = f"Generated videos are at FVD {format_number(value)} from real ones"
-    return f"{distance}{separator}{comparisons}."
-
-
-def _against(ratio: float) -> str:
-    """A control's distance over ours, as words before the control's name."""
-    if ratio < 0.9:
-        return "farther than"
-    if ratio < 1.1:
-        return "about as far as"
-    return f"{ratio:.0f} times nearer than" if ratio >= 10 else f"{ratio:.1f} times nearer than"
 
 
 def numbers_table(measured: dict[str, Any]) -> str:

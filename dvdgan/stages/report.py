@@ -17,10 +17,11 @@ from dvdgan.errors import UserError, redacted
 from dvdgan.export.sampler import Sampler
 from dvdgan.guard import ledger
 from dvdgan.progress import track
+from dvdgan.reporting.assessment import assess
 from dvdgan.reporting.charts import TelemetryRecord
 from dvdgan.reporting.media import embed_clips, embed_png
 from dvdgan.reporting.page import ClassSamples, Content, TrainingPreview, render
-from dvdgan.reporting.scores import numbers_table, results_by_name
+from dvdgan.reporting.scores import numbers_table, read_results
 from dvdgan.stages.artefacts import EVALUATE, INDEX, MODEL, MONITOR, REPORT, SHARDS, TRAIN
 from dvdgan.storage.local import atomic_directory, read_json
 from dvdgan.storage.output import check_stage_output
@@ -35,7 +36,7 @@ def run(config: Config, params: Path) -> None:
     ``params``: the file of ``config``, shown on the page.
     """
     check_stage_output(REPORT)
-    measured = results_by_name(read_json(EVALUATE / "results.json"))
+    measured = read_results(EVALUATE)
     content = Content(
         samples=_samples(config),
         conditioning_frames=config.model.conditioning_frames,
@@ -59,7 +60,9 @@ def show() -> None:
     """Print the metrics of the last report, and the path of its page."""
     if not PAGE.is_file():
         raise UserError("there is no report yet", where=str(PAGE), todo="run `dvc repro`")
-    print(numbers_table(results_by_name(read_json(EVALUATE / "results.json"))))
+    measured = read_results(EVALUATE)
+    print(assess(measured).sentence)
+    print(numbers_table(measured))
     print(f"The report: {PAGE.resolve().as_uri()}")
 
 

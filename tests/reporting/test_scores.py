@@ -2,7 +2,7 @@
 
 import pytest
 
-from dvdgan.reporting.scores import cards, format_number, headline, numbers_table
+from dvdgan.reporting.scores import cards, format_number, numbers_table
 
 
 def test_a_card_lists_the_best_set_of_clips_first(measured):
@@ -13,15 +13,14 @@ def test_a_card_lists_the_best_set_of_clips_first(measured):
         assert card.value == measured["generated"][card.metric]["value"]
 
 
-def test_the_headline_compares_with_the_controls(measured):
-    assert headline(measured) == (
-        "Generated videos are at FVD 41.7 from real ones: 45 times nearer than the untrained "
-        "generator, 9.9 times nearer than the mean clip."
-    )
-    measured["generated"]["FVD"]["value"] = 400.0
-    assert "about as far as the mean clip" in headline(measured)
-    measured["generated"]["FVD"]["value"] = 500.0
-    assert "farther than the mean clip" in headline(measured)
+def test_a_distance_has_a_logarithmic_scale_and_a_share_a_linear_one(measured):
+    found = {card.metric: card for card in cards(measured)}
+    fvd, accuracy = found["FVD"], found["accuracy"]
+    assert [fvd.position(name) for name in ("real test clips", "untrained generator")] == [0, 100]
+    # log(41.7 / 4.2) / log(1873 / 4.2)
+    assert fvd.position("generated") == pytest.approx(37.626, abs=1e-3)
+    assert accuracy.position("generated") == pytest.approx(71.0)
+    assert "precision" not in found  # not measured here
 
 
 def test_the_terminal_table_lines_up(measured):
