@@ -1,10 +1,11 @@
-"""A small set of real, encoded videos: moving shapes, with the frame number in the picture."""
+"""A small set of real, encoded videos of moving shapes: plain ones, or with the frame number in the
+picture."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dvdgan.progress import track
 from dvdgan.storage.local import atomic_directory
@@ -12,19 +13,34 @@ from dvdgan.storage.output import check_output_folder, check_stage_output
 from dvdgan.video.encode import encode_mp4
 
 _Array = NDArray[np.float64]
+_Rng = np.random.Generator
 
 FPS = 25
 BITS = 8
 # Grey levels of the barcode: apart enough to survive h264, JPEG and resizing, dim enough not to
 # be what a network spends itself on.
 ZERO, ONE = 40, 110
+# RGB, of the plain set.
+GROUND = (20, 20, 30)
+COLOURS = {
+    "bar_rotating": (250, 210, 60),
+    "circle_right": (230, 70, 60),
+    "ring_growing": (70, 200, 110),
+    "square_down": (80, 130, 250),
+}
 
 
 def write_synthetic(
-    root: Path, videos_per_class: int = 24, size: int = 64, frames: int = 32, seed: int = 0
+    root: Path,
+    videos_per_class: int = 24,
+    size: int = 64,
+    frames: int = 32,
+    seed: int = 0,
+    plain: bool = False,
 ) -> bool:
     """Write root/<class>/<nnn>.mp4, h264, ``size`` x ``size``, 25 fps, one class per motion.
 
+    ``plain``: as `draw_plain` draws them, else as `draw` does.
     Equal arguments give equal bytes. A folder of these classes is left as it is; returns whether
     the videos were written. Raises UserError where ``root`` holds anything else, or is no folder.
     """
@@ -37,27 +53,48 @@ def write_synthetic(
     with atomic_directory(root) as aside:
         for label, number in track(names, "synthetic", len(names), "videos"):
             stream = list(MOTIONS).index(label)
-            pixels = draw(label, np.random.default_rng([seed, stream, number]), size, frames)
+            rng = np.random.default_rng([seed, stream, number])
+            pixels = (draw_plain if plain else draw)(label, rng, size, frames)
             path = aside / label / f"{number:03d}.mp4"
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(encode_mp4(pixels, FPS))
     return True
 
 
-def draw(label: str, rng: np.random.Generator, size: int, frames: int) -> NDArray[np.uint8]:
-    """One video of class ``label``, (frames, size, size, 3) uint8, barcode included."""
+def draw(label: str, rng: _Rng, size: int, frames: int) -> NDArray[np.uint8]:
+    """One video of class ``label``, (frames, size, size, 3) uint8: size, speed and colours of its
+    own, and a barcode with the number of the frame below."""
     strip = _strip_height(size)
-    y, x = np.mgrid[0 : size - strip, 0:size] + 0.5
-    time = np.arange(frames, dtype=float)[:, None, None]
-    distance = MOTIONS[label](rng, x / size, y / size, time) * size
-    coverage = np.clip(0.5 - distance, 0, 1)[..., None]
+    shape = _coverage(label, rng, rng, (size - strip, size), frames)
     colour = np.roll(
         [rng.uniform(200, 255), rng.uniform(60, 255), rng.uniform(40, 90)], rng.integers(3)
     )
-    background = rng.uniform(5, 35, 3)
-    picture = background + coverage * (colour - background)
+    picture = _painted(shape, colour, rng.uniform(5, 35, 3))
     codes = [_barcode(number, size) for number in range(frames)]
-    return np.concatenate([np.rint(picture).astype(np.uint8), codes], axis=1)
+    return np.concatenate([picture, codes], axis=1)
+
+
+def draw_plain(label: str, rng: _Rng, size: int, frames: int) -> NDArray[np.uint8]:
+    """One video of class ``label``, (frames, size, size, 3) uint8: size, speed and colour are those
+    of the class, the place is its own. It takes a small generator minutes to learn."""
+    style = np.random.default_rng(0)
+    return _painted(_coverage(label, style, rng, (size, size), frames), COLOURS[label], GROUND)
+
+
+def _coverage(
+    label: str, style: _Rng, place: _Rng, shape: tuple[int, int], frames: int
+) -> _Array:
+    """Share of each pixel that the shape covers, (frames, *shape)."""
+    y, x = np.mgrid[0 : shape[0], 0 : shape[1]] + 0.5
+    time = np.arange(frames, dtype=float)[:, None, None]
+    width = shape[1]
+    distance = MOTIONS[label](style, place, x / width, y / width, time) * width
+    return np.clip(0.5 - distance, 0, 1)
+
+
+def _painted(coverage: _Array, colour: ArrayLike, ground: ArrayLike) -> NDArray[np.uint8]:
+    front, back = np.asarray(colour), np.asarray(ground)
+    return np.rint(back + coverage[..., None] * (front - back)).astype(np.uint8)
 
 
 def read_frame_number(frame: NDArray[np.uint8]) -> int:
@@ -86,37 +123,37 @@ def _wrapped(offset: _Array, period: float) -> _Array:
     return (offset + period / 2) % period - period / 2
 
 
-# A motion draws its start and speed from rng and gives the signed distance to the shape's edge,
+# A motion draws size and speed from style, and place and start from place. It gives the signed distance to the shape's edge,
 # negative inside, of every pixel at every time: x, y in [0, 1), time (T, 1, 1) in frames.
 
 
-def _circle_right(rng: np.random.Generator, x: _Array, y: _Array, time: _Array) -> _Array:
-    radius, speed = rng.uniform(0.13, 0.19), rng.uniform(0.025, 0.045)
-    dx = _wrapped(x - rng.uniform() - speed * time, 1.0)
-    return np.hypot(dx, y - rng.uniform(0.25, 0.65)) - radius
+def _circle_right(style: _Rng, place: _Rng, x: _Array, y: _Array, time: _Array) -> _Array:
+    radius, speed = style.uniform(0.13, 0.19), style.uniform(0.025, 0.045)
+    dx = _wrapped(x - place.uniform() - speed * time, 1.0)
+    return np.hypot(dx, y - place.uniform(0.25, 0.65)) - radius
 
 
-def _square_down(rng: np.random.Generator, x: _Array, y: _Array, time: _Array) -> _Array:
-    half, speed = rng.uniform(0.11, 0.17), rng.uniform(0.025, 0.045)
-    dy = _wrapped(y - rng.uniform() - speed * time, 1.0)
-    return np.maximum(np.abs(x - rng.uniform(0.2, 0.8)), np.abs(dy)) - half
+def _square_down(style: _Rng, place: _Rng, x: _Array, y: _Array, time: _Array) -> _Array:
+    half, speed = style.uniform(0.11, 0.17), style.uniform(0.025, 0.045)
+    dy = _wrapped(y - place.uniform() - speed * time, 1.0)
+    return np.maximum(np.abs(x - place.uniform(0.2, 0.8)), np.abs(dy)) - half
 
 
-def _bar_rotating(rng: np.random.Generator, x: _Array, y: _Array, time: _Array) -> _Array:
-    angle = rng.uniform(0, np.pi) + rng.uniform(0.10, 0.18) * time
-    dx, dy = x - rng.uniform(0.4, 0.6), y - rng.uniform(0.38, 0.52)
+def _bar_rotating(style: _Rng, place: _Rng, x: _Array, y: _Array, time: _Array) -> _Array:
+    angle = place.uniform(0, np.pi) + style.uniform(0.10, 0.18) * time
+    dx, dy = x - place.uniform(0.4, 0.6), y - place.uniform(0.38, 0.52)
     along = dx * np.cos(angle) + dy * np.sin(angle)
     across = dy * np.cos(angle) - dx * np.sin(angle)
-    return np.maximum(np.abs(along) - 0.34, np.abs(across) - rng.uniform(0.05, 0.08))
+    return np.maximum(np.abs(along) - 0.34, np.abs(across) - style.uniform(0.05, 0.08))
 
 
-def _ring_growing(rng: np.random.Generator, x: _Array, y: _Array, time: _Array) -> _Array:
-    phase = (rng.uniform() + rng.uniform(0.035, 0.06) * time) % 1.0
-    centre = np.hypot(x - rng.uniform(0.35, 0.65), y - rng.uniform(0.35, 0.55))
-    return np.abs(centre - 0.05 - 0.35 * phase) - rng.uniform(0.035, 0.055)
+def _ring_growing(style: _Rng, place: _Rng, x: _Array, y: _Array, time: _Array) -> _Array:
+    phase = (place.uniform() + style.uniform(0.035, 0.06) * time) % 1.0
+    centre = np.hypot(x - place.uniform(0.35, 0.65), y - place.uniform(0.35, 0.55))
+    return np.abs(centre - 0.05 - 0.35 * phase) - style.uniform(0.035, 0.055)
 
 
-MOTIONS: dict[str, Callable[[np.random.Generator, _Array, _Array, _Array], _Array]] = {
+MOTIONS: dict[str, Callable[[_Rng, _Rng, _Array, _Array, _Array], _Array]] = {
     "bar_rotating": _bar_rotating,
     "circle_right": _circle_right,
     "ring_growing": _ring_growing,
