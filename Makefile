@@ -1,7 +1,8 @@
 # make demo: set up, then run the whole pipeline on a small synthetic set. make test: set up, then the
 # tests. make test-long: the tests that take a minute or more, or a cluster of their own.
 # make prefect: a local Prefect server with a worker. make evidently: the scheduled evaluations over time,
-# on http://127.0.0.1:8000. make lock: compile the lock anew.
+# on http://127.0.0.1:8000. make docs: the documentation as a site, site/docs/index.html. make lock: add
+# what pyproject.toml names to the lock.
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
@@ -12,10 +13,10 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long prefect evidently lock clean
+.PHONY: help setup demo test test-long prefect evidently docs lock clean
 
 help:
-	@sed -n '1,4s/^# //p' Makefile
+	@sed -n '1,5s/^# //p' Makefile
 
 setup: $(READY)
 
@@ -58,8 +59,13 @@ evidently: $(READY)
 	@python -m dvdgan.monitoring.workspace .runs/evaluate/history.jsonl .runs/evaluate/workspace
 	@evidently ui --workspace .runs/evaluate/workspace --host 127.0.0.1 --port $${PORT:-8000}
 
+# Every warning is an error: a link that leads nowhere, a page that the navigation does not reach.
+docs: $(READY)
+	@sphinx-build --quiet --fail-on-warning --keep-going -c docs -d .sphinx . site
+	@echo "site/docs/index.html"
+
 lock: $(READY)
 	@infra/lock.sh
 
 clean:
-	rm -rf artifacts data/synthetic .runs .prefect .dvc/cache .dvc/tmp
+	rm -rf artifacts data/synthetic site .sphinx .runs .prefect .dvc/cache .dvc/tmp

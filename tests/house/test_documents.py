@@ -142,6 +142,18 @@ def test_links_lead_somewhere() -> None:
     assert dead == []
 
 
+def test_every_page_is_reached_by_links() -> None:
+    reached: set[Path] = set()
+    unread = [ROOT / "README.md", ROOT / "docs" / "index.md"]
+    while unread:
+        page = unread.pop()
+        reached.add(page)
+        links = re.findall(r"\]\(([^)#:]+\.md)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        unread += {(page.parent / link).resolve() for link in links} - reached
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    assert [str(page.relative_to(ROOT)) for page in pages if page not in reached] == []
+
+
 def test_parameters_exist() -> None:
     sections = Config.model_fields
     unknown = [
