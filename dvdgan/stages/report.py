@@ -21,6 +21,7 @@ from dvdgan.reporting.assessment import assess
 from dvdgan.reporting.charts import TelemetryRecord
 from dvdgan.reporting.media import embed_clips, embed_png
 from dvdgan.reporting.page import ClassSamples, Content, TrainingPreview, render
+from dvdgan.reporting.plot_tables import plot_tables
 from dvdgan.reporting.scores import numbers_table, read_results
 from dvdgan.stages.artefacts import EVALUATE, INDEX, MODEL, MONITOR, REPORT, SHARDS, TRAIN
 from dvdgan.storage.local import atomic_directory, read_json
@@ -31,20 +32,21 @@ PACKAGES = ("dvdgan", "torch", "numpy", "accelerate", "webdataset", "av", "evide
 
 
 def run(config: Config, params: Path) -> None:
-    """Read the artefacts of the other stages and write artifacts/report/index.html.
+    """Read the artefacts of the other stages and write artifacts/report: index.html, and plots.
 
     ``params``: the file of ``config``, shown on the page.
     """
     check_stage_output(REPORT)
     measured = read_results(EVALUATE)
+    telemetry, events = read_records(TRAIN / "metrics.jsonl"), ledger.read(TRAIN / "ledger.jsonl")
     content = Content(
         samples=_samples(config),
         conditioning_frames=config.model.conditioning_frames,
         previews=_previews(TRAIN / "samples"),
         measured=measured,
         sheets={title: embed_png(path) for title, path in _sheets().items() if path.is_file()},
-        telemetry=read_records(TRAIN / "metrics.jsonl"),
-        ledger=ledger.read(TRAIN / "ledger.jsonl"),
+        telemetry=telemetry,
+        ledger=events,
         drift=read_json(MONITOR / "summary.json"),
         data_set=read_json(INDEX / "summary.json"),
         refused=read_table(INDEX / "refused.csv"),
@@ -53,6 +55,10 @@ def run(config: Config, params: Path) -> None:
     )
     with atomic_directory(REPORT) as folder:
         (folder / PAGE.name).write_text(render(content), encoding="utf-8")
+        for name, table in plot_tables(telemetry, events, measured).items():
+            path = folder / "plots" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(table, encoding="utf-8")
     print(f"report: {PAGE.stat().st_size / 1e6:.1f} MB -> {PAGE}")
 
 
