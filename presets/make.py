@@ -2,19 +2,26 @@
 
 Each is a complete params file: the values of table1_12x64.yaml or small_folder.yaml, and by name
 what differs from them. To change what all share, edit the values in that file and run this; to
-change one preset or a comment, edit PRESETS and run this. Other presets are written by hand.
+change one preset or a comment, edit PRESETS and run this. Other presets are written by hand; this
+puts them, and params.yaml, into DVC's style.
 """
 
+import io
 import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import getitem
 from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
 
 FOLDER = Path(__file__).resolve().parent
 WIDTH = 100
 
-Value = int | float | str | None
+Value = int | float | str | list[Any] | None
 Changes = Mapping[str, Value]
 
 # The base. Its body is written by hand; values that are not the paper's are sizes of the pipeline.
@@ -64,8 +71,8 @@ HALF_WIDTH: Changes = {"model.generator_channels": 64}
 SIXTEEN_FRAMES: Changes = {"clip.frames": 16, "clip.stride": 1}
 UCF101: Changes = {"index.root": "data/ucf101", "index.source": "ucf101", "index.max_missing": 0.0}
 # None of their protocols measures both FID and IS.
-NO_CURVE: Changes = {"evaluate.truncations": "[]"}
-PREDICTION: Changes = {"features.protocols": "[prediction_fvd]", **NO_CURVE}
+NO_CURVE: Changes = {"evaluate.truncations": []}
+PREDICTION: Changes = {"features.protocols": ["prediction_fvd"], **NO_CURVE}
 
 TABLES = {
     BASE: Preset(
@@ -102,7 +109,7 @@ TABLES = {
         BASE,
         {**SIXTEEN_FRAMES, **pixels(128), **UCF101, **HALF_WIDTH}
         | {
-            "features.protocols": "[unterthiner_fvd, tgan_is]",
+            "features.protocols": ["unterthiner_fvd", "tgan_is"],
             "evaluate.samples": 9984,
             **NO_CURVE,
         },
@@ -301,36 +308,61 @@ def comment(line: str) -> str:
 def body(name: str) -> str:
     """The values: those of the base, with this preset's own.
 
-    Raises ValueError for a change of a key that the base has not, or of one to what it is anyway.
+    Raises KeyError for a change of a key that the base has not, ValueError for one to what it is
+    anyway.
     """
     if name in (BASE, SMALL):
         text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
         return text[text.index("clip:\n") :]
     preset = PRESETS[name]
     assert preset.base is not None
-    waiting = dict(preset.changes)
-    section, lines = "", []
-    for line in body(preset.base).splitlines():
-        if heading := re.fullmatch(r"(\w+):", line):
-            section = heading[1]
-        entry = re.fullmatch(r"  (\w+): (.+)", line)
-        if entry and (key := f"{section}.{entry[1]}") in waiting:
-            new = written(waiting.pop(key))
-            if new == entry[2]:
-                raise ValueError(f"{name}: {key} is {new} in {preset.base}, too")
-            line = f"  {entry[1]}: {new}"
-        lines.append(line)
-    if waiting:
-        raise ValueError(f"{name}: {preset.base} has no {', '.join(waiting)}")
-    return "\n".join(lines) + "\n"
+    values = YAML().load(body(preset.base))
+    for key, value in preset.changes.items():
+        section, _, last = key.rpartition(".")
+        before = reduce(getitem, section.split("."), values)
+        if before[last] == value:
+            raise ValueError(f"{name}: {key} is {written(value)} in {preset.base}, too")
+        before[last] = value
+    return in_dvc_style(values)
+
+
+def in_dvc_style(values: Any) -> str:
+    """YAML as `dvc exp run --set-param` writes it, so that this changes no other line.
+
+    ``values``: as YAML().load gives them; comments are kept.
+    """
+    text = io.StringIO()
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.dump(plain_leaves(values), text)
+    return text.getvalue()
+
+
+def plain_leaves(values: Any) -> Any:
+    """``values`` with lists and numbers as Python's own, which have no style of the file."""
+    for key, value in values.items():
+        values[key] = plain_leaves(value) if isinstance(value, dict) else plain(value)
+    return values
+
+
+def plain(value: Any) -> Value:
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    return float(value) if isinstance(value, float) else value
 
 
 def written(value: Value) -> str:
-    """A value as YAML."""
+    """A value in a comment."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(str, value))}]"
     return "null" if value is None else str(value)
 
 
 if __name__ == "__main__":
     for file, text in files().items():
         (FOLDER / file).write_text(text, encoding="utf-8")
+    by_hand = {*FOLDER.glob("*.yaml"), FOLDER.parent / "params.yaml"}
+    for path in by_hand - {FOLDER / file for file in files()}:
+        values = YAML().load(path.read_text(encoding="utf-8"))
+        path.write_text(in_dvc_style(values), encoding="utf-8")
     print(f"{len(PRESETS)} presets -> {FOLDER}")

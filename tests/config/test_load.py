@@ -158,7 +158,7 @@ def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
     """In YAML 1.1 1e-4 is text and 010 is eight."""
     path = edited(
         tmp_path,
-        lambda text: text.replace("adam_epsilon: 0.000001", "adam_epsilon: 1e-4").replace(
+        lambda text: text.replace("adam_epsilon: 1e-06", "adam_epsilon: 1e-4").replace(
             "\n  frames: ", "\n  frames: 0"
         ),
     )

@@ -2,10 +2,12 @@
 
 import importlib.util
 import re
+import shutil
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 
 from dvdgan.config import Config, load_config
 from dvdgan.config.reference import params_page
@@ -83,6 +85,18 @@ def flat(section: Section) -> dict[str, Any]:
 @pytest.mark.parametrize("path", [ROOT / "params.yaml", *PRESETS], ids=lambda path: path.stem)
 def test_every_preset_is_in_order(path: Path) -> None:
     load_config(path)
+
+
+@pytest.mark.parametrize("path", [ROOT / "params.yaml", *PRESETS], ids=lambda path: path.stem)
+def test_dvc_s_set_param_changes_its_line_alone(path: Path, tmp_path: Path) -> None:
+    """`dvc exp run --set-param` writes the file so; `python presets/make.py` does, too."""
+    copy = tmp_path / "params.yaml"
+    shutil.copy(path, copy)
+    apply_overrides(copy, ["train.seed=12345"])
+    before, after = (each.read_text(encoding="utf-8").splitlines() for each in (path, copy))
+    assert len(before) == len(after)
+    changed = [new for old, new in zip(before, after, strict=True) if old != new]
+    assert changed == ["  seed: 12345"]
 
 
 def test_every_row_and_point_of_the_paper_has_a_preset_and_no_other_has() -> None:
