@@ -258,7 +258,7 @@ def ablation(
     print(text_table(found))
     print(measured_as(found))
     if write is not None:
-        from dvdgan.reporting.charts import ablation_figure
+        from dvdgan.reporting.figures import ablation_figure
 
         files = {
             "table.csv": csv_table(found),

@@ -62,7 +62,7 @@ def code_behind(*files: str, package: Path = PACKAGE) -> dict[str, str]:
 def _templates(package: Path) -> dict[str, str]:
     """What `report` fills in."""
     folder = package / "reporting"
-    files = sorted([*folder.glob("*.j2"), *folder.glob("*.css")])
+    files = sorted(file for kind in ("j2", "css", "js") for file in folder.rglob(f"*.{kind}"))
     return {
         file.relative_to(package).as_posix(): file.read_text(encoding="utf-8") for file in files
     }

@@ -8,21 +8,24 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from dvdgan.guard.ledger import Event, describe
+from dvdgan.guard import ledger
+from dvdgan.guard.ledger import Event
 from dvdgan.reporting.assessment import assess
 from dvdgan.reporting.charts import (
+    LEAST_POINTS,
     TelemetryRecord,
-    bar_chart,
+    marks,
     metric_curves,
     training_curves,
-    truncation_chart,
 )
-from dvdgan.reporting.media import EmbeddedClips
+from dvdgan.reporting.figures import truncation_chart
 from dvdgan.reporting.scores import (
     GENERATED,
     cards,
+    clip_counts,
     format_number,
     metric_names,
+    protocol_lines,
 )
 
 # Rows shown of the refused table and of the ledger; the files hold all of them.
@@ -34,17 +37,18 @@ class ClassSamples:
     """Generated and real clips of one class."""
 
     name: str
-    generated: EmbeddedClips
-    real: EmbeddedClips | None
+    generated: str
+    """mp4 data URI, as is ``real``."""
+    real: str | None
 
 
 @dataclass(frozen=True)
 class TrainingPreview:
     """A sample sheet made during training."""
 
-    title: str
-    picture: str
-    """PNG data URI."""
+    step: int
+    source: str
+    """mp4 or PNG data URI."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Content:
     measured: dict[str, Any]
     """results.json: generated, controls, truncation, details, memorisation, warnings."""
     sheets: dict[str, str]
-    """Nearest training clips and interpolations: title -> PNG data URI."""
+    """Nearest training clips and interpolations: title -> mp4 data URI."""
     telemetry: list[TelemetryRecord]
     ledger: list[Event]
     drift: dict[str, Any]
@@ -82,31 +86,65 @@ def render(content: Content) -> str:
         lstrip_blocks=True,
     )
     environment.filters["format_number"] = format_number
-    style = files("dvdgan.reporting").joinpath("page.css").read_text(encoding="utf-8")
+    measured = content.measured
+    evaluated = [event for event in content.ledger if event["event"] == "evaluated"]
+    curves = {
+        "metric_curves": metric_curves(content.ledger),
+        "training_curves": training_curves(content.telemetry),
+    }
+    shown = {
+        name: [each for each in found if each.points >= LEAST_POINTS]
+        for name, found in curves.items()
+    }
     return environment.get_template("page.html.j2").render(
         content=content,
-        style=Markup(style),
+        style=_asset("page.css"),
+        script=_asset("page.js"),
+        chart_style=_asset("uplot/uPlot.min.css"),
+        chart_script=_asset("uplot/uPlot.min.js"),
+        chart_data={each.title: each.data() for found in shown.values() for each in found},
+        marks=list(marks(content.ledger)),
+        **shown,
         generated=GENERATED,
-        assessment=assess(content.measured),
-        cards=cards(content.measured),
-        metrics=metric_names(content.measured),
-        truncation=_truncation(content.measured.get("truncation", [])),
-        metric_curves=metric_curves(content.ledger),
-        training_curves=training_curves(content.telemetry),
-        drift=_drift_chart(content.drift),
+        assessment=assess(measured),
+        cards=cards(measured),
+        metrics=metric_names(measured),
+        columns={GENERATED: measured[GENERATED], **measured.get("controls", {})},
+        clips=clip_counts,
+        protocols=protocol_lines(measured[GENERATED]),
+        truncation=_truncation(measured.get("truncation", [])),
+        checkpoints=evaluated,
+        checkpoint_metrics=sorted({name for event in evaluated for name in event["metrics"]}),
+        best_steps=ledger.best_so_far(content.ledger),
+        drift=_drift_rows(content.drift),
         ledger=[_ledger_row(record) for record in content.ledger[:MOST_ROWS]],
         reasons=Counter(row["reason"] for row in content.refused).most_common(),
         most_rows=MOST_ROWS,
     )
 
 
-def _drift_chart(drift: dict[str, Any]) -> Markup:
+def _asset(name: str) -> Markup:
+    """A style or script of the package, which is trusted."""
+    return Markup(files("dvdgan.reporting").joinpath(name).read_text(encoding="utf-8").strip())
+
+
+def _drift_rows(drift: dict[str, Any]) -> list[dict[str, Any]]:
     columns = sorted(drift["columns"].items(), key=lambda item: item[1], reverse=True)
-    return bar_chart("drift", dict(columns), drift["drifted"], threshold=drift["threshold"])
+    highest = max(value for _, value in columns)
+    return [
+        {
+            "name": name,
+            "value": value,
+            "position": 100 * value / max(highest, drift["threshold"]),
+            "mark": "bar",
+            "own": name in drift["drifted"],
+        }
+        for name, value in columns
+    ]
 
 
 def _truncation(points: list[dict[str, Any]]) -> Markup | None:
-    if not points:
+    if len(points) < LEAST_POINTS:
         return None
     return truncation_chart(
         [
@@ -119,7 +157,7 @@ def _truncation(points: list[dict[str, Any]]) -> Markup | None:
 def _ledger_row(record: Event) -> dict[str, str]:
     """An event as text: its kind, step, verdict and other fields."""
     if record["event"] == "baseline":
-        return {"event": "baseline", "step": "0", "verdict": "", "detail": describe(record)}
+        return {"event": "baseline", "step": "0", "verdict": "", "detail": ledger.describe(record)}
     metrics = ", ".join(
         f"{name} {format_number(value)}" for name, value in record.get("metrics", {}).items()
     )

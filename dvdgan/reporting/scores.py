@@ -63,6 +63,20 @@ class MetricCard:
             return 0.0
         return 100 * math.log(value / min(positive)) / math.log(highest / min(positive))
 
+    def rows(self, own: str) -> list[dict[str, Any]]:
+        """A bar or a dot for each set of clips; that of ``own`` is highlighted."""
+        mark = "dot" if self.is_distance else "bar"
+        return [
+            {
+                "name": name,
+                "value": value,
+                "position": self.position(name),
+                "mark": mark,
+                "own": name == own,
+            }
+            for name, value in self.values.items()
+        ]
+
 
 # metric: (what it measures in plain words, whether it is a distance and lower is better)
 QUESTIONS = {
@@ -101,7 +115,7 @@ def numbers_table(measured: dict[str, Any]) -> str:
         (
             who,
             [format_number(found[name]["value"]) if name in found else "-" for name in metrics]
-            + [_clips(found)],
+            + [clip_counts(found)],
         )
         for who, found in [(GENERATED, generated), *measured.get("controls", {}).items()]
     ]
@@ -114,7 +128,7 @@ def numbers_table(measured: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _clips(metrics: dict[str, Any]) -> str:
+def clip_counts(metrics: dict[str, Any]) -> str:
     """Number of measured clips, such as `256`; for protocols of several counts `256, 2,048`."""
     counts = {each["protocol"]["clips"] for each in metrics.values()}
     return ", ".join(f"{count:,}" for count in sorted(counts))
@@ -150,3 +164,19 @@ def _card(metric: str, measured: dict[str, Any]) -> MetricCard:
         values=dict(best_first),
         is_distance=is_distance,
     )
+
+
+def protocol_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """How the generated clips were measured, in words: a line for each protocol."""
+    lines = []
+    for metric in metrics.values():
+        found = metric["protocol"]
+        if "network" not in found:  # written by an older version
+            continue
+        line = (
+            f"Protocol {found['protocol']}: {found['network']}, {found['frames']} frames of "
+            f"{found['resolution']} x {found['resolution']}, stride {found['stride']}"
+        )
+        if line not in lines:
+            lines.append(line)
+    return lines

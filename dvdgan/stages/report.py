@@ -19,7 +19,7 @@ from dvdgan.guard import ledger
 from dvdgan.progress import track
 from dvdgan.reporting.assessment import assess
 from dvdgan.reporting.charts import TelemetryRecord
-from dvdgan.reporting.media import embed_clips, embed_png
+from dvdgan.reporting.media import embed_clips, embed_file
 from dvdgan.reporting.page import ClassSamples, Content, TrainingPreview, render
 from dvdgan.reporting.plot_tables import plot_tables
 from dvdgan.reporting.scores import numbers_table, read_results
@@ -28,6 +28,7 @@ from dvdgan.storage.local import atomic_directory, read_json
 from dvdgan.storage.output import check_stage_output
 
 PAGE = REPORT / "index.html"
+MOST_PREVIEWS = 16
 PACKAGES = ("dvdgan", "torch", "numpy", "accelerate", "webdataset", "av", "evidently", "prefect")
 
 
@@ -44,7 +45,7 @@ def run(config: Config, params: Path) -> None:
         conditioning_frames=config.model.conditioning_frames,
         previews=_previews(TRAIN / "samples"),
         measured=measured,
-        sheets={title: embed_png(path) for title, path in _sheets().items() if path.is_file()},
+        sheets={title: embed_file(path) for title, path in _sheets().items() if path.is_file()},
         telemetry=telemetry,
         ledger=events,
         drift=read_json(MONITOR / "summary.json"),
@@ -147,7 +148,7 @@ def _sheets() -> dict[str, Path]:
         "interpolation_latents": "from one latent to another",
         "interpolation_classes": "from one class to another",
     }
-    return {title: EVALUATE / "sheets" / name / "samples.png" for name, title in titles.items()}
+    return {title: EVALUATE / "sheets" / name / "samples.mp4" for name, title in titles.items()}
 
 
 def _channels_first(clips: list[NDArray[np.uint8]]) -> torch.Tensor:
@@ -159,8 +160,10 @@ def _channels_last(clips: torch.Tensor) -> NDArray[np.uint8]:
 
 
 def _previews(folder: Path) -> list[TrainingPreview]:
-    """The first, middle and last of the sheets step-STEP.png."""
-    steps = {int(path.stem.removeprefix("step-")): path for path in folder.glob("step-*.png")}
-    ordered = sorted(steps)
-    chosen = sorted({ordered[0], ordered[len(ordered) // 2], ordered[-1]}) if ordered else []
-    return [TrainingPreview(f"after {step} steps", embed_png(steps[step])) for step in chosen]
+    """The sheets step-STEP of training, at most MOST_PREVIEWS at even distances; videos if any."""
+    found = {int(path.stem.removeprefix("step-")): path for path in folder.glob("step-*.png")}
+    found |= {int(path.stem.removeprefix("step-")): path for path in folder.glob("step-*.mp4")}
+    steps = sorted(found)
+    places = {round(place) for place in np.linspace(0, len(steps) - 1, MOST_PREVIEWS)}
+    chosen = [step for place, step in enumerate(steps) if place in places]
+    return [TrainingPreview(step, embed_file(found[step])) for step in chosen]

@@ -3,14 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-BACKGROUND = 255
+BACKGROUND = 128  # grey: seen on light and dark pages alike
 GIVEN = (0, 114, 178)  # blue, as in the charts
 
 
 def video_grid(clips: NDArray[np.uint8], pad: int = 2, given: int = 0) -> NDArray[np.uint8]:
     """Tile (rows, cols, T, H, W, 3) uint8 clips into one video, (T, H', W', 3).
 
-    ``pad`` white pixels lie between neighbours and around all; blue ones as long as frames were
+    ``pad`` grey pixels lie between neighbours and around all; blue ones as long as frames were
     ``given`` to the model, not made by it.
     """
     framed = np.zeros(clips.shape[:3], bool)

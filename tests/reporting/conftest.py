@@ -93,7 +93,6 @@ def content(measured):
         }
         for step in (30, 60, 90, 120)
     ]
-    ledger.insert(1, {"event": "promoted", "step": 30})
     ledger.insert(
         0,
         {
@@ -102,18 +101,16 @@ def content(measured):
             "mean_clip": {"metrics": {"FVD": 120.0}, "intervals": {}},
         },
     )
-    ledger.append({"event": "rolled_back", "step": 60, "learning_rate_scale": 0.5})
+    ledger.append({"event": "rolled_back", "to_step": 60, "learning_rate_scale": 0.5})
     return Content(
         conditioning_frames=0,
         samples=[
             ClassSamples(name, footages[place % 2], footages[1 - place % 2])
             for place, name in enumerate(["drift_left", "drift_right", "spin", HOSTILE])
         ],
-        previews=[
-            TrainingPreview(f"after {step} steps", footages[0].strip) for step in (40, 80, 120)
-        ],
+        previews=[TrainingPreview(step, footages[0]) for step in (40, 80, 120)],
         measured=measured,
-        sheets={"from one latent to another": footages[0].strip},
+        sheets={"from one latent to another": footages[0]},
         telemetry=telemetry,
         ledger=ledger,
         drift={

@@ -1,26 +1,23 @@
-"""Charts: grouping of telemetry, averaging against plain means, bars, colours of the page."""
-
-import xml.etree.ElementTree as ElementTree
+"""Charts: groups and names of telemetry, averages against plain means, marks, columns."""
 
 import numpy as np
 import pytest
 
 from dvdgan.reporting.charts import (
-    COLOURS,
-    INK,
     MOST_POINTS,
-    bar_chart,
-    chart,
+    LineChart,
+    marks,
     metric_curves,
     series,
     training_curves,
-    truncation_chart,
 )
 
 
-def test_keys_meet_by_prefix_and_losses_share_a_chart():
-    record = {"step": 1, "d_loss": 1.0, "g_loss": 2.0, "spatial_real": 0, "spatial_fake": 1}
-    assert list(training_curves([record | {"note": "text"}])) == ["losses", "spatial"]
+def test_scores_and_losses_have_names_a_person_reads():
+    record = {"step": 1, "d_loss": 1.0, "generator_loss": 2.0, "spatial_real": 0, "spatial_fake": 1}
+    losses, scores = training_curves([record | {"note": "text"}])
+    assert (losses.title, list(losses.lines)) == ("Losses", ["d loss", "generator (G)"])
+    assert list(scores.lines) == ["generated clips", "real clips"]
 
 
 STEP_FIGURES = {
@@ -41,16 +38,25 @@ STEP_FIGURES = {
     "non_finite_gradients": 0.0,
     "skipped_updates": 0.0,
 }
-ALWAYS = {"losses", "spatial", "temporal", "gradient norms"}
+ALWAYS = {
+    "Losses",
+    "Gradient norms",
+    "Scores of the spatial discriminator (D_S)",
+    "Scores of the temporal discriminator (D_T)",
+}
+
+
+def by_title(charts):
+    return {each.title: each for each in charts}
 
 
 def test_settings_and_alarms_have_a_chart_only_when_they_move():
     steady = [{"step": step, **STEP_FIGURES} for step in range(4)]
-    assert set(training_curves(steady)) == ALWAYS
+    assert set(by_title(training_curves(steady))) == ALWAYS
     moved = {"step": 4, **STEP_FIGURES, "generator_learning_rate": 5e-5, "skipped_updates": 1.0}
-    charts = training_curves([*steady, moved])
-    assert set(charts) == ALWAYS | {"learning rates", "left out or not finite"}
-    assert "spatial_gradient_norm" in charts["gradient norms"]
+    charts = by_title(training_curves([*steady, moved]))
+    assert set(charts) == ALWAYS | {"Learning rates", "Gradients left out or not finite"}
+    assert "spatial discriminator (D_S)" in charts["Gradient norms"].lines
 
 
 def test_values_that_are_no_numbers_are_left_out():
@@ -67,58 +73,50 @@ def test_long_series_become_means_of_runs():
     assert steps[0] == 4.5
 
 
-def test_only_evaluated_checkpoints_make_metric_curves():
-    ledger = [
-        {"event": "promoted", "step": 1},
-        {
-            "event": "evaluated",
-            "step": 2,
-            "metrics": {"FVD": 10.0, "FID": None},
-            "health": {"static": 0.1, "recall": 0.5, "near_duplicates": 0.0},
-        },
+def evaluated(step, fvd, verdict="healthy"):
+    return {"event": "evaluated", "step": step, "metrics": {"FVD": fvd}, "verdict": verdict}
+
+
+BASELINE = {
+    "event": "baseline",
+    "untrained": {"metrics": {"FVD": 30.0, "FID": None}, "intervals": {"FVD": [28.0, 32.0]}},
+    "mean_clip": {"metrics": {"FVD": 50.0}, "intervals": {}},
+}
+ROLLBACK = {"event": "rolled_back", "from_step": 4, "to_step": 2}
+
+
+def test_metrics_of_checkpoints_stand_beside_the_untrained_generator():
+    health = {"static": 0.1, "recall": 0.5, "near_duplicates": 0.0}
+    charts = by_title(metric_curves([evaluated(2, 10.0) | {"health": health}]))
+    assert list(charts) == ["FVD", "Samples with a defect (share)", "Variety of samples"]
+    assert "near duplicates" in charts["Samples with a defect (share)"].lines
+    assert list(charts["FVD"].lines) == ["FVD"]
+    [fvd] = metric_curves([BASELINE, evaluated(2, 10.0), evaluated(4, 9.0)])
+    assert fvd.lines["untrained generator"] == ([2, 4], [30.0, 30.0])
+    assert fvd.is_distance
+
+
+def test_what_a_rollback_discarded_is_shown_apart():
+    [fvd] = metric_curves([evaluated(2, 9.0), evaluated(4, 50.0), ROLLBACK, evaluated(4, 8.0)])
+    assert fvd.lines["FVD"] == ([2.0, 4.0], [9.0, 8.0])
+    assert fvd.lines["FVD, rolled back"] == ([4.0], [50.0])
+
+
+def test_bests_and_rollbacks_are_marked():
+    events = [evaluated(2, 9.0), evaluated(4, 50.0, "collapsed"), ROLLBACK, evaluated(6, 8.0)]
+    assert list(marks(events)) == [
+        {"step": 2, "kind": "best"},
+        {"step": 6, "kind": "best"},
+        {"step": 4, "kind": "rollback"},
     ]
-    charts = metric_curves(ledger)
-    assert list(charts) == ["FVD", "samples with a defect", "variety of samples"]
-    assert "near duplicates" in charts["samples with a defect"]
-    assert "untrained generator" not in charts["FVD"]
-    baseline = {
-        "event": "baseline",
-        "untrained": {"metrics": {"FVD": 30.0, "FID": None}, "intervals": {"FVD": [28.0, 32.0]}},
-        "mean_clip": {"metrics": {"FVD": 50.0}, "intervals": {}},
-    }
-    assert "untrained generator" in metric_curves([baseline, *ledger])["FVD"]
 
 
-def test_a_chart_is_svg_in_the_ink_of_the_page_and_the_same_twice():
-    lines = {"<b>": ([1, 2], [3, 4]), "other": ([1, 2], [4, 3])}
-    drawing = chart("title", lines)
-    root = ElementTree.fromstring(drawing)
-    assert root.tag.endswith("svg")
-    assert "<b>" in "".join(root.itertext())
-    assert "currentColor" in drawing
-    assert INK not in drawing
-    assert chart("title", lines) == drawing
+def test_columns_have_every_step_and_gaps_where_a_line_has_none():
+    found = LineChart("t", {"a": ([1, 3], [0.1234567, 4.0]), "b": ([2], [7.0])}).data()
+    assert found["columns"] == [[1, 2, 3], [0.12346, None, 4.0], [None, 7.0, None]]
+    assert found["names"] == ["a", "b"]
 
 
-def test_a_bar_chart_shows_names_values_and_the_threshold():
-    values = {"motion": 0.42, "<b>": 0.0, "contrast": 1873.0}
-    drawing = bar_chart("drift", values, ["motion"], threshold=0.1, log_scale=True)
-    texts = {text.strip() for text in ElementTree.fromstring(drawing).itertext()}
-    assert {"motion", "<b>", "contrast", "0.42", "0", "1,873", "1,000"} <= texts
-    assert not any("$" in text for text in texts)
-    assert drawing.count(COLOURS[1]) == 1  # the highlighted bar
-    assert drawing.count("stroke-dasharray: ") == 1
-    assert bar_chart("drift", values, ["motion"], threshold=0.1, log_scale=True) == drawing
-    assert "stroke-dasharray: " not in bar_chart("drift", values)
-
-
-def test_every_level_is_written_at_its_point():
-    points = [
-        {"level": 1.0, "FID": 2.0, "IS": 60.0},
-        {"level": 0.44, "FID": 12.0, "IS": 130.0},
-        {"level": 0.7, "FID": 5.0, "IS": 90.0},
-    ]
-    drawing = truncation_chart(points)
-    texts = [text.strip() for text in ElementTree.fromstring(drawing).itertext() if text.strip()]
-    assert {"0.44", "0.7", "1", "IS", "FID"} <= set(texts)
-    assert drawing == truncation_chart(points[::-1])
+def test_a_chart_is_described_in_words():
+    summary = LineChart("t", {"FVD": ([1, 9], [20.0, 3.5])}).summary
+    assert summary == "FVD: 20 at step 1, 3.5 at step 9"
