@@ -101,8 +101,7 @@ def training_curves(telemetry: list[TelemetryRecord]) -> list[LineChart]:
 def metric_curves(events: list[Event]) -> list[LineChart]:
     """Charts of the checkpoints' evaluations over training steps.
 
-    One for each metric, with the value of the untrained generator and what rollbacks discarded, and
-    two for the health metrics of samples: their variety, and the shares with a defect.
+    One for each metric, with the value of the untrained generator and what rollbacks discarded.
     """
     evaluated = [event for event in events if event.get("event") == "evaluated"]
     kept = ledger.evaluations(events)
@@ -121,11 +120,16 @@ def metric_curves(events: list[Event]) -> list[LineChart]:
             ends = sorted({min(steps), max(steps)})
             lines[UNTRAINED] = (ends, [level] * len(ends))
         charts.append(LineChart(name, lines, is_distance=name in ("FVD", "FID")))
-    health: dict[str, dict[str, Series]] = {}
-    for name, line in _measured(kept, "health").items():
+    return charts
+
+
+def health_curves(events: list[Event]) -> list[LineChart]:
+    """Charts of the health metrics of samples: their variety, and the shares with a defect."""
+    charts: dict[str, dict[str, Series]] = {}
+    for name, line in _measured(ledger.evaluations(events), "health").items():
         title = "Samples with a defect (share)" if name in DEFECTS else "Variety of samples"
-        health.setdefault(title, {})[name.replace("_", " ")] = line
-    return charts + [LineChart(title, lines) for title, lines in health.items()]
+        charts.setdefault(title, {})[name.replace("_", " ")] = line
+    return [LineChart(title, lines) for title, lines in charts.items()]
 
 
 def marks(events: list[Event]) -> Iterator[dict[str, Any]]:

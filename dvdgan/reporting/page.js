@@ -29,7 +29,7 @@ function draw(box) {
   const axis = { stroke: () => colour("--soft"), grid: { stroke: () => colour("--line"), width: log ? 0.4 : 1 }, ticks: { stroke: () => colour("--line") } };
   box.plot?.destroy();
   box.plot = new uPlot({
-    width: box.clientWidth, height: 220, cursor: { sync: { key: "step" } },
+    width: box.clientWidth, height: box.clientWidth < 360 ? 160 : 220, cursor: { sync: { key: "step" } },
     scales: { x: { time: false }, y: log ? { distr: positive ? 3 : 4 } : {} },
     axes: [axis, { ...axis, size: 62, values: (_, ticks) => ticks.map(tick => tick == null ? "" : short(tick)) }],
     series: [{ label: "step" }, ...chart.names.map((label, number) => ({

@@ -14,6 +14,7 @@ from dvdgan.reporting.assessment import assess
 from dvdgan.reporting.charts import (
     LEAST_POINTS,
     TelemetryRecord,
+    health_curves,
     marks,
     metric_curves,
     training_curves,
@@ -90,6 +91,7 @@ def render(content: Content) -> str:
     evaluated = [event for event in content.ledger if event["event"] == "evaluated"]
     curves = {
         "metric_curves": metric_curves(content.ledger),
+        "health_curves": health_curves(content.ledger),
         "training_curves": training_curves(content.telemetry),
     }
     shown = {

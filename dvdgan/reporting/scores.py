@@ -79,28 +79,26 @@ class MetricCard:
 
 
 # metric: (what it measures in plain words, whether it is a distance and lower is better)
-QUESTIONS = {
+CARDS = {
     "FVD": ("How far generated videos are from real ones, in content and motion.", True),
     "precision": ("Share of generated videos that look like real ones.", False),
     "coverage": ("Share of real videos that have a generated one like them.", False),
     "accuracy": ("Share of videos that show the requested class.", False),
-    "FID": ("How far their features are from real ones.", True),
-    "IS": ("Whether they are clear, and of many kinds.", False),
 }
+# In this order in tables, before all other metrics.
+KNOWN = (*CARDS, "FID", "IS")
 
 
 def cards(measured: dict[str, Any]) -> list[MetricCard]:
-    """A card for each metric of the generated clips in results.json, known ones first."""
-    generated = measured[GENERATED]
-    order = [name for name in QUESTIONS if name in generated]
-    return [_card(name, measured) for name in order]
+    """A card for each of CARDS that was measured."""
+    return [_card(name, measured) for name in CARDS if name in measured[GENERATED]]
 
 
 def metric_names(measured: dict[str, Any]) -> list[str]:
     """Every metric of the generated clips, those with a card first."""
     generated = measured[GENERATED]
-    known = [name for name in QUESTIONS if name in generated]
-    return known + sorted(generated.keys() - QUESTIONS.keys())
+    known = [name for name in KNOWN if name in generated]
+    return known + sorted(generated.keys() - set(KNOWN))
 
 
 def numbers_table(measured: dict[str, Any]) -> str:
@@ -110,7 +108,7 @@ def numbers_table(measured: dict[str, Any]) -> str:
     the generated clips has the half widths of their 95% intervals.
     """
     generated = measured[GENERATED]
-    metrics = [name for name in QUESTIONS if name in generated]
+    metrics = [name for name in KNOWN if name in generated]
     rows = [
         (
             who,
@@ -148,7 +146,7 @@ def format_number(value: float) -> str:
 
 
 def _card(metric: str, measured: dict[str, Any]) -> MetricCard:
-    question, is_distance = QUESTIONS[metric]
+    question, is_distance = CARDS[metric]
     found = {GENERATED: measured[GENERATED], **measured.get("controls", {})}
     values = {
         name: float(metrics[metric]["value"])

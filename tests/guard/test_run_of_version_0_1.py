@@ -21,7 +21,7 @@ from dvdgan.guard.origin import RunOrigin
 from dvdgan.guard.run_choice import RunRequest, choose
 from dvdgan.guard.run_folder import RunFolder, latest_valid
 from dvdgan.guard.supervisor import PendingEvaluation
-from dvdgan.reporting.charts import metric_curves
+from dvdgan.reporting.charts import health_curves, metric_curves
 
 FOLDER = Path(__file__).parent / "run_of_version_0_1"
 OLD_KEYS = {"attempt", "signs"}
@@ -88,8 +88,8 @@ def test_its_ends_are_final(old: RunFolder) -> None:
 
 
 def test_the_report_has_curves_of_the_health_metrics() -> None:
-    curves = metric_curves(ledger.read(FOLDER / "ledger.jsonl"))
-    titles = {each.title for each in curves}
+    events = ledger.read(FOLDER / "ledger.jsonl")
+    titles = {each.title for each in [*metric_curves(events), *health_curves(events)]}
     assert titles == {"FID", "FVD", "IS", "Variety of samples"}
 
 

@@ -6,6 +6,7 @@ import pytest
 from dvdgan.reporting.charts import (
     MOST_POINTS,
     LineChart,
+    health_curves,
     marks,
     metric_curves,
     series,
@@ -87,10 +88,9 @@ ROLLBACK = {"event": "rolled_back", "from_step": 4, "to_step": 2}
 
 def test_metrics_of_checkpoints_stand_beside_the_untrained_generator():
     health = {"static": 0.1, "recall": 0.5, "near_duplicates": 0.0}
-    charts = by_title(metric_curves([evaluated(2, 10.0) | {"health": health}]))
-    assert list(charts) == ["FVD", "Samples with a defect (share)", "Variety of samples"]
+    charts = by_title(health_curves([evaluated(2, 10.0) | {"health": health}]))
+    assert list(charts) == ["Samples with a defect (share)", "Variety of samples"]
     assert "near duplicates" in charts["Samples with a defect (share)"].lines
-    assert list(charts["FVD"].lines) == ["FVD"]
     [fvd] = metric_curves([BASELINE, evaluated(2, 10.0), evaluated(4, 9.0)])
     assert fvd.lines["untrained generator"] == ([2, 4], [30.0, 30.0])
     assert fvd.is_distance

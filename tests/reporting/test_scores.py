@@ -27,8 +27,8 @@ def test_a_distance_has_a_logarithmic_scale_and_a_share_a_linear_one(measured):
 def test_the_terminal_table_lines_up(measured):
     lines = numbers_table(measured).splitlines()
     assert len({len(line) for line in lines}) == 1
-    assert lines[1].split() == ["generated", "41.7", "2.84", "2.51", "0.71", "256"]
-    assert lines[2].split() == ["+-4.17", "+-0.284", "+-0.251", "+-0.071"]
+    assert lines[1].split() == ["generated", "41.7", "0.71", "2.84", "2.51", "256"]
+    assert lines[2].split() == ["+-4.17", "+-0.071", "+-0.284", "+-0.251"]
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.71, "0.71"), (41.73, "41.7"), (1873.2, "1,873")])
