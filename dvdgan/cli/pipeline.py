@@ -277,15 +277,24 @@ def evaluate(
 
 
 @app.command()
-def monitor(params: Params = PARAMS) -> None:
+def monitor(
+    params: Params = PARAMS,
+    gate: Annotated[
+        bool,
+        typer.Option("--gate", help="Only check the last report: exit 0 pass, 3 warn, 4 fail."),
+    ] = False,
+) -> None:
     """Report with Evidently how generated clips drift from real ones.
 
     Reads artifacts/evaluate, artifacts/reference. Writes artifacts/monitor: report.html,
-    report.json, summary.json.
+    report.json, summary.json. Drift does not stop `dvc repro`; a script or CI checks it with
+    --gate.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import monitor as stage
 
+    if gate:
+        raise typer.Exit(stage.check_gate())
     stage.run(load_config(params))
 
 

@@ -55,6 +55,18 @@ class PrincipalAxes:
         return {f"pc_{place}": column for place, column in enumerate(coordinates.T, start=1)}
 
 
+# The gate, by the share of drifted columns: no column, at most this share, more.
+PASS, WARN, FAIL = "pass", "warn", "fail"
+MOST_SHARE_WARN = 0.5
+
+TITLE = "Drift of generated against real clips"
+EXPLAINED = """\
+Current is the generated clips, reference the real ones. A column's drift score is the Wasserstein
+distance of its values between the two, in standard deviations of the real ones; a column counts as
+drifted from {threshold:g} on (monitor.drift_threshold). {drifted} of {columns} columns do: {gate}.
+No drifted column is a pass, at most half of them a warning, more a failure."""
+
+
 @dataclass(frozen=True)
 class Drift:
     """An Evidently report and its summary."""
@@ -63,8 +75,36 @@ class Drift:
     """Normed Wasserstein distance of each column: in standard deviations of the real one."""
     threshold: float
     report: dict[str, Any]
-    page: str
-    """The interactive report: HTML that loads nothing from elsewhere."""
+    evidently_page: str
+
+    @property
+    def share(self) -> float:
+        """Of drifted columns."""
+        return len(self.drifted) / len(self.distances)
+
+    @property
+    def gate(self) -> str:
+        """PASS, WARN or FAIL."""
+        if not self.drifted:
+            return PASS
+        return WARN if self.share <= MOST_SHARE_WARN else FAIL
+
+    @property
+    def page(self) -> str:
+        """Evidently's interactive report with a title and an explanation of the threshold.
+
+        HTML that loads nothing from elsewhere.
+        """
+        explained = EXPLAINED.format(
+            threshold=self.threshold,
+            drifted=len(self.drifted),
+            columns=len(self.distances),
+            gate=self.gate,
+        )
+        style = "font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:1rem auto;padding:0 1rem"
+        words = f'<header style="{style}"><h1>{TITLE}</h1><p>{explained}</p></header>'
+        titled = self.evidently_page.replace("<head>", f"<head><title>{TITLE}</title>", 1)
+        return titled.replace("<body>", f"<body>{words}", 1)
 
     @property
     def drifted(self) -> list[str]:
@@ -85,7 +125,8 @@ class Drift:
             "name": name,
             "columns": self.distances,
             "drifted": self.drifted,
-            "share": len(self.drifted) / len(self.distances),
+            "share": self.share,
+            "gate": self.gate,
             "threshold": self.threshold,
         }
         write_json(folder / "summary.json", summary)

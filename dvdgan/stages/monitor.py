@@ -2,14 +2,18 @@
 
 from dvdgan.config import Config
 from dvdgan.config.schema import Monitor
+from dvdgan.errors import UserError
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.measurement_settings import NOT_GENERATED, measurement_settings
 from dvdgan.evaluation.reference import RealReference
-from dvdgan.monitoring.drift import Columns, PrincipalAxes, measure_drift
+from dvdgan.monitoring.drift import FAIL, PASS, WARN, Columns, PrincipalAxes, measure_drift
 from dvdgan.protocols import POOLED, short_name
 from dvdgan.stages.artefacts import EVALUATE, MONITOR, REFERENCE
-from dvdgan.storage.local import atomic_directory
+from dvdgan.storage.local import atomic_directory, read_json
 from dvdgan.storage.output import check_stage_output
+
+SUMMARY = MONITOR / "summary.json"
+EXIT_CODES = {PASS: 0, WARN: 3, FAIL: 4}
 
 
 def run(config: Config) -> None:
@@ -28,7 +32,25 @@ def run(config: Config) -> None:
     with atomic_directory(MONITOR) as folder:
         drift.save(folder, *_named(config.monitor, reference, len(generated)))
     names = ", ".join(drift.drifted) or "none"
-    print(f"monitor: {len(drift.drifted)} of {len(drift.distances)} columns drift ({names})")
+    columns = f"{len(drift.drifted)} of {len(drift.distances)} columns drift ({names})"
+    print(f"monitor: {drift.gate}: {columns}")
+
+
+def check_gate() -> int:
+    """Print the gate of the last run; its exit code, of EXIT_CODES."""
+    if not SUMMARY.is_file():
+        raise UserError("there is no drift report yet", where=str(SUMMARY), todo="run `dvc repro`")
+    summary = read_json(SUMMARY)
+    if "gate" not in summary:
+        raise UserError(
+            "the drift report is of a version without a gate",
+            where=str(SUMMARY),
+            todo="run `dvc repro monitor`",
+        )
+    names = ", ".join(summary["drifted"]) or "none"
+    threshold = f"at or above {summary['threshold']:g} standard deviations"
+    print(f"monitor: {summary['gate']}: columns {threshold}: {names}")
+    return EXIT_CODES[summary["gate"]]
 
 
 def _named(settings: Monitor, reference: RealReference, clips: int) -> tuple[str, str]:

@@ -5,9 +5,12 @@ import json
 import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
+from typer.testing import CliRunner
 
+from dvdgan.cli import app
 from dvdgan.errors import UserError
-from dvdgan.monitoring.drift import PrincipalAxes, measure_drift
+from dvdgan.monitoring.drift import Drift, PrincipalAxes, measure_drift
+from dvdgan.stages.monitor import check_gate
 
 
 def test_principal_axes_are_eigenvectors_of_the_covariance():
@@ -69,3 +72,29 @@ def test_equal_input_gives_equal_bytes_and_the_page_loads_nothing(sides, tmp_pat
     page = (tmp_path / "one" / "report.html").read_text()
     for request in ("<script src", "<link ", '<img src="http', "<iframe"):
         assert request not in page
+    assert page.count("<title>Drift of generated against real clips</title>") == 1
+    assert "from 0.3 on (monitor.drift_threshold). 2 of 3 columns do: fail." in page
+
+
+@pytest.mark.parametrize(
+    ("values", "gate", "code"),
+    [
+        ({"a": 0.29, "b": 0.1}, "pass", 0),
+        ({"a": 0.3, "b": 0.1}, "warn", 3),
+        ({"a": 0.3, "b": 0.9, "c": 0.0}, "fail", 4),
+    ],
+)
+def test_the_gate_has_an_exit_code(values, gate, code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "artifacts" / "monitor"
+    folder.mkdir(parents=True)
+    Drift(values, 0.3, {}, "<head></head><body></body>").save(folder, "key", "name")
+    found = CliRunner().invoke(app, ["monitor", "--gate"])
+    assert found.exit_code == code
+    assert f"monitor: {gate}: columns at or above 0.3 standard deviations" in found.output
+
+
+def test_the_gate_needs_a_report(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="there is no drift report yet"):
+        check_gate()
