@@ -298,11 +298,8 @@ def _eaten(config: Config) -> dict[str, float]:
         build.discriminator_architecture(config.model, config.clip, CLASSES),
     )
     cost = model_cost(*networks, k=config.model.spatial_frames)
-    g = cost.generator.multiply_adds
-    d = sum(network.multiply_adds for network in cost.discriminators.values())
     updates = config.train.discriminator_steps
-    step = updates * (g + 2 * 3 * d) + 3 * g + 2 * d
-    per_clip = step / updates
+    per_clip = cost.train_step(updates) / updates
     return {
         "giga_multiply_adds_per_real_clip": round(per_clip / 1e9, 1),
         "clips_per_second": round(REACHED * PEAK / (2 * per_clip), 1),

@@ -1,4 +1,7 @@
-"""docs/params.md from the schema: `python -m dvdgan.config.reference > docs/params.md`."""
+"""Describes every parameter, from the docstrings of the schema.
+
+`python -m dvdgan.config.reference > docs/params.md` writes the page of all of them.
+"""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -24,6 +27,16 @@ BOUNDS = {Ge: "at least {.ge}", Gt: "above {.gt}", Le: "at most {.le}", Lt: "bel
 def params_page() -> str:
     """The page as Markdown: a table for every section, a row for every key."""
     return INTRODUCTION + "".join(_table(name, section) for name, section in _sections("", Config))
+
+
+def meanings() -> dict[str, str]:
+    """What every key of params.yaml means, by dotted key, in one line."""
+    return {
+        f"{name}.{key}": _one_line(field.description)
+        for name, section in _sections("", Config)
+        for key, field in section.model_fields.items()
+        if subsection(field) is None
+    }
 
 
 def _sections(prefix: str, section: type[Section]) -> Iterator[tuple[str, type[Section]]]:

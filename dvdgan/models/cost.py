@@ -111,6 +111,39 @@ class ModelCost:
     """A discriminator that sees the whole clip at full resolution, 3-D throughout."""
     attention: AttentionCost
 
+    @property
+    def parameters(self) -> int:
+        """Of all networks."""
+        return sum(each.parameters for each in (self.generator, *self.discriminators.values()))
+
+    def train_step(self, discriminator_steps: int) -> int:
+        """Multiply-adds of one train step for each clip of its batch.
+
+        A backward pass takes twice a forward, and half of that where the weights are fixed. An
+        update of D is a forward of G, and D forward and backward on real and generated clips.
+        """
+        g = self.generator.multiply_adds
+        d = sum(network.multiply_adds for network in self.discriminators.values())
+        return discriminator_steps * (g + 2 * 3 * d) + 3 * g + 2 * d
+
+    def train_memory(self, clips: int) -> int:
+        """Bytes that a train step on so many clips of one device needs at most, in float32.
+
+        Weights, gradients, Adam's moments and G's average, and the larger of an update of D, on
+        real and generated clips, and one of G.
+        """
+        g, d = self.generator, self.discriminators.values()
+        states = 20 * g.parameters + 16 * sum(network.parameters for network in d)
+        update_d = sum(network.kept_at(2 * clips) for network in d)
+        update_g = g.kept_at(clips) + sum(network.kept_at(clips) for network in d)
+        return states + max(update_d, update_g)
+
+    @property
+    def checkpoint_bytes(self) -> int:
+        """Size of a checkpoint: weights and Adam's moments, and G's average."""
+        g = self.generator.parameters
+        return 16 * g + 12 * (self.parameters - g)
+
 
 def model_cost(
     generator: GeneratorArchitecture, discriminator: DiscriminatorArchitecture, k: int

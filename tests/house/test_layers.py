@@ -13,7 +13,7 @@ TOWER = [
     {"provenance"},
     {"config", "guard", "models", "video"},
     {"data", "evaluation", "models.build", "monitoring", "reporting"},
-    {"comparison", "export", "training"},
+    {"comparison", "export", "review", "training"},
     {"stages"},
     {"cli"},
     {"__main__"},

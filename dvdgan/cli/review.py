@@ -1,0 +1,52 @@
+"""The command `dvdgan review`."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from dvdgan.cli.options import app
+from dvdgan.errors import UserError
+
+
+@app.command()
+def review(
+    base: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(
+            help="Git revision to compare with.",
+            show_default="merge base with the main branch, or the last commit",
+        ),
+    ] = None,
+    write: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Markdown file to write.", show_default="standard output"),
+    ] = None,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs to train on.")] = 1,
+    price_per_hour: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(min=0, help="Price of one device for an hour, in any currency."),
+    ] = None,
+) -> None:
+    """Describe what the changes since a revision do and cost, as Markdown.
+
+    Changed params with their meaning and the paper's values, stages that run again, cost of
+    training, and the metrics of both revisions. Warnings come first. Nothing is run or downloaded,
+    except metrics from a DVC remote (docs/review.md).
+
+    \b
+    dvdgan review
+    dvdgan review origin/main --devices 8 --price-per-hour 2.50 --write review.md
+    """
+    from dvdgan.review.gather import Prices, gather
+    from dvdgan.review.markdown import MARKER, markdown
+    from dvdgan.storage.local import write_bytes
+
+    if write is not None and write.exists() and not write.read_bytes().startswith(MARKER.encode()):
+        raise UserError(f"{write} is not a review", todo="name another file to write")
+    text = markdown(gather(Path(), base, Prices(devices, price_per_hour)))
+    if write is None:
+        print(text, end="")
+        return
+    write_bytes(write, text.encode())
+    print(f"review: {write}")

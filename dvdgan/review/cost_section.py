@@ -1,0 +1,102 @@
+"""The section of a review about cost: what it takes to train, before and now."""
+
+from collections.abc import Callable
+from operator import attrgetter
+
+from dvdgan.reporting.costs import count, memory, times
+from dvdgan.reporting.scores import format_number
+from dvdgan.review.costs import TrainingCost
+from dvdgan.review.gather import Review
+from dvdgan.review.table import table
+from dvdgan.review.warnings import MORE
+
+HEAD = ("", "before", "now", "factor")
+
+Quantity = Callable[[TrainingCost], float]
+Written = Callable[[float], str]
+
+
+def cost_section(review: Review) -> str:
+    """Tables and notes in Markdown; empty where nothing that costs much has changed."""
+    rows = [] if review.training is None else _training_rows(review)
+    rows += [_row(now.what, before.clips, now.clips, _whole) for before, now in review.work]
+    if not rows:
+        return ""
+    parts = ["### Cost", table(HEAD, rows)]
+    if review.training is not None:
+        parts.append(" ".join(_notes(review)))
+    return "\n\n".join(parts)
+
+
+def _training_rows(review: Review) -> list[tuple[str, ...]]:
+    speed, prices = review.speed, review.prices
+    quantities: list[tuple[str, Quantity, Written]] = [
+        ("parameters of G", attrgetter("generator_parameters"), count),
+        ("parameters of D_S and D_T", attrgetter("discriminator_parameters"), count),
+        ("multiply-adds of a step for each clip", attrgetter("clip_multiply_adds"), count),
+        ("clips to train on", attrgetter("clips"), _whole),
+        ("multiply-adds of the run", attrgetter("multiply_adds"), count),
+        ("memory of a device, at most", attrgetter("memory"), memory),
+        ("a checkpoint on disk", attrgetter("checkpoint_bytes"), memory),
+    ]
+    if speed is not None:
+        quantities += [
+            ("clips/s", lambda cost: cost.clips_per_second(speed, prices.devices), format_number),
+            ("time to train", lambda cost: cost.hours(speed, prices.devices), _time),
+        ]
+    if speed is not None and prices.per_hour is not None:
+        price = prices.per_hour * prices.devices
+        title = f"price at {prices.per_hour:g} for an hour of a device"
+        quantities.append((title, lambda cost: price * cost.hours(speed, prices.devices), _money))
+    assert review.training is not None
+    old, new = review.training
+    return [
+        _row(title, None if old is None else quantity(old), quantity(new), written)
+        for title, quantity, written in quantities
+    ]
+
+
+def _notes(review: Review) -> list[str]:
+    speed, prices = review.speed, review.prices
+    devices = f"{prices.devices} device" + ("s" if prices.devices > 1 else "")
+    assert review.training is not None
+    found = [f"For {devices}. Memory is that of float32."]
+    if speed is None:
+        found.append("No measured speed in .runs/train or benchmarks/results, so no time.")
+    else:
+        own = review.training[1].precision
+        unlike = "" if speed.precision == own else f" This trains in {own}, for which it is wrong."
+        found.append(
+            f"Time: as many multiply-adds a second as {speed.source}, without evaluations and "
+            f"rollbacks.{unlike}"
+        )
+    if review.output_bytes:
+        found.append(
+            f"Disk: the present outputs of the stages that run again take "
+            f"{memory(review.output_bytes)} in DVC's cache."
+        )
+    return found
+
+
+def _row(title: str, old: float | None, new: float, written: Written) -> tuple[str, ...]:
+    before = "unknown" if old is None else written(old)
+    return (title, before, written(new), _factor(old, new))
+
+
+def _factor(old: float | None, new: float) -> str:
+    if not old or old == new:
+        return ""
+    factor = new / old
+    return f"**{times(factor)}**" if factor >= MORE else times(factor)
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _time(hours: float) -> str:
+    return f"{hours * 60:.1f} min" if hours < 1 else f"{format_number(hours)} h"
+
+
+def _money(value: float) -> str:
+    return f"{value:,.2f}"

@@ -1,0 +1,163 @@
+"""What a params file costs to train: work, memory, disk, and hours from a measured speed."""
+
+import json
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dvdgan.config import load_config, parse_config
+from dvdgan.config.schema import RunSettings
+from dvdgan.reporting.costs import known_classes
+
+if TYPE_CHECKING:
+    from dvdgan.config.schema import Clip, Model, Train
+    from dvdgan.models.cost import ModelCost
+
+SHARD_INDEX = Path("artifacts/shards/index.json")
+# Steps at the beginning of a process that are slower than the others.
+WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Speed:
+    """A measured speed of training."""
+
+    multiply_adds_per_second: float
+    source: str
+    """Where it was measured, in words."""
+    precision: str
+
+
+@dataclass(frozen=True)
+class TrainingCost:
+    """What one run of `train` costs."""
+
+    generator_parameters: int
+    discriminator_parameters: int
+    clip_multiply_adds: int
+    """Of a train step, for each clip of its batch."""
+    clips: int
+    """Real clips that one run trains on, counted once an update of G."""
+    memory: int
+    """Bytes on each device, at most: float32, nothing recomputed."""
+    checkpoint_bytes: int
+    precision: str
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of the whole run."""
+        return self.clip_multiply_adds * self.clips
+
+    def clips_per_second(self, speed: Speed, devices: int) -> float:
+        """Of all devices together, at ``speed`` on each."""
+        return speed.multiply_adds_per_second * devices / self.clip_multiply_adds
+
+    def hours(self, speed: Speed, devices: int) -> float:
+        """Wall-clock time of the run, without evaluations and rollbacks."""
+        return self.clips / self.clips_per_second(speed, devices) / 3600
+
+
+@dataclass(frozen=True)
+class Work:
+    """Clips that a stage works through besides those of the train steps."""
+
+    what: str
+    clips: int
+
+
+def training_cost(params: Mapping[str, Any], devices: int, folder: Path) -> TrainingCost:
+    """The cost of training with ``params`` (nested sections) on so many devices.
+
+    Raises UserError for params that `dvdgan check` refuses.
+    """
+    config = parse_config(params)
+    train = config.train
+    cost = _model_cost(config.model, config.clip, _classes(folder))
+    return TrainingCost(
+        cost.generator.parameters,
+        cost.parameters - cost.generator.parameters,
+        cost.train_step(train.discriminator_steps),
+        train.steps * train.batch_size,
+        cost.train_memory(ceil(train.batch_size / devices / train.accumulation)),
+        cost.checkpoint_bytes,
+        train.precision,
+    )
+
+
+def other_work(params: Mapping[str, Any]) -> list[Work]:
+    """Clips that are generated, measured or learned from outside of the train steps."""
+    config = parse_config(params)
+    guard, evaluate, features = config.train.guard, config.evaluate, config.features
+    evaluations = config.train.steps // guard.evaluate_every
+    return [
+        Work("clips measured while training", evaluations * guard.samples),
+        Work("clips measured by evaluate", evaluate.samples * (1 + len(evaluate.truncations))),
+        Work("clips that train the metrics' network", features.steps * features.batch_size),
+    ]
+
+
+def measured_speed(folder: Path) -> Speed | None:
+    """The speed of the last run in ``folder``/.runs/train, else of the benchmark at full size.
+
+    None without either.
+    """
+    runs = sorted((folder / ".runs/train").glob("*/timing.jsonl"), key=_time)
+    for timing in reversed(runs):
+        found = _of_run(timing, folder)
+        if found is not None:
+            return found
+    benchmarks = sorted((folder / "benchmarks/results").glob("trainer_steps_*.json"))
+    return _of_benchmark(benchmarks[-1], folder) if benchmarks else None
+
+
+def _of_run(timing: Path, folder: Path) -> Speed | None:
+    settings = timing.with_name("settings.json")
+    lines = timing.read_text(encoding="utf-8").splitlines()[WARM_UP:]
+    if not lines or not settings.is_file():
+        return None
+    run = RunSettings.model_validate_json(settings.read_text(encoding="utf-8"))
+    clips = statistics.median(json.loads(line)["clips_per_second"] for line in lines)
+    where = f"the last run here, .runs/train/{timing.parent.name}: median of {len(lines):,} steps"
+    per_clip = _of_clip(run.model, run.clip, run.train, folder)
+    return Speed(clips * per_clip, f"{clips:.3g} clips/s in {where}", run.train.precision)
+
+
+def _of_benchmark(path: Path, folder: Path) -> Speed | None:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    preset = folder / "presets" / f"{found['preset']}.yaml"
+    if not preset.is_file():
+        return None
+    config, clips = load_config(preset), found["clips_per_second"]
+    per_clip = _of_clip(config.model, config.clip, config.train, folder)
+    where = f"{found['preset']} in {found['precision']} on one {found['device']} ({path.name})"
+    return Speed(clips * per_clip, f"{clips:.3g} clips/s of {where}", found["precision"])
+
+
+def _of_clip(model: "Model", clip: "Clip", train: "Train", folder: Path) -> int:
+    return _model_cost(model, clip, _classes(folder)).train_step(train.discriminator_steps)
+
+
+def _classes(folder: Path) -> int:
+    path = folder / SHARD_INDEX
+    index = path.read_bytes() if path.is_file() else None
+    return known_classes(None, index, str(SHARD_INDEX))[0]
+
+
+@cache
+def _model_cost(model: "Model", clip: "Clip", classes: int) -> "ModelCost":
+    from dvdgan.models import build  # torch
+    from dvdgan.models.cost import model_cost
+
+    networks = (
+        build.generator_architecture(model, clip, classes),
+        build.discriminator_architecture(model, clip, classes),
+    )
+    return model_cost(*networks, k=model.spatial_frames)
+
+
+def _time(path: Path) -> float:
+    return path.stat().st_mtime

@@ -1,0 +1,164 @@
+"""Gathers everything a review shows of a base revision and the working tree."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dvdgan.config import parse_config, warnings
+from dvdgan.config.reference import meanings
+from dvdgan.errors import UserError
+from dvdgan.guard.origin import flat
+from dvdgan.review import changes, costs, metrics, presets
+from dvdgan.review.changes import ParamChange, StageChange
+from dvdgan.review.costs import Speed, TrainingCost, Work
+from dvdgan.review.metrics import MetricComparison
+from dvdgan.review.pipeline import PipelineRevision, read_artefact, read_pipelines
+from dvdgan.review.presets import Closeness, KnownPreset
+from dvdgan.review.revisions import base_revision
+
+TRAIN, PROTOCOLS = "train", "features.protocols"
+
+
+@dataclass(frozen=True)
+class Prices:
+    """On what the model is trained, and at which price."""
+
+    devices: int = 1
+    per_hour: float | None = None
+    """Of one device; None: no cost is shown."""
+
+
+@dataclass(frozen=True)
+class BeforeAndNow:
+    """A quantity before and now; None where it is unknown."""
+
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a change of the pipeline does."""
+
+    base: str
+    """Commit."""
+    params: list[ParamChange]
+    meanings: Mapping[str, str]
+    paper: Mapping[str, list[Any]]
+    """Changed key -> the paper's values, see paper_values."""
+    experiment: KnownPreset | None
+    """The paper's experiment that is near to these params; None: none is."""
+    left: list[KnownPreset]
+    """Presets that the params were equal to and are no more."""
+    matched: list[KnownPreset]
+    """Presets that they are equal to now."""
+    nearest: Closeness | None
+    order: list[str]
+    """All stages."""
+    stages: list[StageChange]
+    """Those that run again."""
+    stale: list[StageChange]
+    """Those that dvc.lock has with other params or code."""
+    is_locked: BeforeAndNow
+    """Whether there is a dvc.lock."""
+    data: list[str]
+    """Raw data that dvc.lock has another version of."""
+    output_bytes: int
+    """Size of the last outputs of the stages that run again."""
+    training: tuple[TrainingCost | None, TrainingCost] | None
+    """None where the model is not trained again, or the params are refused."""
+    work: list[tuple[Work, Work]]
+    speed: Speed | None
+    prices: Prices
+    metrics: list[MetricComparison] | None
+    """None where one side has no results."""
+    without_metrics: list[str]
+    """The sides that have no results."""
+    refused: str | None
+    """What `dvdgan check` says of these params; None: they are in order."""
+    new_warnings: list[str] = field(default_factory=list)
+    """Warnings of `dvdgan check` that the base did not have."""
+
+
+def gather(folder: Path, base: str | None, prices: Prices) -> Review:
+    """Compare the working tree of ``folder`` with ``base``; see base_revision for None.
+
+    Raises UserError where either cannot be read.
+    """
+    revision = base_revision(folder, base)
+    before, now = read_pipelines(folder, revision)
+    known = presets.read_presets(folder / "presets")
+    old, new = flat(before.params), flat(now.params)
+    params = changes.changed_params(before.params, now.params)
+    stages = changes.changed_stages(before, now)
+    again = {each.stage for each in stages}
+    refused, found = _checked(now.params)
+    trains = refused is None and TRAIN in again
+    results = {
+        side: _results(folder, at)
+        for side, at in {"the base": revision, "the working tree": None}.items()
+    }
+    measured = [each for each in results.values() if each is not None]
+    return Review(
+        base=revision,
+        params=params,
+        meanings=meanings(),
+        paper={each.key: presets.paper_values(each.key, new, known) for each in params},
+        experiment=presets.near_experiment(new, known),
+        left=[each for each in presets.equal_to(old, known) if each.params != new],
+        matched=presets.equal_to(new, known),
+        nearest=presets.closest(new, known),
+        order=[stage.name for stage in now.stages],
+        stages=stages,
+        stale=changes.stale_stages(now),
+        is_locked=BeforeAndNow(before.is_locked, now.is_locked),
+        data=changes.changed_data(before, now),
+        output_bytes=_output_bytes(before, now, again),
+        training=_training(folder, before, now, prices) if trains else None,
+        work=_work(before, now) if refused is None else [],
+        speed=costs.measured_speed(folder) if trains else None,
+        prices=prices,
+        metrics=metrics.compare_results(*measured) if len(measured) == len(results) else None,
+        without_metrics=[side for side, each in results.items() if each is None],
+        refused=refused,
+        new_warnings=[line for line in found if line not in _checked(before.params)[1]],
+    )
+
+
+def _checked(params: Mapping[str, Any]) -> tuple[str | None, list[str]]:
+    """Why params are refused, and the warnings where they are not."""
+    try:
+        return None, warnings(parse_config(params))
+    except UserError as error:
+        return str(error), []
+
+
+def _training(
+    folder: Path, before: PipelineRevision, now: PipelineRevision, prices: Prices
+) -> tuple[TrainingCost | None, TrainingCost]:
+    new = costs.training_cost(now.params, prices.devices, folder)
+    if _checked(before.params)[0] is not None:  # written for an older schema
+        return None, new
+    return costs.training_cost(before.params, prices.devices, folder), new
+
+
+def _work(before: PipelineRevision, now: PipelineRevision) -> list[tuple[Work, Work]]:
+    if _checked(before.params)[0] is not None:
+        return []
+    pairs = zip(costs.other_work(before.params), costs.other_work(now.params), strict=True)
+    return [(old, new) for old, new in pairs if old != new]
+
+
+def _output_bytes(before: PipelineRevision, now: PipelineRevision, again: set[str]) -> int:
+    """Of the base, or where it has no dvc.lock of the working tree."""
+    source = before if before.is_locked else now
+    return sum(stage.output_bytes for stage in source.stages if stage.name in again)
+
+
+def _results(folder: Path, revision: str | None) -> dict[str, Any] | None:
+    for path in metrics.FILES:
+        found = metrics.read_results(read_artefact(folder, revision, path))
+        if found is not None:
+            return found
+    return None

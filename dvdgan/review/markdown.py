@@ -1,0 +1,169 @@
+"""A review as Markdown: warnings first, tables, long things folded."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from dvdgan.reporting.scores import format_number
+from dvdgan.review.changes import ABSENT
+from dvdgan.review.cost_section import cost_section
+from dvdgan.review.gather import Review
+from dvdgan.review.metrics import MetricComparison
+from dvdgan.review.revisions import short
+from dvdgan.review.table import table
+from dvdgan.review.warnings import listed, warnings_of, why
+
+# By it a job finds the comment that it wrote before.
+MARKER = "<!-- dvdgan review -->"
+MOST_CHARACTERS = 100
+MOST_ROWS = 12
+
+
+def markdown(review: Review) -> str:
+    """The whole comment, which ends with a line feed."""
+    parts = [
+        MARKER,
+        f"## dvdgan review against {short(review.base)}",
+        _front(review),
+        _params(review),
+        _stages(review),
+        cost_section(review),
+        _metrics(review),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _front(review: Review) -> str:
+    warnings = warnings_of(review)
+    lines = [f"- :warning: {line}" for line in warnings]
+    if not warnings:
+        lines = ["Nothing stands out." if review.params or review.stages else "Nothing changed."]
+    text = "\n".join(lines)
+    if review.refused is None:
+        return text
+    return f"{text}\n\n{_folded('What dvdgan check says', _block(review.refused))}"
+
+
+def _params(review: Review) -> str:
+    if not review.params:
+        return ""
+    head, rows = ("key", "before", "now", "paper", "meaning"), []
+    for change in review.params:
+        meaning = review.meanings.get(change.key, "no key of this version")
+        paper = ", ".join(map(_value, review.paper[change.key]))
+        values = (_value(change.before), _value(change.now), paper)
+        rows.append((f"`{change.key}`", *values, _shortened(meaning)))
+    number = len(review.params)
+    title = f"### {number} changed parameter{'s' if number > 1 else ''}"
+    shown = table(head, rows)
+    if number > MOST_ROWS:
+        shown = _folded("All of them", shown)
+    return "\n\n".join([title, shown, _presets(review)])
+
+
+def _presets(review: Review) -> str:
+    lines = []
+    if review.matched:
+        lines.append(f"Equal to {_names(review.matched)}.")
+    elif review.nearest is not None:
+        keys = listed(review.nearest.differing, most=6)
+        lines.append(f"Nearest preset: {_names([review.nearest.preset])}, but for {keys}.")
+    if review.left:
+        lines.append(f"Before: equal to {_names(review.left)}.")
+    if review.experiment is not None and any(review.paper.values()):
+        found = review.experiment
+        lines.append(
+            f"The paper's values are those of {_names([found])}. Its numbers: {found.numbers}"
+        )
+    return " ".join(lines)
+
+
+def _stages(review: Review) -> str:
+    again = {each.stage: each for each in review.stages}
+    if not again:
+        return "### Stages\n\nNone runs again."
+    rows = [(f"`{name}`", why(each)) for name, each in again.items()]
+    cached = [name for name in review.order if name not in again]
+    kept = f"From the cache: {listed(cached, most=len(cached))}." if cached else "All stages run."
+    state = "There is no dvc.lock: no result is recorded."
+    if review.is_locked.new:
+        state = (
+            "dvc.lock is out of date."
+            if review.stale
+            else "dvc.lock is of these params: they have been run."
+        )
+    direct = [each.stage for each in review.stages if each.reasons]
+    summary = (
+        f"**{len(again)} of {len(review.order)} run again**, changed directly: {listed(direct)}. "
+    )
+    reasons = _folded("Why", table(("stage", "runs again because of"), rows))
+    return f"### Stages\n\n{summary}{kept} {state}\n\n{reasons}"
+
+
+def _metrics(review: Review) -> str:
+    if review.metrics is None:
+        sides = " and ".join(review.without_metrics)
+        return (
+            f"### Metrics\n\nNot compared: no results of {sides} in the folder, DVC's cache or "
+            "its remote."
+        )
+    rows = [
+        (
+            each.metric,
+            _measured(each.before, each.interval_before),
+            _measured(each.now, each.interval_now),
+            _change(each),
+            each.verdict,
+        )
+        for each in review.metrics
+    ]
+    head = ("metric", "before", "now", "change", "verdict")
+    differences = sorted({line for each in review.metrics for line in each.differences})
+    parts = ["### Metrics", table(head, rows)]
+    if differences:
+        parts.append(_folded("What was measured differently", _block("\n".join(differences))))
+    parts.append(
+        "Noise: the 95% intervals over clips of both. Two seeds of training may differ by more."
+    )
+    return "\n\n".join(parts)
+
+
+def _measured(value: float | None, interval: tuple[float, float] | None) -> str:
+    if value is None:
+        return ""
+    if interval is None:
+        return format_number(value)
+    return f"{format_number(value)} ± {format_number((interval[1] - interval[0]) / 2)}"
+
+
+def _change(each: MetricComparison) -> str:
+    if each.before is None or each.now is None or each.differences:
+        return ""
+    return f"{each.now - each.before:+.3g}"
+
+
+def _value(value: Any) -> str:
+    """A parameter's value as YAML has it, shortened."""
+    if value is ABSENT:
+        return ""
+    return f"`{_shortened(json.dumps(value).strip(chr(34)), 60)}`"
+
+
+def _shortened(text: str, most: int = MOST_CHARACTERS) -> str:
+    """The first sentence, cut at a word where it is long."""
+    if len(text) <= most:
+        return text
+    return text[:most].rpartition(" ")[0].rstrip(",;:") + " ..."
+
+
+def _names(presets: Sequence[Any]) -> str:
+    return ", ".join(f"`presets/{each.name}.yaml`" for each in presets)
+
+
+def _block(text: str) -> str:
+    """Text as it is, which cannot end its own fence."""
+    return f"````\n{text.replace('````', '')}\n````"
+
+
+def _folded(title: str, text: str) -> str:
+    return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>"

@@ -1,0 +1,130 @@
+"""The pipeline at a revision as DVC reads it: stages, their params, and what dvc.lock records."""
+
+from collections.abc import Mapping
+from contextlib import chdir
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dvdgan.errors import UserError
+
+PARAMS = "params.yaml"
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """One stage of dvc.yaml, and its entry in dvc.lock."""
+
+    name: str
+    command: str
+    params: Mapping[str, Mapping[str, Any]]
+    """File -> key that the stage depends on -> its value in that file."""
+    upstream: list[str] = field(default_factory=list)
+    """Stages whose outputs it reads."""
+    inputs: Mapping[str, str | None] = field(default_factory=dict)
+    """File or folder that it reads -> its hash in dvc.lock, if there is one."""
+    outputs: Mapping[str, str | None] = field(default_factory=dict)
+    """The same for what it writes."""
+    locked_params: Mapping[str, Mapping[str, Any]] | None = None
+    """As params, but as dvc.lock has them; None: the stage is not in dvc.lock."""
+    output_bytes: int = 0
+    """Size of its outputs, as dvc.lock has it."""
+
+
+@dataclass(frozen=True)
+class PipelineRevision:
+    """params.yaml and the stages at one revision."""
+
+    params: Mapping[str, Any]
+    stages: list[StageRecord]
+    """Each after those it depends on."""
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether dvc.lock has any stage."""
+        return any(stage.locked_params is not None for stage in self.stages)
+
+    @property
+    def produced(self) -> dict[str, str]:
+        """Output -> the stage that writes it."""
+        return {path: stage.name for stage in self.stages for path in stage.outputs}
+
+
+def read_pipelines(folder: Path, base: str) -> tuple[PipelineRevision, PipelineRevision]:
+    """The pipeline at the commit ``base``, and that of the working tree.
+
+    Nothing is hashed: what a stage read and wrote is as dvc.lock records it. Raises UserError
+    where DVC cannot read a revision.
+    """
+    from dvc.exceptions import DvcException, NotDvcRepoError
+    from dvc.repo import Repo
+
+    found = {}
+    try:
+        with chdir(folder), Repo() as repo:
+            for revision in repo.brancher(revs=[base]):
+                found[revision == "workspace"] = _read(repo)
+    except NotDvcRepoError as error:
+        raise UserError(
+            "this folder is not part of a DVC project",
+            where=str(folder.absolute()),
+            todo="run from the folder that holds dvc.yaml",
+        ) from error
+    except DvcException as error:
+        raise UserError(
+            f"DVC cannot read {base if True in found else 'the working tree'}: {error}",
+            where=str(folder.absolute()),
+        ) from error
+    return found[False], found[True]
+
+
+def read_artefact(folder: Path, revision: str | None, path: str) -> bytes | None:
+    """A file at a revision, from git, DVC's cache or its remote; None where it is in none of them.
+
+    ``revision``: None for the working tree, whose file comes first.
+    """
+    from dvc.api import DVCFileSystem
+    from dvc.exceptions import DvcException
+    from dvc_data.index.index import DataIndexDirError
+
+    try:
+        with chdir(folder):
+            data: bytes = DVCFileSystem(".", rev=revision).read_bytes(path)
+    except (DvcException, DataIndexDirError, OSError):
+        return None
+    return data
+
+
+def _read(repo: Any) -> PipelineRevision:
+    import networkx
+    from dvc.utils.serialize import load_path
+
+    path = repo.fs.join(repo.root_dir, PARAMS)
+    params = load_path(path, repo.fs) if repo.fs.exists(path) else {}
+    graph = repo.index.graph  # edges lead to what a stage needs
+    order = reversed(list(networkx.topological_sort(graph)))
+    return PipelineRevision(params, [_record(repo, stage, graph) for stage in order])
+
+
+def _record(repo: Any, stage: Any, graph: Any) -> StageRecord:
+    files = [each for each in stage.deps if hasattr(each, "read_params")]
+    inputs = [each for each in stage.deps if each not in files]
+    locked = {_name(repo, each): each.hash_info.value for each in files}
+    return StageRecord(
+        stage.name,
+        stage.cmd,
+        {_name(repo, each): each.read_params() for each in files},
+        sorted(needed.name for needed in graph.successors(stage)),
+        {_name(repo, each): each.hash_info.value for each in inputs},
+        {_name(repo, each): each.hash_info.value for each in stage.outs},
+        locked if any(locked.values()) else None,
+        sum(each.meta.size or 0 for each in stage.outs),
+    )
+
+
+def _name(repo: Any, dependency: Any) -> str:
+    """A path as people write it: relative to the repository, or a URL."""
+    path = str(dependency.fs_path)
+    if dependency.protocol not in ("local", ""):
+        return str(dependency.def_path)
+    return str(repo.fs.relpath(path, repo.root_dir)) if repo.fs.isin(path, repo.root_dir) else path

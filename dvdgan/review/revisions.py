@@ -1,0 +1,58 @@
+"""Which revisions a review compares: the working tree with the commit it branched off."""
+
+import subprocess
+from pathlib import Path
+
+from dvdgan.errors import UserError
+
+MAIN = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+
+
+def base_revision(folder: Path, given: str | None = None) -> str:
+    """The commit to compare the working tree of ``folder`` with, as a full hash.
+
+    ``given``, or else the merge base of HEAD with the main branch; on the main branch itself HEAD
+    if tracked files are modified, else the commit before HEAD. Raises UserError where there is no
+    such commit.
+    """
+    if given is not None:
+        return _commit(folder, given)
+    head = _commit(folder, "HEAD")
+    for branch in MAIN:
+        found = _git(folder, "merge-base", "HEAD", branch)
+        if found is not None and found != head:
+            return found
+        if found is not None:
+            break
+    if _git(folder, "status", "--porcelain", "--untracked-files=no"):
+        return head
+    return _commit(folder, "HEAD~1")
+
+
+def short(revision: str) -> str:
+    """A commit as people write it."""
+    return revision[:9]
+
+
+def _commit(folder: Path, revision: str) -> str:
+    commit = revision + "^{commit}"
+    found = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", commit)
+    if found is None:
+        raise UserError(
+            f"there is no commit {revision}",
+            where=str(folder.absolute()),
+            todo="name another one: dvdgan review REVISION; in a shallow clone run "
+            "`git fetch --unshallow` first",
+        )
+    return found
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """The output of a git command; None where it fails."""
+    try:
+        done = subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise UserError("git is not installed", todo="install git") from error
+    return done.stdout.strip() if done.returncode == 0 else None

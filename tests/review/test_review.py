@@ -1,0 +1,166 @@
+"""Reviews of changes over two commits of a real repository."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from conftest import Project
+
+from dvdgan.errors import UserError
+from dvdgan.review.gather import Prices
+from dvdgan.review.warnings import warnings_of
+
+# 12 x 64 x 64 on an H100 in bf16: clips a second, as benchmarks/results has it.
+SPEED = 29.7
+MEASURED = {
+    "preset": "table1_12x64",
+    "clips_per_second": SPEED,
+    "precision": "bf16",
+    "device": "H100",
+}
+
+
+def warned(project: Project, base: str | None = None) -> str:
+    return "\n".join(warnings_of(project.review(base)))
+
+
+def row(comment: str, title: str) -> list[str]:
+    """The cells of the only table row that begins with ``title``."""
+    [line] = [line for line in comment.splitlines() if line.startswith(f"| {title}")]
+    return [cell.strip() for cell in line.strip("|").split("|")][1:]
+
+
+def number(cell: str) -> float:
+    return float(cell.split()[0].replace(",", "").strip("*x"))
+
+
+def test_a_change_that_triples_the_cost_is_warned_of_first(paper: Project) -> None:
+    paper.write("benchmarks/results/trainer_steps_h100.json", json.dumps(MEASURED))
+    base = paper.commit()
+    paper.edit("discriminator_steps: 2", "discriminator_steps: 7")
+    paper.commit()
+    comment = paper.comment(base, Prices(devices=8, per_hour=2.5))
+    first = comment.split("\n\n")[2].splitlines()[0]
+    factor = float(re.search(r"costs ([\d.]+)x as much", first)[1])  # type: ignore[index]
+    # One update of D is a forward of G and six of D, one of G three of G and two of D.
+    g, d = 404, 117 + 44.7  # docs/model.md
+    costs = {updates: updates * (g + 6 * d) + 3 * g + 2 * d for updates in (2, 7)}
+    assert factor == pytest.approx(costs[7] / costs[2], 0.01)
+    assert factor > 2.5
+    hours = 300_000 * 512 / SPEED / 3600
+    before, now, _ = (number(cell) for cell in row(comment, "time to train"))
+    assert before == pytest.approx(hours / 8, 0.01)
+    assert now == pytest.approx(hours / 8 * factor, 0.01)
+    assert row(comment, "price at 2.5")[0] == f"{hours * 2.5:,.2f}"
+    assert row(comment, "`train.discriminator_steps`")[:3] == ["`2`", "`7`", "`2`"]
+
+
+def test_a_changed_protocol_makes_metrics_incomparable(demo: Project) -> None:
+    base = demo.commit()
+    demo.edit("protocols: [self_trained]", "protocols: [self_supervised]")
+    demo.commit()
+    assert "**The protocol changed** from `self_trained` to `self_supervised`" in warned(demo, base)
+    assert [each.stage for each in demo.review(base).stages] == ["train", "evaluate"]
+
+
+def test_a_batch_that_is_no_longer_the_papers(paper: Project) -> None:
+    paper.edit("batch_size: 512", "batch_size: 256")
+    found = warned(paper)
+    assert "**The batch is no longer the paper's** 512 but 256" in found
+    assert "**No longer `presets/table1_12x64.yaml`** in `train.batch_size`" in found
+    comment = paper.comment()
+    assert "Nearest preset: `presets/table1_12x64.yaml`, but for `train.batch_size`." in comment
+    assert "FID 0.91" in comment
+    paper.commit()
+    paper.edit("batch_size: 256", "batch_size: 512")
+    assert "batch" not in warned(paper)
+    assert "Equal to `presets/table1_12x64.yaml`." in paper.comment()
+
+
+def test_a_lock_that_does_not_match_its_params(demo: Project) -> None:
+    demo.repro()
+    base = demo.commit()
+    assert demo.comment(base).splitlines()[4] == "Nothing changed."
+    demo.edit("steps: 300", "steps: 310")
+    demo.commit()
+    assert "**dvc.lock does not match params.yaml** or the code: `train` (`train.steps`)" in warned(
+        demo, base
+    )
+    demo.repro()
+    assert "dvc.lock" not in warned(demo, base)
+    comment = demo.comment(base)
+    assert "**2 of 3 run again**, changed directly: `train`" in comment
+    assert "dvc.lock is of these params: they have been run." in comment
+    assert "From the cache: `index`." in comment
+
+
+def test_changed_videos_and_code_are_seen_in_dvc_lock(demo: Project) -> None:
+    demo.repro()
+    base = demo.commit()
+    demo.write("data/synthetic", "other videos")
+    numerics = json.loads((demo.folder / "dvdgan/numerics.json").read_text("utf-8"))
+    numerics["stages"]["train"] = "0" * 16
+    demo.write("dvdgan/numerics.json", json.dumps(numerics))
+    assert "`train` (`code`)" in warned(demo, base)
+    demo.repro()
+    review = demo.review(base)
+    assert review.data == ["data/synthetic"]
+    assert {each.stage: each.reasons for each in review.stages} == {
+        "index": ["data/synthetic"],
+        "train": ["code"],
+        "evaluate": [],
+    }
+    assert "**The data changed** (`data/synthetic`)" in "\n".join(warnings_of(review))
+
+
+def test_params_that_are_refused_are_shown_with_the_reason(demo: Project) -> None:
+    demo.edit("batch_size: 8\n  accumulation", "batch_size: eight\n  accumulation")
+    comment = demo.comment()
+    assert comment.split("\n\n")[2].startswith("- :warning: **`dvdgan check` refuses params.yaml**")
+    assert "train.batch_size" in comment.partition("</details>")[0]
+
+
+def test_values_cannot_break_the_table(demo: Project) -> None:
+    demo.edit("root: data/synthetic", 'root: "a|b\\n<!-- -->```"')
+    shown = row(demo.comment(), "`index.root`")
+    assert "a\\" in shown[1]
+
+
+def test_metrics_come_from_dvc_at_the_base(demo: Project) -> None:
+    protocol = {"protocol": "self_trained", "clips": 256}
+
+    def results(value: float) -> str:
+        fvd = {"value": value, "interval": [value - 0.1, value + 0.1], "protocol": protocol}
+        return json.dumps({"generated": {"FVD[self_trained,256,5e6f7a8b]": fvd}})
+
+    demo.write("results", results(2))
+    demo.repro()
+    base = demo.commit()
+    demo.write("results", results(1))
+    demo.repro()
+    assert row(demo.comment(base), "FVD") == ["2 ± 0.1", "1 ± 0.1", "-1", "better"]
+
+
+def test_the_base_is_where_a_branch_left_main(demo: Project) -> None:
+    fork = demo.commit()
+    demo.run("git", "switch", "--quiet", "--create", "change")
+    demo.edit("steps: 300", "steps: 310")
+    demo.commit()
+    demo.commit()
+    assert demo.review().base == fork
+    demo.run("git", "switch", "--quiet", "main")
+    demo.commit()
+    assert demo.review().base == fork, "the last commit but one"
+    demo.edit("steps: 300", "steps: 320")
+    assert demo.review().base != fork, "HEAD: there are edits"
+    with pytest.raises(UserError, match="there is no commit nowhere"):
+        demo.review("nowhere")
+
+
+def test_a_folder_without_a_pipeline_is_named(tmp_path: Path) -> None:
+    project = Project(tmp_path, "demo")
+    (tmp_path / ".dvc/config").unlink()
+    (tmp_path / ".dvc").rmdir()
+    with pytest.raises(UserError, match="not part of a DVC project"):
+        project.review("HEAD")
