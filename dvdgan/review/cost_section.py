@@ -44,7 +44,7 @@ def _training_rows(review: Review) -> list[tuple[str, ...]]:
             ("clips/s", lambda cost: cost.clips_per_second(speed, prices.devices), format_number),
             ("time to train", lambda cost: cost.hours(speed, prices.devices), _time),
         ]
-    if speed is not None and prices.per_hour is not None:
+    if speed is not None and prices.per_hour:
         price = prices.per_hour * prices.devices
         title = f"price at {prices.per_hour:g} for an hour of a device"
         quantities.append((title, lambda cost: price * cost.hours(speed, prices.devices), _money))

@@ -26,7 +26,7 @@ class Prices:
 
     devices: int = 1
     per_hour: float | None = None
-    """Of one device; None: no cost is shown."""
+    """Of one device; None or 0: no price is shown."""
 
 
 @dataclass(frozen=True)
