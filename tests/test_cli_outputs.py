@@ -101,6 +101,7 @@ HOSTILE: dict[str, Make] = {
     "below a link to itself": link_to_itself,
     "a name that is not UTF-8": not_utf_8,
     "a pipe": pipe,
+    "another's picture": lambda folder: file(folder).rename(folder / "thesis.gif"),
     "a device": lambda _: Path("/dev/null"),
     "the current folder": lambda _: Path(),
     "the current folder, empty name": lambda _: Path(),

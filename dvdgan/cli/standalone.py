@@ -1,17 +1,14 @@
-"""Commands beside the pipeline: check, model, sample, synthetic, ablation, convert."""
+"""Commands beside the pipeline: check, model, synthetic, ablation, convert."""
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
 from dvdgan.cli.options import PARAMS, Params, app
 from dvdgan.errors import UserError
 from dvdgan.storage.output import check_output_file, check_output_folder, output_folder
-
-if TYPE_CHECKING:
-    from dvdgan.models.latent import Truncation
 
 
 @app.command()
@@ -116,83 +113,6 @@ def model(
     cost = model_cost(*networks, k=config.model.spatial_frames)
     print(costs.heading(params, config.clip, config.model, f"{number} classes ({source})"))
     print(costs.cost_page(cost, batch or config.train.batch_size))
-
-
-@app.command()
-def sample(
-    bundle: Annotated[Path, typer.Argument(help="Folder written by `dvdgan export`.")] = Path(
-        "artifacts/model"
-    ),
-    write: Annotated[
-        Path,
-        typer.Option(help="Folder for samples.mp4 and samples.png; earlier samples are replaced."),
-    ] = Path("samples"),
-    names: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option("--class", help="Class to sample; may be repeated. [default: the first 8]"),
-    ] = None,
-    count: Annotated[int, typer.Option(min=1, max=64, help="Videos of each class.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="Video i of a seed is always the same.")] = 0,
-    truncation: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(help="Standard deviation of z; below 1 is better and less varied."),
-    ] = None,
-    resampled: Annotated[
-        bool,
-        typer.Option(help="--truncation is BigGAN's bound: values beyond it are resampled."),
-    ] = False,
-    between: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Interpolate: `latents` within a class, or the first two `classes`."),
-    ] = None,
-    start: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Video file to continue, for a model that predicts frames."),
-    ] = None,
-) -> None:
-    """Sample videos from a trained model.
-
-    A row per class, with the same latents in each. Truncation (paper 4.4), interpolation in z and
-    between classes (paper Figs. 8, 9), frame prediction (paper A.4). Needs no params.yaml.
-
-    \b
-    dvdgan sample artifacts/model --truncation 0.44
-    dvdgan sample artifacts/model --between classes --class wave --class bend
-    dvdgan sample artifacts/model --start clip.mp4
-    """
-    check_output_folder(write)
-    from dvdgan.export import sheets
-    from dvdgan.export.sampler import Sampler
-
-    applied = _truncation(truncation, resampled)
-    sampler = Sampler.load(bundle)
-    if sampler.conditioning_frames:
-        if start is None:
-            raise UserError(
-                f"this model continues {sampler.conditioning_frames} frames of a video",
-                todo="name one: --start VIDEO",
-            )
-        clips = sheets.continuations(sampler, start, count, seed, applied)
-    elif start is not None:
-        raise UserError("this model generates clips of a class and continues no frames")
-    elif between is not None:
-        clips = sheets.interpolations(sampler, between, names or sampler.classes, count, seed)
-    else:
-        clips = sheets.class_samples(sampler, names or sampler.classes[:8], count, seed, applied)
-    with output_folder(write) as folder:
-        sheets.write_sheets(clips, sampler.fps, sampler.conditioning_frames, folder)
-    print(f"sample: {clips.shape[0] * clips.shape[1]} videos -> {write}/samples.mp4, samples.png")
-
-
-def _truncation(level: float | None, resampled: bool) -> "Truncation | None":
-    from dvdgan.models.latent import Truncation
-
-    if level is None:
-        return None
-    try:
-        return Truncation(level, "resampled" if resampled else "gaussian")
-    except ValueError as error:
-        raise UserError(str(error), where="--truncation", todo="the paper takes 0.44") from error
 
 
 @app.command()

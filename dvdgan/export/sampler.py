@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -113,37 +114,50 @@ class Sampler:
         self,
         label: int,
         seed: int,
-        numbers: tuple[int, int],
+        numbers: Sequence[int],
         steps: int,
         conditioning: Tensor | None = None,
+        truncation: Truncation | None = None,
     ) -> Tensor:
-        """Videos on the line between the latents of two numbered ones (paper Figs. 8, 18, 19).
+        """Videos on the line between the latents of numbered ones (paper Figs. 8, 18, 19).
 
-        -> uint8 (steps, T, 3, H, W); the ends are those two videos. ``conditioning``: (C, 3, H, W)
-        uint8, the same frames for all.
+        -> uint8 (steps, T, 3, H, W); the ends are those two videos. Through more than two videos
+        the line has ``steps`` from each to the next, both included: (len(numbers) - 1) *
+        (steps - 1) + 1 in all. ``conditioning``: (C, 3, H, W) uint8, the same frames for all.
+        ``truncation`` as in `sample`. Raises ValueError as `sample` does, and for fewer than two
+        numbers or steps.
         """
         dim = self.generator.architecture.latent_dim
-        ends = [numbered_latents(seed, number, 1, dim)[0] for number in numbers]
-        labels = torch.full((steps,), label)
-        condition = self._condition(interpolated(ends[0], ends[1], steps), labels)
-        given = None if conditioning is None else conditioning.expand(steps, *conditioning.shape)
-        return self._rendered(condition, given)
+        ends = [numbered_latents(seed, number, 1, dim, truncation)[0] for number in numbers]
+        latents = _path(ends, steps)
+        labels = torch.full((len(latents),), label)
+        given = None
+        if conditioning is not None:
+            given = conditioning.expand(len(latents), *conditioning.shape)
+        self._check(labels, given)
+        return self._rendered(self._condition(latents, labels), given)
 
     def interpolate_classes(
-        self, labels: tuple[int, int], seed: int, number: int, steps: int
+        self,
+        labels: Sequence[int],
+        seed: int,
+        number: int,
+        steps: int,
+        truncation: Truncation | None = None,
     ) -> Tensor:
-        """Videos of one latent between the embeddings of two classes (paper Figs. 9, 20).
+        """Videos of one latent between the embeddings of classes (paper Figs. 9, 20).
 
-        -> uint8 (steps, T, 3, H, W); the ends are video ``number`` of each class. Raises ValueError
-        for a model without classes.
+        -> uint8 (steps, T, 3, H, W); the ends are video ``number`` of each class. More than two
+        classes are passed as `interpolate_latents` passes videos. Raises ValueError for a model
+        without classes, unknown classes, and fewer than two classes or steps.
         """
         if self.conditioning_frames:
             raise ValueError("this model predicts frames and has no classes")
-        latents = numbered_latents(seed, number, 1, self.generator.architecture.latent_dim).expand(
-            2, -1
-        )
-        ends = self._condition(latents, torch.tensor(labels))
-        return self._rendered(interpolated(ends[0], ends[1], steps), None)
+        chosen = torch.tensor(labels, dtype=torch.int64)
+        self._check(chosen, None)
+        dim = self.generator.architecture.latent_dim
+        latents = numbered_latents(seed, number, 1, dim, truncation).expand(len(chosen), -1)
+        return self._rendered(_path(list(self._condition(latents, chosen)), steps), None)
 
     def _condition(self, latents: Tensor, labels: Tensor) -> Tensor:
         device = next(self.generator.parameters()).device
@@ -199,6 +213,14 @@ def _plain_generator(architecture: dict[str, Any]) -> Generator:
     generator = Generator(GeneratorArchitecture(**architecture))
     bake(generator)
     return generator
+
+
+def _path(points: list[Tensor], steps: int) -> Tensor:
+    """``steps`` vectors from each point to the next, both included, no point twice: (N, D)."""
+    if len(points) < 2 or steps < 2:
+        raise ValueError("an interpolation needs at least two ends and two steps")
+    parts = [interpolated(first, last, steps) for first, last in pairwise(points)]
+    return torch.cat([parts[0], *(part[1:] for part in parts[1:])])
 
 
 def _padded(rows: Tensor, before: int, size: int) -> Tensor:

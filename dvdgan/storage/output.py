@@ -1,8 +1,8 @@
 """Files and folders whose path the user gives: only what this program wrote is ever replaced.
 
 An output folder holds RECORD, a list of the files written there with their sha256. An output file
-is JSON that holds the sha256 of its own content. Whatever is not listed, or was changed since,
-belongs to the user.
+is JSON that holds the sha256 of its own content, or any file that the RECORD of its folder lists.
+Whatever is not listed, or was changed since, belongs to the user.
 """
 
 import hashlib
@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from dvdgan.errors import UserError
-from dvdgan.storage.local import atomic_directory, read_json, sha256_of_file, write_json
+from dvdgan.storage.local import (
+    atomic_directory,
+    make_folder,
+    read_json,
+    sha256_of_file,
+    write_bytes,
+    write_json,
+)
 
 RECORD = ".dvdgan-output.json"
 DIGEST = "sha256"
@@ -60,6 +67,24 @@ def check_output_file(path: Path, is_ours: Callable[[Path], bool] | None = None)
         )
 
 
+def check_recorded_file(path: Path) -> None:
+    """Raise UserError unless a file of any format may be written at ``path``.
+
+    Nothing may be there, or an unchanged file of an earlier output. To be called before any work;
+    `write_recorded_file` checks again.
+    """
+    there = _is_replaceable(path, stat.S_ISREG, "a file")
+    listed = _recorded(path.parent)
+    if there and not _has(path, (listed or {}).get(path.name, "")):
+        raise UserError(
+            f"{path} is a file that dvdgan did not write, or that was changed since",
+            where=str(path.absolute()),
+            todo=f"{ANOTHER}; nothing was written",
+        )
+    if listed is None and os.path.lexists(path.parent / RECORD):
+        raise _refused(path.parent / RECORD, "is no list of files that dvdgan wrote")
+
+
 def check_stage_output(path: Path) -> None:
     """Raise UserError where a folder of the pipeline cannot be put at ``path``.
 
@@ -90,6 +115,18 @@ def write_output(path: Path, document: dict[str, Any]) -> None:
     write_json(path, sealed(document))
 
 
+def write_recorded_file(path: Path, content: bytes) -> None:
+    """Write ``content`` and list it in the RECORD of its folder, so that a later run knows it.
+
+    Raises UserError as check_recorded_file does, and then changes nothing.
+    """
+    check_recorded_file(path)
+    make_folder(path.parent)
+    write_bytes(path, content)
+    listed = (_recorded(path.parent) or {}) | {path.name: hashlib.sha256(content).hexdigest()}
+    write_json(path.parent / RECORD, {"files": listed})
+
+
 def sealed(document: dict[str, Any]) -> dict[str, Any]:
     """``document`` with the sha256 of its content."""
     return document | {DIGEST: _digest(document)}
@@ -114,7 +151,7 @@ def users_files(folder: Path) -> list[str]:
 
     Without a RECORD these are all files. Empty folders count as files; Python's bytecode does not.
     """
-    listed = _recorded(folder)
+    listed = _recorded(folder) or {}
     return [
         name
         for name, file in ((str(file.relative_to(folder)), file) for file in _files(folder))
@@ -131,12 +168,13 @@ def _files(folder: Path) -> Iterator[Path]:
             yield entry
 
 
-def _recorded(folder: Path) -> dict[str, str]:
+def _recorded(folder: Path) -> dict[str, str] | None:
+    """The files of the folder's RECORD with their sha256; None without one that dvdgan wrote."""
     try:
         listed = read_json(folder / RECORD)["files"]
     except (OSError, ValueError, RecursionError, LookupError, TypeError):
-        return {}  # no record that this program wrote: all files are the user's
-    return listed if isinstance(listed, dict) else {}
+        return None  # no record that this program wrote: all files are the user's
+    return listed if isinstance(listed, dict) else None
 
 
 def _has(file: Path, sha256: str) -> bool:

@@ -23,6 +23,7 @@ from dvdgan.video.grid import GIVEN
 
 CLASSES = ["bend", "jack", "wave"]
 SIDE, T, C = 32, 4, 2
+PLAIN = "--no-captions"
 
 
 def write(folder: Path, **changes: int) -> Path:
@@ -72,7 +73,7 @@ def expected(clips: torch.Tensor) -> np.ndarray:
 
 
 def test_a_row_a_class(monkeypatch: pytest.MonkeyPatch, synthesis: Path) -> None:
-    words = ["--class", "wave", "--class", "bend", "--count", 2, "--seed", 5]
+    words = ["--class", "wave", "--class", "bend", "--count", 2, "--seed", 5, PLAIN]
     assert run(monkeypatch, synthesis, *words, "--truncation", 0.44) == 0
     sampler = Sampler.load(synthesis)
     for row, label in enumerate((2, 0)):
@@ -83,7 +84,7 @@ def test_a_row_a_class(monkeypatch: pytest.MonkeyPatch, synthesis: Path) -> None
 
 
 def test_the_other_reading_of_truncation(monkeypatch: pytest.MonkeyPatch, synthesis: Path) -> None:
-    words = ["--class", "jack", "--count", 1, "--truncation", 0.44, "--resampled"]
+    words = ["--class", "jack", "--count", 1, "--truncation", 0.44, "--resampled", PLAIN]
     assert run(monkeypatch, synthesis, *words) == 0
     truncation = Truncation(0.44, "resampled")
     made = Sampler.load(synthesis).sample(torch.tensor([1]), 0, truncation=truncation)
@@ -94,7 +95,7 @@ def test_between_two_classes_and_two_latents(
     monkeypatch: pytest.MonkeyPatch, synthesis: Path
 ) -> None:
     sampler = Sampler.load(synthesis)
-    words = ["--class", "bend", "--class", "wave", "--count", 3]
+    words = ["--class", "bend", "--class", "wave", "--count", 3, PLAIN]
     assert run(monkeypatch, synthesis, "--between", "classes", *words) == 0
     assert (cells(3) == expected(sampler.interpolate_classes((0, 2), 0, 0, 3))).all()
     assert run(monkeypatch, synthesis, "--between", "latents", *words) == 0
@@ -105,7 +106,7 @@ def test_a_video_file_is_continued(
     monkeypatch: pytest.MonkeyPatch, prediction: Path, synthetic_videos: Path
 ) -> None:
     video = next(synthetic_videos.glob("*/*.mp4"))
-    assert run(monkeypatch, prediction, "--start", video, "--count", 2) == 0
+    assert run(monkeypatch, prediction, "--start", video, "--count", 2, PLAIN) == 0
     strip = np.asarray(Image.open("samples/samples.png"))
     assert (strip[:, 0] == GIVEN).all()
     begun = [frame for frame, _ in zip(frames(video), range(C), strict=False)]
@@ -141,6 +142,7 @@ def test_what_cannot_be_done_is_an_error(
 ) -> None:
     (tmp_path / "text.mp4").write_text("no video")
     save_file({"x": torch.zeros(1)}, tmp_path / "generator.safetensors")
+    before = [path.name for path in tmp_path.iterdir()]
     for words, message in [
         ([tmp_path], "config.json is missing"),
         ([tmp_path, "--truncation", "inf"], "above 0, at most 10, but is inf"),
@@ -157,7 +159,23 @@ def test_what_cannot_be_done_is_an_error(
         ([prediction, "--start", "text.mp4"], "text.mp4 cannot be read"),
         ([prediction, "--start", "missing.mp4"], "missing.mp4 cannot be read"),
         ([synthesis, "--start", "text.mp4"], "continues no frames"),
+        ([prediction, "--start", "text.mp4", "--class", "wave"], "knows no classes"),
+        ([synthesis, "--write", "samples.avi"], "not written as .avi"),
+        ([synthesis, "--each", "avi"], "choose mp4, gif, webp, png, npy, npz"),
+        ([synthesis, "--each", "gif", "--write", "x.gif"], "let --write name a folder"),
+        ([synthesis, "--write", "x.npy", "--scale", 2], ".npy holds the videos as the model"),
+        ([synthesis, "--seeds", "9-0"], "give two numbers"),
+        ([synthesis, "--seeds", "0"], "give two numbers"),
+        ([synthesis, "--seeds", "0-3", "--count", 2], "leave out --seed, --count"),
+        ([synthesis, "--seeds", "0-5000"], "more than the 4,096"),
+        ([synthesis, "--between", "latents", "--count", 1], "at least 2 steps"),
+        ([synthesis, "--through", 3], "--through goes with --between latents"),
+        ([synthesis, "--resampled"], "--resampled needs a bound"),
+        (
+            [synthesis, "--class", "wave", "--count", 32, "--scale", 16],
+            "choose fewer clips, a smaller --scale",
+        ),
     ]:
         assert run(monkeypatch, *words) == EXIT_USER_ERROR, words
         assert message in capsys.readouterr().err
-        assert not Path("samples").exists()
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(before)
