@@ -120,7 +120,7 @@ def test_model_takes_the_classes_of_the_shards_or_those_given(
     assert "for 8 clips" in output  # train.batch_size
 
 
-NO_PARAMS = ("ablation", "convert", "listing", "sample", "synthetic")
+NO_PARAMS = ("ablation", "convert", "listing", "sample", "serve", "synthetic")
 
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in NO_PARAMS])

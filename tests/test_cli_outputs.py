@@ -29,6 +29,7 @@ READ = {
     ("evaluate", "network"),
     ("sample", "bundle"),
     ("sample", "start"),
+    ("serve", "bundle"),
 }
 FOLDERS = {
     ("ablation", "write"): ["no-run", "--by", "train.seed", "--write"],

@@ -242,3 +242,25 @@ def _truncation(level: float | None, resampled: bool) -> "Truncation | None":
         return Truncation(level, "resampled" if resampled else "gaussian")
     except ValueError as error:
         raise UserError(str(error), where="--truncation", todo="the paper takes 0.44") from error
+
+
+@app.command()
+def serve(
+    bundle: Annotated[Path, typer.Argument(help="Folder written by `dvdgan export`.")] = BUNDLE,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0 takes a free one.")
+    ] = 8010,
+) -> None:
+    """Open a model's page in the browser: classes, truncation, seeds, interpolations.
+
+    A model that predicts frames continues a video that is uploaded to it. The page is served to
+    this machine alone, until Ctrl-C, and needs neither a network nor params.yaml.
+
+    \b
+    dvdgan serve
+    dvdgan serve path/to/bundle --port 0
+    """
+    from dvdgan.evaluation.device import device
+    from dvdgan.serving.server import serve as serve_bundle
+
+    serve_bundle(bundle, port, device())

@@ -16,6 +16,7 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     "dvc": ("flows/graph.py", "dvdgan/review/pipeline.py", "dvdgan/storage/previous_output.py"),
     "dvc_data": ("dvdgan/review/pipeline.py", "dvdgan/storage/previous_output.py"),
     "evidently": "dvdgan/monitoring/",
+    "fastapi": "dvdgan/serving/",
     "filelock": "dvdgan/guard/run_lock.py",
     "google": "dvdgan/data/tfrecord.py",
     "google_crc32c": "dvdgan/storage/masked_crc32c.py",
@@ -36,6 +37,7 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     "simplejpeg": "dvdgan/video/",
     "tqdm": "dvdgan/progress.py",
     "typer": "dvdgan/cli/",
+    "uvicorn": "dvdgan/serving/",
     "wandb": "dvdgan/training/trackers.py",
     "webdataset": "dvdgan/data/",
 }

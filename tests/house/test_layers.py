@@ -14,7 +14,7 @@ TOWER = [
     {"config", "guard", "models", "video"},
     {"data", "evaluation", "models.build", "monitoring", "reporting"},
     {"comparison", "export", "review", "training"},
-    {"stages"},
+    {"serving", "stages"},
     {"cli"},
     {"__main__"},
 ]
