@@ -76,15 +76,18 @@ def show_sheet(title: str, picture: Path) -> None:
 def show_link(title: str, page: Path, folder: Path) -> None:
     """Link ``page``, a path below the work tree ``folder``.
 
-    Where DVDGAN_URL is the address at which that folder is served, the link leads there; else it
-    is the file's own, which browsers open on this machine alone.
+    DVDGAN_URL is the address at which DVDGAN_FOLDER, or else the working folder, is served. Where
+    it is not set, or the page lies elsewhere, its path is shown: browsers open no link to a file
+    from a page of a server.
     """
-    served = os.environ.get("DVDGAN_URL")
-    link = (folder / page).resolve().as_uri()
-    if served:
-        link = redacted(f"{served.rstrip('/')}/{quote(page.as_posix())}")
+    url, root = os.environ.get("DVDGAN_URL"), Path(os.environ.get("DVDGAN_FOLDER", ".")).resolve()
+    path = (folder / page).parent.resolve() / page.name
+    shown = f"`{path}`"
+    if url and path.is_relative_to(root):
+        address = f"{url.rstrip('/')}/{quote(path.relative_to(root).as_posix())}"
+        shown = f"[{page}]({redacted(address)})"
     with best_effort("reports"), impatient_client() as client:
-        _create(client, "markdown", _key(title), title, f"[{page}]({link})")
+        _create(client, "markdown", _key(title), title, shown)
 
 
 def show_results(folder: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from dvdgan.config.section import Fraction
 from dvdgan.errors import UserError
@@ -15,6 +16,7 @@ from flows import history
 from flows.artifacts import show_metrics, show_results
 from flows.evaluation_target import EvaluationTarget, find_target
 from flows.graph import stages_after
+from flows.labels import commit_tags, label_run
 from flows.publication import check_publication, publish_bundle
 from flows.stage import logged, run_stage
 
@@ -22,14 +24,14 @@ from flows.stage import logged, run_stage
 @flow(name="evaluate", persist_result=False)
 def evaluate(
     folder: str = ".",
-    run: str | None = None,
-    step: int | None = None,
-    max_fvd: float | None = None,
-    max_fid: float | None = None,
-    min_is: float | None = None,
-    max_drifted: Fraction | None = None,
-    publish_to: str | None = None,
-) -> dict[str, Any] | None:
+    run: str = "",
+    step: int = 0,
+    max_fvd: float = 0,
+    max_fid: float = 0,
+    min_is: float = 0,
+    max_drifted: Fraction = 1,
+    publish_to: str = "",
+) -> State[Any]:
     """Measure the newest best checkpoint as the bundle users would get; publish a good one.
 
     A run that is still training is not disturbed: its checkpoint is copied by links and measured
@@ -42,19 +44,22 @@ def evaluate(
     Args:
         folder: The work tree the run belongs to.
         run: Name of the run's folder in .runs/train. Empty: the run that was judged last.
-        step: A step that was its best when it was judged. Empty: the newest.
-        max_fvd: Fail above this FVD. Empty: not looked at.
-        max_fid: Fail above this FID. Empty: not looked at.
-        min_is: Fail below this Inception Score. Empty: not looked at.
+        step: A step that was its best when it was judged. 0: the newest.
+        max_fvd: Fail above this FVD. 0: no limit.
+        max_fid: Fail above this FID. 0: no limit.
+        min_is: Fail below this Inception Score. 0: no limit.
         max_drifted: Fail when more than this share of the feature columns drifts from the real
-            clips. Empty: not looked at.
+            clips. 1: no limit.
         publish_to: Where a good bundle goes, a folder or s3://BUCKET/PREFIX. Empty: nowhere.
     """
-    target = find_target(Path(folder).resolve(), run, step)
+    target = find_target(Path(folder).resolve(), run or None, step or None)
     if target is None:
-        get_run_logger().info("no checkpoint is the best yet")
-        return None
-    if publish_to is not None:
+        return Completed(message="no checkpoint is the best yet", data=None)
+    label_run(
+        f"run {target.run.root.name}, step {target.step}",
+        [f"run:{target.run.root.name}", *commit_tags(target.folder)],
+    )
+    if publish_to:
         check_place(publish_to, target.name)
     where, name = target.folder, target.run.root.name
     found = history.find_entry(where, name, target.step)
@@ -63,13 +68,22 @@ def evaluate(
         found = history.add_entry(where, name, target.step, tree)
         history.update_workspace(where)
         show_results(tree)
-    get_run_logger().info(history.describe(found))
+        described = history.describe(found)
+    else:
+        described = f"{history.describe(found)}; measured before"
+    get_run_logger().info(described)
     curves = f"Curves over time: `make evidently`, run in {where}."
     show_metrics("evaluations", history.newest_rows(where, 20), note=curves)
-    check(found, max_fvd=max_fvd, max_fid=max_fid, min_is=min_is, max_drifted=max_drifted)
-    if publish_to is not None:
+    check(
+        found,
+        max_fvd=max_fvd or None,
+        max_fid=max_fid or None,
+        min_is=min_is or None,
+        max_drifted=max_drifted if max_drifted < 1 else None,
+    )
+    if publish_to:
         publish(found, str(where), target.name, publish_to)
-    return found
+    return Completed(message=described, data=found)
 
 
 def check_place(url: str, name: str) -> None:

@@ -1,25 +1,31 @@
 """The whole pipeline as one flow: every stage of dvc.yaml is a task, run by DVC itself."""
 
 from pathlib import Path
+from typing import Any
 
-from prefect import flow
+from prefect import State, flow
 
 from dvdgan.config import load_config
 from flows.artifacts import show_results
 from flows.graph import stages_in_order
+from flows.labels import commit_tags, label_run, params_tag, stages_completed
 from flows.stage import run_stage
+
+NAME = "every stage"
 
 
 @flow(name="pipeline", persist_result=False)
-def pipeline(folder: str = ".") -> dict[str, str]:
+def pipeline(folder: str = ".") -> State[Any]:
     """Run every stage of dvc.yaml in order; what is up to date is skipped.
 
-    Gives the same artefacts and the same dvc.lock as `dvc repro`. params.yaml is checked first.
+    Gives the same artefacts and the same dvc.lock as `dvc repro`, and returns "ran", "restored" or
+    "skipped" for each stage. params.yaml is checked first.
 
     Args:
         folder: The work tree, the folder that holds dvc.yaml and params.yaml.
     """
-    load_config(Path(folder) / "params.yaml")
+    config = load_config(Path(folder) / "params.yaml")
+    label_run(NAME, [params_tag(config), *commit_tags(Path(folder))])
     outcomes = {stage: run_stage(stage, folder) for stage in stages_in_order(folder)}
     show_results(Path(folder))
-    return outcomes
+    return stages_completed(NAME, outcomes, outcomes)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, task
+from prefect import State, flow, task
 from prefect.cache_policies import NO_CACHE
 
 from dvdgan.config import load_config
@@ -12,13 +12,16 @@ from dvdgan.errors import UserError
 from dvdgan.storage.local import sha256_of_file
 from flows.events import emit_new_data
 from flows.graph import is_divisible, is_up_to_date, stages_before
+from flows.labels import commit_tags, label_run, params_tag, stages_completed
 from flows.stage import logged, run_stage
+
+NAME = "stages before train"
 
 
 @flow(name="preprocess", persist_result=False)
 def preprocess(
-    folder: str = ".", scheduler: str | None = None, parts: Count = 16, new_listing: bool = True
-) -> dict[str, str]:
+    folder: str = ".", scheduler: str = "", parts: Count = 16, new_listing: bool = True
+) -> State[Any]:
     """Run every stage that train needs; what is up to date is skipped.
 
     Videos that are new since the last time emit the event `dvdgan.data.changed`.
@@ -34,6 +37,7 @@ def preprocess(
         new_listing: Where index.root is a listing, list the videos again first.
     """
     config = load_config(Path(folder) / "params.yaml")
+    label_run(NAME, [params_tag(config), *commit_tags(Path(folder))])
     if new_listing and (Path(folder) / config.index.root).is_file():
         logged(["dvdgan", "listing", config.index.root], folder)
     logged(["dvdgan", "check"], folder)  # before DVC waits for ever at a pipe
@@ -47,7 +51,7 @@ def preprocess(
     now = sha256_of_file(manifest)
     if before not in (None, now):
         emit_new_data(str(Path(folder).resolve()), {"manifest_before": before, "manifest": now})
-    return outcomes
+    return stages_completed(NAME, outcomes, outcomes)
 
 
 def run_on(scheduler: str, stage: str, folder: str, parts: int) -> None:

@@ -18,6 +18,7 @@ from dvdgan.guard import ledger
 from dvdgan.guard.run_folder import RunFolder
 from flows.artifacts import TableRow, show_link, show_metrics, show_progress, show_sheet
 from flows.best_effort import best_effort, impatient_client
+from flows.labels import commit_tags
 
 # How often the cancel button is polled.
 POLL_SECONDS = 5.0
@@ -102,9 +103,8 @@ class RunPage:
         with best_effort("runs that are over"), impatient_client() as client:
             # Not by prefect.tags: tasks would have them too, and request the server's concurrency
             # limit of each.
-            client.update_flow_run(
-                self._id, tags=[place, *([f"parent:{parent}"] if parent else [])]
-            )
+            tags = [place, *commit_tags(Path()), *([f"parent:{parent}"] if parent else [])]
+            client.update_flow_run(self._id, tags=tags)
             for other in client.read_flow_runs(flow_run_filter=wanted):
                 over: State[Any] = Crashed(message="its process is gone; a later run goes on")
                 client.set_flow_run_state(other.id, over, force=True)

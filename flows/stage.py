@@ -7,9 +7,16 @@ from typing import Any
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from dvdgan.errors import redacted
 from flows.process_group import run_in_group
+
+EXPLAINED = {
+    "ran": "DVC ran the stage: what it depends on had changed",
+    "restored": "DVC took the outputs from its cache: the stage had run with these inputs before",
+    "skipped": "DVC found the outputs up to date",
+}
 
 
 class BusyError(RuntimeError):
@@ -31,9 +38,16 @@ def _is_busy(_task: Any, _run: Any, state: State[Any]) -> bool:
     retry_delay_seconds=30,
     retry_condition_fn=_is_busy,
 )
+def stage_task(stage: str, folder: str) -> State[str]:
+    """Bring one stage up to date with `dvc repro`; the state is called Ran, Restored or Skipped."""
+    outcome = reproduce(stage, folder)
+    return Completed(name=outcome.capitalize(), message=EXPLAINED[outcome], data=outcome)
+
+
 def run_stage(stage: str, folder: str) -> str:
-    """Bring one stage up to date with `dvc repro`; "ran", "restored" or "skipped"."""
-    return reproduce(stage, folder)
+    """Run `stage_task` inside a flow; "ran", "restored" or "skipped"."""
+    state = stage_task(stage, folder, return_state=True)
+    return str(state.result())  # raises what went wrong
 
 
 def reproduce(stage: str, folder: str) -> str:

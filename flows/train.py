@@ -164,7 +164,12 @@ def supervise_in_prefect(run: RunFolder, train: Train) -> int:
     """
     ended: Future[int] = Future()
 
-    @flow(name="train", description=__doc__, persist_result=False)
+    @flow(
+        name="train",
+        flow_run_name=f"run {run.root.name}",
+        description=__doc__,
+        persist_result=False,
+    )
     def shown(run_folder: str) -> State[Any]:
         record_signals()  # Prefect has taken SIGTERM for itself
         page = RunPage(run, train.steps)

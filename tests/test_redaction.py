@@ -134,6 +134,7 @@ def test_what_is_only_warned_of(
 def test_a_link_on_a_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shown: list[str] = []
     monkeypatch.setenv("DVDGAN_URL", URL)
+    monkeypatch.setenv("DVDGAN_FOLDER", str(tmp_path))
     monkeypatch.setattr(artifacts, "impatient_client", threading.Lock)
     monkeypatch.setattr(artifacts, "_create", lambda *given: shown.append(given[-1]))
     artifacts.show_link("report", Path("page.html"), tmp_path)

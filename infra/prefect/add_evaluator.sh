@@ -15,5 +15,6 @@ export PREFECT_WORKER_QUERY_SECONDS="${PREFECT_WORKER_QUERY_SECONDS:-2}"
 prefect work-pool inspect evaluation >/dev/null 2>&1 \
     || prefect work-pool create --type process evaluation \
     || prefect work-pool inspect evaluation >/dev/null  # another host made it just now
-prefect --no-prompt deploy flows/measure.py:measure --name checkpoint --pool evaluation
+deploy=(prefect --no-prompt deploy flows/measure.py:measure --name checkpoint --pool evaluation)
+output="$("${deploy[@]}" 2>&1)" || { echo "$output" >&2; exit 1; }  # else it advises to start a worker
 exec python -m dvdgan.guard.parent_death_signal prefect worker start --pool evaluation --limit 1 --name "$(hostname)"

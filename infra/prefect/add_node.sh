@@ -14,7 +14,8 @@ export PREFECT_WORKER_QUERY_SECONDS="${PREFECT_WORKER_QUERY_SECONDS:-2}"
 
 prefect work-pool inspect nodes >/dev/null 2>&1 || prefect work-pool create --type process nodes \
     || prefect work-pool inspect nodes >/dev/null  # another node made it just now
-prefect --no-prompt deploy flows/nodes.py:train_node --name "$name" --pool nodes --work-queue "$name"
+deploy=(prefect --no-prompt deploy flows/nodes.py:train_node --name "$name" --pool nodes --work-queue "$name")
+output="$("${deploy[@]}" 2>&1)" || { echo "$output" >&2; exit 1; }  # else it advises to start a worker
 # The next launch begins when the trainers of the one before have left the host.
 prefect work-queue set-concurrency-limit "$name" 1 --pool nodes
 exec python -m dvdgan.guard.parent_death_signal prefect worker start --pool nodes --work-queue "$name" --name "$name"

@@ -31,8 +31,8 @@ def folder(tmp_path: Path) -> Path:
 
 def test_only_what_is_asked_for_changes(folder: Path) -> None:
     now = load_config(folder / "params.yaml")
-    assert requested(folder, None, None, None, None) == now
-    asked = requested(folder, None, 600, 7, "data/more")
+    assert requested(folder, "", 0, -1, "") == now
+    asked = requested(folder, "", 600, 7, "data/more")
     assert (asked.train.steps, asked.train.seed, asked.index.root) == (600, 7, "data/more")
     train = asked.train.model_copy(update={"steps": now.train.steps, "seed": now.train.seed})
     assert train == now.train
@@ -40,21 +40,26 @@ def test_only_what_is_asked_for_changes(folder: Path) -> None:
 
 def test_a_preset_is_taken_by_its_name(folder: Path) -> None:
     preset = load_config(PROJECT / "presets/moving_shapes.yaml")
-    assert requested(folder, "moving_shapes", None, None, None) == preset
+    assert requested(folder, "moving_shapes", 0, -1, "") == preset
     with pytest.raises(UserError, match="no preset 'moving_shape'") as caught:
-        requested(folder, "moving_shape", None, None, None)
+        requested(folder, "moving_shape", 0, -1, "")
     assert "did you mean moving_shapes?" in str(caught.value)
 
 
 def test_the_form_explains_itself() -> None:
     schema = retrain.parameters.model_dump()["properties"]
     assert all(each["description"] for each in schema.values())
-    whole = next(each for each in schema["steps"]["anyOf"] if each["type"] == "integer")
-    assert whole["minimum"] == 1
+    assert {each["type"] for each in schema.values()} == {"integer", "string"}
+
+
+@pytest.mark.parametrize(("steps", "seed"), [(-1, -1), (0, -2), (0, 2**32)])
+def test_impossible_numbers_are_refused(folder: Path, steps: int, seed: int) -> None:
+    with pytest.raises(UserError, match=r"train\.(steps|seed)"):
+        requested(folder, "", steps, seed, "")
 
 
 def test_the_copy_shares_the_cache_and_sees_the_videos(folder: Path) -> None:
-    config = requested(folder, None, None, 7, None)
+    config = requested(folder, "", 0, 7, "")
     tree = copy_tree(folder, config)
     assert tree.parent == folder / ".runs/retrain"
     assert load_config(tree / "params.yaml") == config
@@ -64,7 +69,7 @@ def test_the_copy_shares_the_cache_and_sees_the_videos(folder: Path) -> None:
 
 
 def test_a_request_made_again_finds_its_copy_and_the_code_of_now(folder: Path) -> None:
-    config = requested(folder, None, None, 7, None)
+    config = requested(folder, "", 0, 7, "")
     tree = copy_tree(folder, config)
     (tree / "dvc.lock").write_text("what was done\n")
     (folder / "dvc.lock").write_text("what the work tree did\n")
@@ -72,7 +77,7 @@ def test_a_request_made_again_finds_its_copy_and_the_code_of_now(folder: Path) -
     assert copy_tree(folder, config) == tree
     assert (tree / "dvc.lock").read_text() == "what was done\n"
     assert (tree / "dvdgan/code.py").read_text() == "after = 1\n"
-    assert copy_tree(folder, requested(folder, None, None, 8, None)) != tree
+    assert copy_tree(folder, requested(folder, "", 0, 8, "")) != tree
 
 
 def test_a_copy_that_breaks_off_leaves_no_half_of_what_is_known(
@@ -82,7 +87,7 @@ def test_a_copy_that_breaks_off_leaves_no_half_of_what_is_known(
     probed.mkdir(parents=True)
     for name in ("a", "b"):
         (probed / name).write_text("probed")
-    config = requested(folder, None, None, 7, None)
+    config = requested(folder, "", 0, 7, "")
 
     def break_off(source: Path, target: Path, **_: object) -> None:
         (target / "half").write_text("half")
@@ -99,7 +104,7 @@ def test_a_copy_that_breaks_off_leaves_no_half_of_what_is_known(
 
 @pytest.mark.parametrize("name", ["dvdgan/code.py", "flows/mine.py", "params.yaml"])
 def test_a_copy_that_somebody_works_in_is_left_alone(folder: Path, name: str) -> None:
-    config = requested(folder, None, None, 7, None)
+    config = requested(folder, "", 0, 7, "")
     tree = copy_tree(folder, config)
     edited = (tree / "params.yaml").read_text().replace('"seed": 7', '"seed": 9')
     (tree / name).write_text(edited)

@@ -3,6 +3,7 @@
 import json
 import runpy
 import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,10 @@ from prefect import flow
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect_server import PROJECT, Server, free_port, postgresql, wait_until
 
+from dvdgan.config import fingerprint, load_config
 from flows import artifacts, events
+from flows.evaluate import evaluate
+from flows.pipeline import pipeline
 
 pytestmark = pytest.mark.timeout(3000)
 
@@ -28,6 +32,17 @@ stages:
       mkdir {alone} || echo together >> {log};
       echo begin >> {log}; sleep 5; echo end >> {log}; rmdir {alone}
     always_changed: true
+"""
+
+TWO_STAGES = """
+stages:
+  one:
+    cmd: echo 1 > one
+    outs: [one]
+  two:
+    cmd: echo 2 > two
+    deps: [one]
+    outs: [two]
 """
 
 
@@ -84,11 +99,57 @@ def test_the_form_explains_every_parameter(server: Server) -> None:
     assert names == {"pipeline", "preprocess", "best", "retrain"}
     for each in deployments:
         for name, parameter in each["parameter_openapi_schema"]["properties"].items():
-            assert parameter.get("description"), f"{each['name']}: {name}"
-    [scheduled] = [each for each in deployments if each["name"] == "best"]
-    [schedule] = scheduled["schedules"]
-    assert schedule["schedule"]["timezone"] == "Europe/London"
-    assert schedule["active"]
+            where = f"{each['name']}: {name}"
+            assert parameter.get("description"), where
+            assert parameter.get("type") in ("boolean", "integer", "number", "string"), where
+            assert "default" in parameter, where
+
+
+def test_nothing_starts_by_itself(server: Server) -> None:
+    schedules = {each["name"]: each["schedules"] for each in server.post("deployments/filter", {})}
+    assert {name for name, listed in schedules.items() if listed} == {"preprocess", "best"}
+    for [schedule] in filter(None, schedules.values()):
+        assert schedule["schedule"]["timezone"] == "Europe/London"
+        assert not schedule["active"]
+    automations = server.post("automations/filter", {})
+    assert len(automations) == 2
+    assert not any(each["enabled"] for each in automations)
+
+
+def test_a_run_is_named_and_tagged_by_what_it_does(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = toy_tree(tmp_path / "tree")
+    (tree / "dvc.yaml").write_text(TWO_STAGES)
+    git = ["git", "-C", str(tree), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "add", "dvc.yaml", "params.yaml"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "-m", "first"], check=True)
+    commit = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True)
+    monkeypatch.setenv("PATH", server.environment["PATH"])
+
+    assert pipeline(str(tree)) == {"one": "ran", "two": "ran"}
+    (tree / "dvc.yaml").write_text(TWO_STAGES.replace("echo 2", "echo 3"))
+    assert pipeline(str(tree)) == {"one": "skipped", "two": "ran"}
+
+    runs = {run["name"]: run for run in flow_runs(server, "pipeline")}
+    first, second = runs["every stage: 2 ran"], runs["every stage: 1 ran, 1 skipped"]
+    assert first["state"]["message"] == "ran: one, two"
+    assert second["state"]["message"] == "ran: two; skipped: one"
+    params = f"params:{fingerprint(load_config(tree / 'params.yaml'))}"
+    assert params in first["tags"] and params in second["tags"]
+    [tag] = [tag for tag in first["tags"] if tag.startswith("commit:")]
+    assert commit.startswith(tag.removeprefix("commit:"))
+    assert f"{tag}-dirty" in second["tags"]
+    ids = {"flow_runs": {"id": {"any_": [second["id"]]}}}
+    states = {task["name"]: task["state_name"] for task in server.post("task_runs/filter", ids)}
+    assert states == {"one": "Skipped", "two": "Ran"}
+
+
+def test_an_evaluation_without_a_checkpoint_is_completed(server: Server, tmp_path: Path) -> None:
+    assert evaluate(str(tmp_path)) is None
+    messages = [run["state"]["message"] for run in flow_runs(server, "evaluate")]
+    assert "no checkpoint is the best yet" in messages
 
 
 @pytest.mark.long
@@ -118,8 +179,12 @@ def test_a_new_best_checkpoint_starts_an_evaluation_of_its_step(server: Server) 
     ]
     server.call("PATCH", f"automations/{automation['id']}", {"enabled": True})
     events.emit("best", "abc", 40, {"metrics": {"FVD": 3.5}})
-    wait_until(lambda: flow_runs(server, "evaluate"))
-    [run] = [run for run in flow_runs(server, "evaluate") if run["parameters"].get("run")]
+
+    def of_that_run() -> list[dict[str, Any]]:
+        return [run for run in flow_runs(server, "evaluate") if run["parameters"].get("run")]
+
+    wait_until(of_that_run)
+    [run] = of_that_run()
     assert run["parameters"] == {"folder": str(Path.cwd()), "run": "abc", "step": 40}
 
 
@@ -180,12 +245,15 @@ def showing(folder: Path) -> None:
     (folder / "sheet.png").write_bytes(b"\x89PNG")
     artifacts.show_sheet("samples", folder / "sheet.png")
     artifacts.show_link("page", Path("artifacts/a b.html"), folder)
+    artifacts.show_link("page of a copy", Path("artifacts/c.html"), folder / ".runs/retrain/abc")
+    artifacts.show_link("page elsewhere", Path("artifacts/d.html"), folder.parent)
 
 
 def test_a_run_shows_progress_numbers_pictures_and_pages(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVDGAN_URL", "http://files.example/tree/")
+    monkeypatch.setenv("DVDGAN_FOLDER", str(server.folder))
     showing(server.folder)
     shown = {each["key"]: each for each in server.post("artifacts/filter", {})}
     assert shown["progress-run-1"]["data"] == 50.0
@@ -193,6 +261,9 @@ def test_a_run_shows_progress_numbers_pictures_and_pages(
     assert shown["some-metrics"]["data"].splitlines()[2] == "| step 10 | 12.35 | - |"
     assert shown["samples"]["data"] == "![samples](data:image/png;base64,iVBORw==)"
     assert "(http://files.example/tree/artifacts/a%20b.html)" in shown["page"]["data"]
+    copy = "http://files.example/tree/.runs/retrain/abc/artifacts/c.html"
+    assert shown["page-of-a-copy"]["data"] == f"[artifacts/c.html]({copy})"
+    assert shown["page-elsewhere"]["data"] == f"`{server.folder.parent}/artifacts/d.html`"
     assert len({each["flow_run_id"] for each in shown.values()}) == 1
 
 

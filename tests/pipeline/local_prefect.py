@@ -1,6 +1,7 @@
 """A running infra/local/prefect.sh in a work tree: server, pool, queues, deployments, worker."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -81,7 +82,9 @@ def _wait_for_worker(local: Local) -> None:
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         assert local.process.poll() is None, local.log.read_text()
-        if "Worker" in local.log.read_text() and "started" in local.log.read_text():
+        log = local.log.read_text()
+        if re.search(r"Worker .* started", log) and "Start the pipeline" in log:
+            assert "prefect worker start" not in log, "advice that is already followed"
             return
         time.sleep(0.5)
     raise AssertionError(local.log.read_text())
