@@ -170,3 +170,24 @@ def test_the_readme_names_every_stage_and_its_page() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for page in (ROOT / "docs" / "stages").glob("*.md"):
         assert f"(docs/stages/{page.name})" in readme
+
+
+def test_messages_in_troubleshooting_are_those_of_the_code() -> None:
+    """`...` stands for what a message fills in; what is between is one message of the code."""
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
+    fixed = [filter(None, re.split(r"\s*\.\.\.\s*", message)) for message in quoted]
+    patterns = [re.compile(".*".join(map(re.escape, parts)), re.DOTALL) for parts in fixed]
+    assert len(patterns) > 30
+    messages = [text for file in python_files("dvdgan", "flows") for text in literals(file)]
+    unknown = [each.pattern for each in patterns if not any(map(each.search, messages))]
+    assert unknown == []
+
+
+def literals(file: Path) -> Iterator[str]:
+    """The strings of a module; what an f-string fills in is left out."""
+    for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+        parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+        text = [str(each.value) for each in parts if isinstance(each, ast.Constant)]
+        if text:
+            yield " ".join(text)
