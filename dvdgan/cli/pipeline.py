@@ -23,21 +23,19 @@ from dvdgan.video.preprocessing import TemporalWindow
 
 Part = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(
-        metavar="I/N", help="Do only every N-th piece of the work from the I-th on; see above."
-    ),
+    typer.Option(metavar="I/N", help="Do only part I of N of the work; see above."),
 ]
 
 
 @app.command()
 def index(params: Params = PARAMS, workers: Workers = None, part: Part = None) -> None:
-    """Probe every video and accept it, or refuse it with the reason.
+    """Probe every video, and accept it or refuse it with a reason.
 
     Reads the videos below index.root, in the layout index.source. Writes artifacts/index:
-    manifest.parquet, refused.csv, summary.json. Videos probed before are not probed again.
+    manifest.parquet, refused.csv, summary.json. Only new and changed videos are probed.
 
-    Machines that share this folder can share the work: --part 1/2 on one, --part 2/2 on another,
-    then the command without --part, which finds all videos probed.
+    Machines that share this folder can share the work. Run --part 1/2 on one and --part 2/2 on
+    another, then run the command without --part to combine the results.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import index as stage
@@ -51,19 +49,19 @@ def shard(
     workers: Workers = None,
     part: Part = None,
     upload: Annotated[
-        bool, typer.Option("--upload", help="Send artifacts/shards, as they are, to DVDGAN_SHARDS.")
+        bool, typer.Option("--upload", help="Only upload artifacts/shards to DVDGAN_SHARDS.")
     ] = False,
 ) -> None:
     """Decode and resize the accepted videos and store them in WebDataset tars.
 
     The contents of a tar depend only on the manifest and the params. Reads artifacts/index and the
-    videos. Writes artifacts/shards: *.tar, index.json, samples.parquet. After an interruption it
-    resumes with its finished shards.
+    videos. Writes artifacts/shards: *.tar, index.json, samples.parquet. After an interruption, the
+    same command resumes with the missing shards.
 
-    Machines that share this folder can share the work: --part 1/2 on one, --part 2/2 on another,
-    then the command without --part, which finds all tars written.
+    Machines that share this folder can share the work. Run --part 1/2 on one and --part 2/2 on
+    another, then run the command without --part to write the index.
 
-    Where DVDGAN_SHARDS names a store, what is written is sent there too, index.json last.
+    If DVDGAN_SHARDS is set, the shards are also uploaded there, index.json last.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import shard as stage
@@ -71,7 +69,7 @@ def shard(
     share = part_of(part)
     if upload:
         if share is not None:
-            raise UserError("--upload and --part exclude each other", todo="give one of them")
+            raise UserError("--upload and --part cannot be combined", todo="give one of them")
         stage.upload()
     elif share is None:
         stage.run(load_config(params), workers)
@@ -91,11 +89,11 @@ def part_of(text: str | None) -> tuple[int, int] | None:
 
 @app.command()
 def features(params: Params = PARAMS) -> None:
-    """Train or copy the networks whose features the metrics compare.
+    """Train or copy the feature networks of the metrics.
 
-    One for each of features.protocols: a small I3D is trained on the data set's own classes, the
-    published ones are copied from weights/NETWORK, which `dvdgan convert` writes. Reads
-    artifacts/shards, weights. Writes artifacts/features/NETWORK.
+    One network for each of features.protocols. The small I3D is trained on the data set's own
+    classes. Published networks are copied from weights/NETWORK, where `dvdgan convert` writes them.
+    Reads artifacts/shards, weights. Writes artifacts/features/NETWORK.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import features as stage
@@ -105,9 +103,10 @@ def features(params: Params = PARAMS) -> None:
 
 @app.command()
 def reference(params: Params = PARAMS) -> None:
-    """Measure the real clips that generated ones are compared with.
+    """Compute the statistics of the real clips with which generated clips are compared.
 
-    Over the whole training split, in float64. Writes artifacts/reference.
+    They cover the whole training split, in float64. Reads artifacts/shards, artifacts/features.
+    Writes artifacts/reference.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import reference as stage
@@ -119,17 +118,18 @@ def reference(params: Params = PARAMS) -> None:
 def train(
     params: Params = PARAMS, continue_run: ContinueRun = None, new_run: NewRun = False
 ) -> None:
-    """Train under supervision and end with the best checkpoint.
+    """Train under supervision and publish the best checkpoint.
 
-    Each checkpoint is evaluated and judged; after a collapse the run is rolled back to the last
-    healthy one, with new random seeds and lower learning rates. After Ctrl-C, kill or a crash, the
-    same command resumes in .runs/train. If other code started that run, it shows what changed and
-    stops, unless --continue-run or --new-run is given once. Writes artifacts/train.
+    Checkpoints are evaluated during training. After a collapse, the run is rolled back to the last
+    healthy checkpoint, with new random seeds and lower learning rates. After Ctrl-C, kill or a
+    crash, the same command resumes the run in .runs/train. If the code has changed since the run
+    was started, the command shows the changes and stops; choose --continue-run or --new-run once.
+    Writes artifacts/train.
 
-    Environment: DVDGAN_LAUNCHER="torchrun --nproc-per-node 8 -m" for many processes,
-    DVDGAN_LOADER_WORKERS=4 to load clips in other processes,
-    DVDGAN_BACKUP=s3://BUCKET/PREFIX for a copy from which a new machine can resume,
-    PREFECT_API_URL to show every step in Prefect. docs/stages/train.md lists the rest.
+    Environment variables: DVDGAN_LAUNCHER="torchrun --nproc-per-node 8 -m" starts several
+    processes, DVDGAN_LOADER_WORKERS=4 loads clips in other processes,
+    DVDGAN_BACKUP=s3://BUCKET/PREFIX keeps a backup from which a new machine can resume,
+    PREFECT_API_URL shows every step in Prefect. docs/stages/train.md lists all of them.
     """
     from dvdgan.config import load_config
     from dvdgan.guard.interruption import record_signals
@@ -146,8 +146,8 @@ def train(
 def export(params: Params = PARAMS) -> None:
     """Write the model bundle for sampling.
 
-    Averaged weights, standing statistics, spectral norm baked in. Reads artifacts/train. Writes
-    artifacts/model, which dvdgan.export.sampler.Sampler loads.
+    The bundle holds averaged weights with standing statistics and spectral normalisation baked in.
+    Reads artifacts/train. Writes artifacts/model, which dvdgan.export.sampler.Sampler loads.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import export as stage
@@ -169,14 +169,14 @@ def evaluate(
     ] = None,
     generated: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Measure these clips of any model: folder of videos or array."),
+        typer.Option(help="Measure clips of any model: folder of videos or array."),
     ] = None,
     real: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Against these: folder of videos, array, shard set, saved statistics."),
+        typer.Option(help="Real clips: folder of videos, array, shard set or saved statistics."),
     ] = None,
     protocol: Annotated[
-        ProtocolName, typer.Option(help="It determines network, layers and resize rule.")
+        ProtocolName, typer.Option(help="Selects network, layers and resize rule.")
     ] = "self_trained",
     network: Annotated[
         Optional[Path],  # noqa: UP045
@@ -187,7 +187,7 @@ def evaluate(
     ] = None,
     frames: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(min=2, help="Frames of a clip.", show_default="as in the array or statistics"),
+        typer.Option(min=2, help="Frames per clip.", show_default="as in the array or statistics"),
     ] = None,
     stride: Annotated[
         Optional[int],  # noqa: UP045
@@ -202,35 +202,38 @@ def evaluate(
         ),
     ] = None,
     given_frames: Annotated[
-        int, typer.Option(min=0, help="Real frames each generated clip begins with.")
+        int, typer.Option(min=0, help="Real frames at the start of each generated clip.")
     ] = 0,
     window: Annotated[
-        TemporalWindow, typer.Option(help="Which part of a longer video is its clip.")
+        TemporalWindow, typer.Option(help="Which part of a longer video to use as its clip.")
     ] = "first",
     resolution: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(min=8, help="Resize videos to it and crop.", show_default="their own, equal"),
+        typer.Option(min=8, help="Resize and crop videos to this size.", show_default="their own"),
     ] = None,
-    split: Annotated[str, typer.Option(help="Of a shard set, or of saved statistics.")] = "train",
+    split: Annotated[
+        str, typer.Option(help="Split of a shard set or of saved statistics.")
+    ] = "train",
     generated_layout: ArrayLayout = None,
     real_layout: ArrayLayout = None,
     generated_range: ArrayRange = None,
     real_range: ArrayRange = None,
     max_refused: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of videos that may be broken or too short.")
+        float, typer.Option(min=0, max=1, help="Fraction of videos that may be unusable.")
     ] = 0.0,
 ) -> None:
-    """Measure FID, FVD, IS and accuracy of generated clips, with their controls.
+    """Measure FID, FVD, IS and accuracy of generated clips and of controls.
 
     Reads artifacts/model, features, reference, shards. Writes artifacts/evaluate: results.json with
     all metrics under their protocols and the truncation curve; metrics.json with a dozen of them
     for `dvc metrics` and `dvc exp`; features of the generated clips; sheets of nearest training
     clips and interpolations.
 
-    With --generated and --real it measures any clips and needs no params.yaml. Nothing about them
-    is assumed: what is ambiguous is an error. Features are cached in .runs/features, so that the
-    same command resumes; a launcher's processes share the work (docs/evaluate_any_model.md). The
-    first of these compares with a pipeline's own statistics; the others work in any folder, with
+    With --generated and --real, it measures any clips and needs no params.yaml. Ambiguous input is
+    an error. Features are cached in .runs/features, so the same command resumes after an
+    interruption. Several processes can share the work (docs/evaluate_any_model.md).
+
+    The first example compares with a pipeline's own statistics. The others work in any folder with
     weights/i3d_k400 (docs/weights.md):
 
     \b
@@ -284,7 +287,7 @@ def monitor(
         typer.Option("--gate", help="Only check the last report: exit 0 pass, 3 warn, 4 fail."),
     ] = False,
 ) -> None:
-    """Report with Evidently how generated clips drift from real ones.
+    """Measure with Evidently how generated clips drift from real ones.
 
     Reads artifacts/evaluate, artifacts/reference. Writes artifacts/monitor: report.html,
     report.json, summary.json. Drift does not stop `dvc repro`; a script or CI checks it with
@@ -302,13 +305,13 @@ def monitor(
 def report(
     params: Params = PARAMS,
     show: Annotated[
-        bool, typer.Option("--show", help="Only print the last report's metrics and its path.")
+        bool, typer.Option("--show", help="Only print the metrics and the path of the last report.")
     ] = False,
 ) -> None:
     """Write the report page.
 
-    Samples, charts, metrics, params, refused files. Reads all artefacts. Writes
-    artifacts/report/index.html, which needs no network.
+    It shows samples, charts, metrics, params and refused files. Reads all artefacts. Writes
+    artifacts/report/index.html, which needs no network connection.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import report as stage

@@ -14,10 +14,10 @@ from dvdgan.config.section import Section, kind_of, subsection
 
 INTRODUCTION = """# Parameters
 
-Every key of `params.yaml`. All of them must be given, and no others; `dvdgan check` lists every
-problem of a file at once. Where the paper gives a value, it stands in brackets.
+All keys of `params.yaml`. Every key is required, and other keys are errors. `dvdgan check` reports
+all problems of a file at once. Values from the paper are in parentheses.
 
-This page is made from `dvdgan/config/schema.py`: `python -m dvdgan.config.reference >
+This page is generated from `dvdgan/config/schema.py`: `python -m dvdgan.config.reference >
 docs/params.md`.
 """
 
