@@ -1,7 +1,7 @@
 """What a checkpoint costs: its size, the pause it makes, writing beside training, loading.
 
     python benchmarks/checkpoints.py                                  the paper's 64 x 64, 12 frames
-    python benchmarks/checkpoints.py --preset presets/demo.yaml
+    python benchmarks/checkpoints.py --preset presets/moving_shapes.yaml
 
 Training pauses while the state is copied (`StagedCheckpoint.stage`), and continues while memory for
 the copy is allocated and while it is written. Medians. How much writing slows a stand-in for

@@ -4,9 +4,9 @@
     python benchmarks/telemetry_overhead.py --preset presets/table1_12x64.yaml --device cuda \
         --precision bf16 --batch 16
 
-The step is a preset's, the demo's if none is named, on made-up clips; the numbers of every step are
-its gradient norms and counts, one exchange of them, and the lines written. A tracker works in a
-thread beside training, so it is measured as the processor's time of all threads together. One
+The step is that of a preset, moving_shapes if none is named, on made-up clips; the numbers of every
+step are its gradient norms and counts, one exchange of them, and the lines written. A tracker works
+in a thread beside training, so it is measured as the processor's time of all threads together. One
 thread, medians, all in one run.
 """
 
@@ -92,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--preset", type=Path, default=PRESETS / "demo.yaml")
+    parser.add_argument("--preset", type=Path, default=PRESETS / "moving_shapes.yaml")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--batch", type=int, help="clips in a step's batch; default: the preset's")
     parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32")

@@ -2,10 +2,10 @@
 
     python benchmarks/trainer_processes.py
 
-Makes a small data set and trains the demo's networks on it in a temporary folder, each process on
-one thread. Resume cost: from the start of the command to the first new line of metrics, of which
-the first step itself is reported separately. Scaling: clips a second of one process and of two
-that share the batch over gloo, in turns. Medians.
+Makes a small data set and trains the networks of moving_shapes on it in a temporary folder, each
+process on one thread. Resume cost: from the start of the command to the first new line of metrics,
+of which the first step itself is reported separately. Scaling: clips a second of one process and of
+two that share the batch over gloo, in turns. Medians.
 """
 
 import argparse
@@ -27,11 +27,11 @@ from dvdgan.stages import index, shard
 from dvdgan.storage.local import write_json
 from dvdgan.storage.output import check_output_file, write_output
 
-DEMO = Path(__file__).resolve().parents[1] / "presets" / "demo.yaml"
+PRESET = Path(__file__).resolve().parents[1] / "presets" / "moving_shapes.yaml"
 WARM_UP = 2
 
 
-def prepared(folder: Path, preset: Path = DEMO) -> Config:
+def prepared(folder: Path, preset: Path = PRESET) -> Config:
     """The params of ``preset``, with shards of 24 videos in ``folder``/artifacts/shards."""
     params = load_config(preset).model_dump()
     params["index"]["root"] = str(folder / "videos")

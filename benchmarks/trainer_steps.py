@@ -1,7 +1,7 @@
 """The trainer itself at full size: a step, its wait for clips, memory, what checkpoints hold up.
 
     python benchmarks/trainer_steps.py --batch 16            the paper's 64 x 64, 12 frames, in bf16
-    python benchmarks/trainer_steps.py --batch 8 --preset presets/demo.yaml --precision fp32
+    python benchmarks/trainer_steps.py --batch 8 --precision fp32 --preset PRESET
 
 Trains on a small set of drawn videos in a temporary folder, as `dvdgan train` starts the trainer,
 kills it (SIGKILL) and starts it again. Seen from outside, by the arrival of the lines it writes:

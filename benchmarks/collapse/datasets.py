@@ -18,7 +18,7 @@ from dvdgan.stages import features, index, reference, shard
 from dvdgan.storage.local import atomic_directory
 from dvdgan.video.encode import encode_mp4
 
-DEMO = Path(__file__).resolve().parents[2] / "presets" / "demo.yaml"
+PRESET = Path(__file__).resolve().parents[2] / "presets" / "moving_shapes.yaml"
 CLASSES, SIZE, FRAMES, FPS = 4, 32, 32, 25
 
 
@@ -78,9 +78,9 @@ def write_discs(root: Path, data: Data) -> None:
 
 
 def config_of(name: str, folder: Path, real: Path | None) -> Config:
-    """The demo's params, small, for a data set in ``folder``."""
+    """The params of moving_shapes, small, for a data set in ``folder``."""
     data = DATA[name]
-    params = load_config(DEMO).model_dump()
+    params = load_config(PRESET).model_dump()
     params["clip"] |= {"frames": 4, "stride": data.stride}
     params["index"]["root"] = str(folder / "videos")
     params["features"] |= {"width": 6, "steps": 200, "batch_size": 8}

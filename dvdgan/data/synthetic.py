@@ -20,6 +20,8 @@ BITS = 8
 # Grey levels of the barcode: apart enough to survive h264, JPEG and resizing, dim enough not to
 # be what a network spends itself on.
 ZERO, ONE = 40, 110
+# Of the plain set, as shares of the width: how much larger the shapes are, how wide their edges.
+GROWN, SOFT = 0.03, 0.06
 # RGB, of the plain set.
 GROUND = (20, 20, 30)
 COLOURS = {
@@ -64,12 +66,11 @@ def write_synthetic(
 def draw(label: str, rng: _Rng, size: int, frames: int) -> NDArray[np.uint8]:
     """One video of class ``label``, (frames, size, size, 3) uint8: size, speed and colours of its
     own, and a barcode with the number of the frame below."""
-    strip = _strip_height(size)
-    shape = _coverage(label, rng, rng, (size - strip, size), frames)
+    distance = _distance(label, rng, rng, (size - _strip_height(size), size), frames)
     colour = np.roll(
         [rng.uniform(200, 255), rng.uniform(60, 255), rng.uniform(40, 90)], rng.integers(3)
     )
-    picture = _painted(shape, colour, rng.uniform(5, 35, 3))
+    picture = _painted(distance, colour, rng.uniform(5, 35, 3))
     codes = [_barcode(number, size) for number in range(frames)]
     return np.concatenate([picture, codes], axis=1)
 
@@ -78,23 +79,22 @@ def draw_plain(label: str, rng: _Rng, size: int, frames: int) -> NDArray[np.uint
     """One video of class ``label``, (frames, size, size, 3) uint8: size, speed and colour are those
     of the class, the place is its own. It takes a small generator minutes to learn."""
     style = np.random.default_rng(0)
-    return _painted(_coverage(label, style, rng, (size, size), frames), COLOURS[label], GROUND)
+    distance = _distance(label, style, rng, (size, size), frames)
+    return _painted((distance / size - GROWN) / SOFT, COLOURS[label], GROUND)
 
 
-def _coverage(
-    label: str, style: _Rng, place: _Rng, shape: tuple[int, int], frames: int
-) -> _Array:
-    """Share of each pixel that the shape covers, (frames, *shape)."""
+def _distance(label: str, style: _Rng, place: _Rng, shape: tuple[int, int], frames: int) -> _Array:
+    """From every pixel to the shape's edge, in pixels, negative inside: (frames, *shape)."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]] + 0.5
     time = np.arange(frames, dtype=float)[:, None, None]
-    width = shape[1]
-    distance = MOTIONS[label](style, place, x / width, y / width, time) * width
-    return np.clip(0.5 - distance, 0, 1)
+    return MOTIONS[label](style, place, x / shape[1], y / shape[1], time) * shape[1]
 
 
-def _painted(coverage: _Array, colour: ArrayLike, ground: ArrayLike) -> NDArray[np.uint8]:
+def _painted(distance: _Array, colour: ArrayLike, ground: ArrayLike) -> NDArray[np.uint8]:
     front, back = np.asarray(colour), np.asarray(ground)
-    return np.rint(back + coverage[..., None] * (front - back)).astype(np.uint8)
+    coverage = np.clip(0.5 - distance, 0, 1)[..., None]
+    painted: NDArray[np.uint8] = np.rint(back + coverage * (front - back)).astype(np.uint8)
+    return painted
 
 
 def read_frame_number(frame: NDArray[np.uint8]) -> int:
@@ -123,8 +123,9 @@ def _wrapped(offset: _Array, period: float) -> _Array:
     return (offset + period / 2) % period - period / 2
 
 
-# A motion draws size and speed from style, and place and start from place. It gives the signed distance to the shape's edge,
-# negative inside, of every pixel at every time: x, y in [0, 1), time (T, 1, 1) in frames.
+# A motion draws size and speed from style, where it starts from place. It gives the signed distance
+# to the shape's edge, negative inside, of every pixel at every time: x, y in [0, 1), time (T, 1, 1)
+# in frames.
 
 
 def _circle_right(style: _Rng, place: _Rng, x: _Array, y: _Array, time: _Array) -> _Array:
@@ -141,7 +142,7 @@ def _square_down(style: _Rng, place: _Rng, x: _Array, y: _Array, time: _Array) -
 
 def _bar_rotating(style: _Rng, place: _Rng, x: _Array, y: _Array, time: _Array) -> _Array:
     angle = place.uniform(0, np.pi) + style.uniform(0.10, 0.18) * time
-    dx, dy = x - place.uniform(0.4, 0.6), y - place.uniform(0.38, 0.52)
+    dx, dy = x - style.uniform(0.4, 0.6), y - style.uniform(0.38, 0.52)
     along = dx * np.cos(angle) + dy * np.sin(angle)
     across = dy * np.cos(angle) - dx * np.sin(angle)
     return np.maximum(np.abs(along) - 0.34, np.abs(across) - style.uniform(0.05, 0.08))
@@ -149,7 +150,7 @@ def _bar_rotating(style: _Rng, place: _Rng, x: _Array, y: _Array, time: _Array) 
 
 def _ring_growing(style: _Rng, place: _Rng, x: _Array, y: _Array, time: _Array) -> _Array:
     phase = (place.uniform() + style.uniform(0.035, 0.06) * time) % 1.0
-    centre = np.hypot(x - place.uniform(0.35, 0.65), y - place.uniform(0.35, 0.55))
+    centre = np.hypot(x - style.uniform(0.35, 0.65), y - style.uniform(0.35, 0.55))
     return np.abs(centre - 0.05 - 0.35 * phase) - style.uniform(0.035, 0.055)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from dvdgan.errors import UserError
 from dvdgan.video.caption import caption
 from dvdgan.video.grid import BACKGROUND, film_strip, video_grid
-from dvdgan.video.image import Frame
+from dvdgan.video.frame import Frame
 
 # The longest side of a picture that H.264 and WebP can hold, pixels.
 LONGEST_SIDE = 16_383

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image
 
-from dvdgan.video.image import Frame
+from dvdgan.video.frame import Frame
 
 # Colours of a GIF, and the frames that choose them: one palette for all, so that nothing flickers.
 COLOURS = 256

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from dvdgan.video.grid import BACKGROUND
-from dvdgan.video.image import Frame
+from dvdgan.video.frame import Frame
 
 # Matplotlib's font: Latin, Greek, Cyrillic and arrows; that of Pillow draws ASCII alone.
 FONT = "mpl-data/fonts/ttf/DejaVuSans.ttf"

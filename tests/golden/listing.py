@@ -19,6 +19,7 @@ CLASSES = {
     "data/ucf101": 101,
     "data/bair": 2,
     "data/synthetic": 4,
+    "data/moving_shapes": 4,
     "data/videos": 4,
 }
 

@@ -18,7 +18,6 @@ LISTINGS = FOLDER / "listings"
 # Presets whose networks are made of the same weights share one file: k, phi, the number of steps
 # and norms that keep nothing leave no trace in it.
 SHARED = {
-    "moving_shapes": "demo",
     **dict.fromkeys(("small_csv", "small_hugging_face", "small_webdataset"), "small_folder"),
     "appendix_c_layer_norm": "appendix_c_group_norm",
     "appendix_c_instance_norm": "appendix_c_group_norm",

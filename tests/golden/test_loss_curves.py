@@ -1,8 +1,8 @@
 """Twenty steps of small presets' training: a change of numerics shows, and must be owned up to.
 
 In double precision, two clips a batch: training amplifies rounding, and from 1e-16 it stays far
-below what a change of numerics does. moving_shapes differs from demo in the average of G and the
-number of steps alone, which no loss depends on.
+below what a change of numerics does. demo has the operations of moving_shapes and smaller
+networks.
 """
 
 from pathlib import Path
@@ -24,8 +24,8 @@ from dvdgan.config import Config, load_config
 
 PRESETS = Path(__file__).resolve().parents[2] / "presets"
 CURVES = FOLDER / "curves"
-# moving_shapes is demo with another decay of the average, small_folder demo at 64 pixels.
-NAMES = ["demo", "moving_shapes_prediction"]
+# small_folder is moving_shapes at 64 pixels.
+NAMES = ["moving_shapes", "moving_shapes_prediction"]
 
 # Of a figure, or of 1 where it is smaller. Measured over twenty steps: two threads instead of one,
 # or weights that differ in the last bit of a float64, move a figure by up to 4e-13; weights that
@@ -69,9 +69,9 @@ def test_twenty_steps_are_those_of_before(name: str) -> None:
 
 @pytest.mark.parametrize("network", ["generator", "discriminators"])
 def test_weights_that_differ_by_a_float32_s_last_bit_are_noticed(network: str) -> None:
-    before = from_table((CURVES / "demo.csv").read_text(encoding="utf-8"))
+    before = from_table((CURVES / "moving_shapes.csv").read_text(encoding="utf-8"))
     with float64():
-        config = preset("demo")
+        config = preset("moving_shapes")
         state = first_state(config)
         with torch.no_grad():
             for parameter in getattr(state, network).parameters():
