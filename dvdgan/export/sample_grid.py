@@ -9,8 +9,8 @@ from torch import Tensor
 
 from dvdgan.errors import UserError
 from dvdgan.video.caption import caption
-from dvdgan.video.grid import BACKGROUND, film_strip, video_grid
 from dvdgan.video.frame import Frame
+from dvdgan.video.grid import BACKGROUND, film_strip, video_grid
 
 # The longest side of a picture that H.264 and WebP can hold, pixels.
 LONGEST_SIDE = 16_383

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from dvdgan.video.grid import BACKGROUND
 from dvdgan.video.frame import Frame
+from dvdgan.video.grid import BACKGROUND
 
 # Matplotlib's font: Latin, Greek, Cyrillic and arrows; that of Pillow draws ASCII alone.
 FONT = "mpl-data/fonts/ttf/DejaVuSans.ttf"
