@@ -1,4 +1,4 @@
-"""Commands beside the pipeline: check, model, synthetic, ablation, convert."""
+"""Commands beside the pipeline: check, plan, listing, model, synthetic, ablation, convert."""
 
 import sys
 from pathlib import Path
@@ -31,6 +31,26 @@ def check(params: Params = PARAMS) -> None:
         print(f"warning: {warning}", file=sys.stderr)
     count = "1 warning" if len(found) == 1 else f"{len(found)} warnings"
     print(f"{params} is in order" + (f", with {count}" if found else ""))
+
+
+@app.command()
+def plan() -> None:
+    """Show what `dvc repro` will run and why, and what it takes from its cache.
+
+    Per stage: up to date, from the cache, runs, or may run, which is decided by the outputs of the
+    stage it waits for. Nothing is run or written. To be called in the project's folder.
+    """
+    import subprocess
+
+    from dvdgan.config import load_config
+
+    if not Path("dvc.yaml").is_file():
+        raise UserError(
+            "there is no dvc.yaml", where=str(Path.cwd()), todo="go to the project's folder"
+        )
+    load_config(Path("params.yaml"))
+    done = subprocess.run([sys.executable, "-m", "flows.plan"], check=False)
+    raise typer.Exit(done.returncode)
 
 
 @app.command()
