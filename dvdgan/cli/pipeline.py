@@ -307,16 +307,31 @@ def report(
     show: Annotated[
         bool, typer.Option("--show", help="Only print the metrics and the path of the last report.")
     ] = False,
+    compare: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="OTHER", help="Compare with this git revision, or folder with artifacts/."
+        ),
+    ] = None,
 ) -> None:
     """Write the report page.
 
     It shows samples, charts, metrics, params and refused files. Reads all artefacts. Writes
-    artifacts/report/index.html, which needs no network connection.
+    artifacts/report/index.html, which needs no network connection. --compare writes
+    .runs/report/compare.html: the metrics, changed params, videos and curves of two runs.
+
+    \b
+    dvdgan report --compare HEAD~1
+    dvdgan report --compare ../other
     """
     from dvdgan.config import load_config
     from dvdgan.stages import report as stage
 
+    if show and compare is not None:
+        raise UserError("--show and --compare exclude each other", todo="give one of them")
     if show:
         stage.show()
+    elif compare is not None:
+        stage.compare(load_config(params), params, compare)
     else:
         stage.run(load_config(params), params)

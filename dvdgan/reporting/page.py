@@ -2,10 +2,8 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dvdgan.guard import ledger
@@ -28,6 +26,7 @@ from dvdgan.reporting.scores import (
     metric_names,
     protocol_lines,
 )
+from dvdgan.reporting.template import fill
 
 # Rows shown of the refused table and of the ledger; the files hold all of them.
 MOST_ROWS = 200
@@ -79,14 +78,6 @@ class Content:
 
 def render(content: Content) -> str:
     """The page as HTML. Equal content gives equal bytes; all text is escaped."""
-    environment = Environment(
-        loader=PackageLoader("dvdgan.reporting", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["format_number"] = format_number
     measured = content.measured
     evaluated = [event for event in content.ledger if event["event"] == "evaluated"]
     curves = {
@@ -98,12 +89,9 @@ def render(content: Content) -> str:
         name: [each for each in found if each.points >= LEAST_POINTS]
         for name, found in curves.items()
     }
-    return environment.get_template("page.html.j2").render(
+    return fill(
+        "page.html.j2",
         content=content,
-        style=_asset("page.css"),
-        script=_asset("page.js"),
-        chart_style=_asset("uplot/uPlot.min.css"),
-        chart_script=_asset("uplot/uPlot.min.js"),
         chart_data={each.title: each.data() for found in shown.values() for each in found},
         marks=list(marks(content.ledger)),
         **shown,
@@ -123,11 +111,6 @@ def render(content: Content) -> str:
         reasons=Counter(row["reason"] for row in content.refused).most_common(),
         most_rows=MOST_ROWS,
     )
-
-
-def _asset(name: str) -> Markup:
-    """A style or script of the package, which is trusted."""
-    return Markup(files("dvdgan.reporting").joinpath(name).read_text(encoding="utf-8").strip())
 
 
 def _drift_rows(drift: dict[str, Any]) -> list[dict[str, Any]]:

@@ -3,19 +3,24 @@
 import csv
 import json
 import platform
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from dvdgan.config import Config
+from dvdgan.config.yaml_file import read_yaml
 from dvdgan.data.dataset import open_clips
 from dvdgan.data.loader import reference_clips
 from dvdgan.errors import UserError, redacted
 from dvdgan.export.sampler import Sampler
 from dvdgan.guard import ledger
+from dvdgan.guard.origin import flat
 from dvdgan.progress import track
 from dvdgan.reporting.assessment import assess
 from dvdgan.reporting.charts import TelemetryRecord
@@ -23,11 +28,14 @@ from dvdgan.reporting.media import embed_clips, embed_file
 from dvdgan.reporting.page import ClassSamples, Content, TrainingPreview, render
 from dvdgan.reporting.plot_tables import plot_tables
 from dvdgan.reporting.scores import numbers_table, read_results
-from dvdgan.stages.artefacts import EVALUATE, INDEX, MODEL, MONITOR, REPORT, SHARDS, TRAIN
-from dvdgan.storage.local import atomic_directory, read_json
+from dvdgan.reporting.side_by_side import ComparedRun, render_comparison
+from dvdgan.stages.artefacts import EVALUATE, INDEX, MODEL, MONITOR, REPORT, RUNS, SHARDS, TRAIN
+from dvdgan.storage.local import atomic_directory, atomic_file, read_json
 from dvdgan.storage.output import check_stage_output
 
 PAGE = REPORT / "index.html"
+LEDGER = "ledger.jsonl"
+COMPARISON = RUNS / "report" / "compare.html"
 MOST_PREVIEWS = 16
 PACKAGES = ("dvdgan", "torch", "numpy", "accelerate", "webdataset", "av", "evidently", "prefect")
 
@@ -39,9 +47,9 @@ def run(config: Config, params: Path) -> None:
     """
     check_stage_output(REPORT)
     measured = read_results(EVALUATE)
-    telemetry, events = read_records(TRAIN / "metrics.jsonl"), ledger.read(TRAIN / "ledger.jsonl")
+    telemetry, events = read_records(TRAIN / "metrics.jsonl"), ledger.read(TRAIN / LEDGER)
     content = Content(
-        samples=_samples(config),
+        samples=_samples(config, Sampler.load(MODEL)),
         conditioning_frames=config.model.conditioning_frames,
         previews=_previews(TRAIN / "samples"),
         measured=measured,
@@ -61,6 +69,23 @@ def run(config: Config, params: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(table, encoding="utf-8")
     print(f"report: {PAGE.stat().st_size / 1e6:.1f} MB -> {PAGE}")
+
+
+def compare(config: Config, params: Path, other: str) -> None:
+    """Write COMPARISON: the run of this folder beside ``other``.
+
+    ``other``: a folder with params.yaml and artifacts/, or a git revision whose artifacts are in
+    DVC's cache or remote. Raises UserError for anything else.
+    """
+    with TemporaryDirectory() as aside:
+        folder = Path(other) if Path(other).is_dir() else _of_revision(other, Path(aside))
+        runs = [_compared("this run", Path(), params, config)]
+        name = folder.resolve().name if Path(other).is_dir() else other
+        runs.append(_compared(name, folder, folder / "params.yaml", config))
+    COMPARISON.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(COMPARISON) as file:
+        file.write_text(render_comparison(*runs), encoding="utf-8")
+    print(f"report: {COMPARISON.stat().st_size / 1e6:.1f} MB -> {COMPARISON.resolve().as_uri()}")
 
 
 def show() -> None:
@@ -100,12 +125,44 @@ def environment() -> dict[str, str]:
     }
 
 
-def _samples(config: Config) -> list[ClassSamples]:
-    """Generated and real clips of the first classes.
+def _of_revision(revision: str, folder: Path) -> Path:
+    """Copy what `_compared` reads of a git revision to ``folder``; UserError where DVC cannot."""
+    get = [sys.executable, "-m", "dvc", "get", "--quiet", "--rev", revision, "."]
+    for path in (Path("params.yaml"), MODEL, EVALUATE, TRAIN / LEDGER):
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run([*get, str(path), "-o", str(target)], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise UserError(
+                f"{path} of {revision} cannot be read",
+                where=redacted(done.stderr.strip()),
+                todo="name a folder with params.yaml and artifacts/, or a revision with dvc.lock "
+                "whose artifacts are in the cache (`dvc fetch`)",
+            )
+    return folder
+
+
+def _compared(name: str, folder: Path, params: Path, config: Config) -> ComparedRun:
+    """The run in ``folder``, with samples of the seed and number of ``config``."""
+    for needed in (params, folder / MODEL, folder / EVALUATE):
+        if not needed.exists():
+            raise UserError(f"{folder} holds no finished run", where=f"there is no {needed}")
+    sampler = Sampler.load(folder / MODEL)
+    return ComparedRun(
+        name=name,
+        measured=read_results(folder / EVALUATE),
+        ledger=ledger.read(folder / TRAIN / LEDGER),
+        params=flat(read_yaml(params)),
+        videos={each.name: each.generated for each in _samples(config, sampler)},
+        latent_dim=sampler.generator.architecture.latent_dim,
+    )
+
+
+def _samples(config: Config, sampler: Sampler) -> list[ClassSamples]:
+    """Clips by ``sampler`` and real ones of its first classes.
 
     In prediction the generated clips continue the real ones beside them.
     """
-    sampler = Sampler.load(MODEL)
     count = config.report.samples_per_class
     given = sampler.conditioning_frames
     names = sampler.classes[: config.report.max_classes]
