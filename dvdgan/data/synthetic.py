@@ -21,7 +21,7 @@ BITS = 8
 # be what a network spends itself on.
 ZERO, ONE = 40, 110
 # Of the plain set, as shares of the width: how much larger the shapes are, how wide their edges.
-GROWN, SOFT = 0.03, 0.06
+GROWN, SOFT = 0.05, 0.15
 # RGB, of the plain set.
 GROUND = (20, 20, 30)
 COLOURS = {

@@ -12,15 +12,15 @@ PRESETS = Path(__file__).resolve().parents[2] / "presets"
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the command, with the demo's videos."""
-    (tmp_path / "data" / "synthetic").mkdir(parents=True)
+    """The folder of the command, with the videos of a preset."""
+    (tmp_path / "data" / "moving_shapes").mkdir(parents=True)
     (tmp_path / "file").touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def demo_with(changes: dict[str, Any]) -> Config:
-    raw = load_config(PRESETS / "demo.yaml").model_dump()
+def preset_with(changes: dict[str, Any]) -> Config:
+    raw = load_config(PRESETS / "moving_shapes_prediction.yaml").model_dump()
     for dotted, value in changes.items():
         *sections, key = dotted.split(".")
         place = raw
@@ -59,7 +59,7 @@ def test_presets_have_no_warning_but_for_their_data() -> None:
     ],
 )
 def test_what_is_hardly_meant(here: Path, changes: dict[str, Any], words: str) -> None:
-    (line,) = warnings(demo_with(changes))
+    (line,) = warnings(preset_with(changes))
     assert words in line
 
 
@@ -74,4 +74,4 @@ def test_what_is_hardly_meant(here: Path, changes: dict[str, Any], words: str) -
     ],
 )
 def test_what_may_well_be_meant(here: Path, changes: dict[str, Any]) -> None:
-    assert warnings(demo_with(changes)) == []
+    assert warnings(preset_with(changes)) == []

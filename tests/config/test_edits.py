@@ -8,11 +8,13 @@ import pytest
 from dvdgan.config import load_config
 from dvdgan.errors import UserError
 
-DEMO = (Path(__file__).resolve().parents[2] / "presets" / "demo.yaml").read_text(encoding="utf-8")
+PRESET = (
+    Path(__file__).resolve().parents[2] / "presets" / "moving_shapes_prediction.yaml"
+).read_text(encoding="utf-8")
 
 Edit = tuple[str, str]
 
-# (text of the demo, what it becomes): all problems, whole lines.
+# (text of the preset, what it becomes): all problems, whole lines.
 PROBLEMS: dict[Edit, list[str]] = {
     # Keys.
     ("  batch_size: 8\n", "  batchsize: 8\n"): [
@@ -106,14 +108,14 @@ PROBLEMS: dict[Edit, list[str]] = {
         'index.table is "None", which is a name; write null where there is none'
     ],
     ("table:", 'table: ""'): ['index.table is "", but must be text that is not empty'],
-    ("root: data/synthetic", "root:"): ["index.root is null, but must be text"],
-    ("root: data/synthetic", "root: 2024"): [
+    ("root: data/moving_shapes", "root:"): ["index.root is null, but must be text"],
+    ("root: data/moving_shapes", "root: 2024"): [
         'index.root is 2024, but must be text; write "2024", in quotes'
     ],
-    ("root: data/synthetic", "root: 2026-01-02"): [
+    ("root: data/moving_shapes", "root: 2026-01-02"): [
         'index.root is 2026-01-02, but must be text; write "2026-01-02", in quotes'
     ],
-    ("root: data/synthetic", "root: ~no-such-user/videos"): [
+    ("root: data/moving_shapes", "root: ~no-such-user/videos"): [
         'index.root is "~no-such-user/videos", but this user has no home folder; write the whole '
         "path"
     ],
@@ -145,7 +147,7 @@ PROBLEMS: dict[Edit, list[str]] = {
     ],
 }
 
-# (text of the demo, what it becomes): line, counted from the edit's own, and the words.
+# (text of the preset, what it becomes): line, counted from the edit's own, and the words.
 BROKEN: dict[Edit, tuple[int, str]] = {
     ("  frames: 8", "\tframes: 8"): (0, "a tab: YAML is indented by spaces"),
     ("  frames: 8", "  frames: 8\n\t# eight"): (1, "a tab: YAML is indented by spaces"),
@@ -156,13 +158,13 @@ BROKEN: dict[Edit, tuple[int, str]] = {
     ("  frames: 8", "  frames:8"): (0, "a key needs a colon and a space behind it"),
     ("  frames: 8", "  frames: 8\n  frames: 9"): (1, "the key frames is given a second time"),
     ("shard:\n", "clip:\n  frames: 3\nshard:\n"): (0, "the key clip is given a second time"),
-    ("root: data/synthetic", r"root: C:\videos: mine"): (0, "a colon in a plain value"),
-    ("root: data/synthetic", r'root: "C:\data"'): (0, r"\d means nothing in double quotes"),
-    ("root: data/synthetic", "root: 'data"): (0, "a quotation mark is opened here"),
-    ("root: data/synthetic", "root: @data"): (0, "a plain value cannot begin with @: quote it"),
-    ("root: data/synthetic", "root: *.mp4"): (0, "*.mp4 stands for nothing named &.mp4"),
-    ("root: data/synthetic", "root: 2026-13-45"): (0, "month must be in 1..12: quote it"),
-    ("root: data/synthetic", "root: !!python/name:os.system x"): (0, "is not allowed"),
+    ("root: data/moving_shapes", r"root: C:\videos: mine"): (0, "a colon in a plain value"),
+    ("root: data/moving_shapes", r'root: "C:\data"'): (0, r"\d means nothing in double quotes"),
+    ("root: data/moving_shapes", "root: 'data"): (0, "a quotation mark is opened here"),
+    ("root: data/moving_shapes", "root: @data"): (0, "a plain value cannot begin with @: quote it"),
+    ("root: data/moving_shapes", "root: *.mp4"): (0, "*.mp4 stands for nothing named &.mp4"),
+    ("root: data/moving_shapes", "root: 2026-13-45"): (0, "month must be in 1..12: quote it"),
+    ("root: data/moving_shapes", "root: !!python/name:os.system x"): (0, "is not allowed"),
     ("truncations:\n  - 0.44", "truncations: [0.44"): (0, "a bracket is opened here"),
     ("clip:\n", "clip: &again\n  more: *again\n"): (0, "&again contains itself"),
     ("report:\n", "---\nreport:\n"): (0, "--- begins a second document"),
@@ -173,10 +175,10 @@ BROKEN: dict[Edit, tuple[int, str]] = {
 
 def edited(folder: Path, edit: Edit) -> Path:
     before, after = edit
-    assert before in DEMO
+    assert before in PRESET
     path = folder / "params.yaml"
     # The last place: train's and evaluate's keys stand behind their namesakes.
-    head, _, tail = DEMO.rpartition(before)
+    head, _, tail = PRESET.rpartition(before)
     path.write_text(f"{head}{after}{tail}", encoding="utf-8")
     return path
 
@@ -199,7 +201,7 @@ def test_broken_yaml_is_described_with_its_line(
     with pytest.raises(UserError, match="is not valid YAML") as caught:
         load_config(path)
     offset, words = error
-    line = DEMO.rpartition(edit[0])[0].count("\n") + 1 + offset
+    line = PRESET.rpartition(edit[0])[0].count("\n") + 1 + offset
     assert caught.value.where.startswith(f"line {line}: ")
     assert words in caught.value.where
 
@@ -207,10 +209,14 @@ def test_broken_yaml_is_described_with_its_line(
 @pytest.mark.parametrize(
     ("data", "what", "where"),
     [
-        (DEMO.encode("utf-16"), "is UTF-16, not UTF-8", ""),
-        (DEMO.encode("utf-16-le"), "is UTF-16, not UTF-8", ""),
-        (DEMO.encode("utf-32"), "is UTF-32, not UTF-8", ""),
-        (f"clip:\n# größer\n{DEMO}".encode("latin-1"), "perhaps Latin-1", "line 2: the byte 0xf6"),
+        (PRESET.encode("utf-16"), "is UTF-16, not UTF-8", ""),
+        (PRESET.encode("utf-16-le"), "is UTF-16, not UTF-8", ""),
+        (PRESET.encode("utf-32"), "is UTF-32, not UTF-8", ""),
+        (
+            f"clip:\n# größer\n{PRESET}".encode("latin-1"),
+            "perhaps Latin-1",
+            "line 2: the byte 0xf6",
+        ),
         (b"", "is empty, not sections", ""),
         (b"- clip\n- train\n", "holds a list, not sections", ""),
         (b"clip", "holds a single value, not sections", ""),
@@ -238,7 +244,7 @@ def test_what_is_no_file_of_sections(tmp_path: Path, data: bytes, what: str, whe
     ],
 )
 def test_other_spellings_mean_the_same(tmp_path: Path, edit: Callable[[str], str]) -> None:
-    for name, text in (("one.yaml", DEMO), ("other.yaml", edit(DEMO))):
+    for name, text in (("one.yaml", PRESET), ("other.yaml", edit(PRESET))):
         (tmp_path / name).write_bytes(text.encode())
     assert load_config(tmp_path / "other.yaml") == load_config(tmp_path / "one.yaml")
 
@@ -247,7 +253,7 @@ def test_the_home_folder_is_expanded_in_every_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
-    text = DEMO.replace("root: data/synthetic", "root: ~/videos")
+    text = PRESET.replace("root: data/moving_shapes", "root: ~/videos")
     (tmp_path / "params.yaml").write_text(text.replace("table:", "table: ~/table.csv"))
     index = load_config(tmp_path / "params.yaml").index
     assert (index.root, index.table) == ("/home/ann/videos", "/home/ann/table.csv")
