@@ -78,13 +78,13 @@ def stale_stages(now: PipelineRevision) -> list[StageChange]:
 
 
 def changed_data(before: PipelineRevision, now: PipelineRevision) -> list[str]:
-    """Inputs that no stage writes, such as the videos, whose hash in dvc.lock differs."""
+    """Inputs of the first stages, such as the videos, whose hash in dvc.lock differs."""
     old = {path: value for stage in before.stages for path, value in stage.inputs.items()}
     return [
         path
         for stage in now.stages
         for path, value in stage.inputs.items()
-        if _is_raw(path, now) and None not in (value, old.get(path)) and value != old[path]
+        if not stage.upstream and None not in (value, old.get(path)) and value != old[path]
     ]
 
 

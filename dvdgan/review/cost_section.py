@@ -62,10 +62,13 @@ def _notes(review: Review) -> list[str]:
     assert review.training is not None
     found = [f"For {devices}. Memory is that of float32."]
     if speed is None:
-        found.append("No measured speed in .runs/train or benchmarks/results, so no time.")
+        found.append(
+            "No time: neither .runs/train nor benchmarks/results has the speed of a model of about "
+            "this size."
+        )
     else:
         own = review.training[1].precision
-        unlike = "" if speed.precision == own else f" This trains in {own}, for which it is wrong."
+        unlike = "" if speed.precision == own else f" This trains in {own}: expect another speed."
         found.append(
             f"Time: as many multiply-adds a second as {speed.source}, without evaluations and "
             f"rollbacks.{unlike}"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SHARD_INDEX = Path("artifacts/shards/index.json")
 # Steps at the beginning of a process that are slower than the others.
 WARM_UP = 3
+# A model whose multiply-adds differ by a larger factor has another rate.
+MOST_SCALING = 10
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Speed:
     """A measured speed of training."""
 
     multiply_adds_per_second: float
+    clip_multiply_adds: int
+    """Of the model that was measured, as in TrainingCost."""
     source: str
     """Where it was measured, in words."""
     precision: str
@@ -100,18 +104,23 @@ def other_work(params: Mapping[str, Any]) -> list[Work]:
     ]
 
 
-def measured_speed(folder: Path) -> Speed | None:
+def measured_speed(folder: Path, cost: TrainingCost) -> Speed | None:
     """The speed of the last run in ``folder``/.runs/train, else of the benchmark at full size.
 
-    None without either.
+    None where neither trained a model of about the size of that of ``cost``.
     """
-    runs = sorted((folder / ".runs/train").glob("*/timing.jsonl"), key=_time)
-    for timing in reversed(runs):
-        found = _of_run(timing, folder)
-        if found is not None:
-            return found
+    runs = sorted((folder / ".runs/train").glob("*/timing.jsonl"), key=_time, reverse=True)
     benchmarks = sorted((folder / "benchmarks/results").glob("trainer_steps_*.json"))
-    return _of_benchmark(benchmarks[-1], folder) if benchmarks else None
+    found = [
+        *(_of_run(timing, folder) for timing in runs[:1]),
+        *(_of_benchmark(path, folder) for path in benchmarks),
+    ]
+    return next((speed for speed in found if speed is not None and _is_of_size(speed, cost)), None)
+
+
+def _is_of_size(speed: Speed, cost: TrainingCost) -> bool:
+    factor = cost.clip_multiply_adds / speed.clip_multiply_adds
+    return 1 / MOST_SCALING <= factor <= MOST_SCALING
 
 
 def _of_run(timing: Path, folder: Path) -> Speed | None:
@@ -123,7 +132,8 @@ def _of_run(timing: Path, folder: Path) -> Speed | None:
     clips = statistics.median(json.loads(line)["clips_per_second"] for line in lines)
     where = f"the last run here, .runs/train/{timing.parent.name}: median of {len(lines):,} steps"
     per_clip = _of_clip(run.model, run.clip, run.train, folder)
-    return Speed(clips * per_clip, f"{clips:.3g} clips/s in {where}", run.train.precision)
+    source = f"{clips:.3g} clips/s in {where}"
+    return Speed(clips * per_clip, per_clip, source, run.train.precision)
 
 
 def _of_benchmark(path: Path, folder: Path) -> Speed | None:
@@ -134,7 +144,8 @@ def _of_benchmark(path: Path, folder: Path) -> Speed | None:
     config, clips = load_config(preset), found["clips_per_second"]
     per_clip = _of_clip(config.model, config.clip, config.train, folder)
     where = f"{found['preset']} in {found['precision']} on one {found['device']} ({path.name})"
-    return Speed(clips * per_clip, f"{clips:.3g} clips/s of {where}", found["precision"])
+    source = f"{clips:.3g} clips/s of {where}"
+    return Speed(clips * per_clip, per_clip, source, found["precision"])
 
 
 def _of_clip(model: "Model", clip: "Clip", train: "Train", folder: Path) -> int:

@@ -45,8 +45,8 @@ class Review:
     """Commit."""
     params: list[ParamChange]
     meanings: Mapping[str, str]
-    paper: Mapping[str, list[Any]]
-    """Changed key -> the paper's values, see paper_values."""
+    paper: Mapping[str, Any]
+    """Changed key -> the paper's value, ABSENT where it has none; see paper_value."""
     experiment: KnownPreset | None
     """The paper's experiment that is near to these params; None: none is."""
     left: list[KnownPreset]
@@ -73,8 +73,10 @@ class Review:
     prices: Prices
     metrics: list[MetricComparison] | None
     """None where one side has no results."""
-    without_metrics: list[str]
-    """The sides that have no results."""
+    without_metrics: Mapping[str, str]
+    """Side without results -> why."""
+    restorable: list[str]
+    """Stages whose results DVC's run cache has, though dvc.lock has others."""
     refused: str | None
     """What `dvdgan check` says of these params; None: they are in order."""
     new_warnings: list[str] = field(default_factory=list)
@@ -95,16 +97,17 @@ def gather(folder: Path, base: str | None, prices: Prices) -> Review:
     again = {each.stage for each in stages}
     refused, found = _checked(now.params)
     trains = refused is None and TRAIN in again
+    training = _training(folder, before, now, prices) if trains else None
     results = {
         side: _results(folder, at)
         for side, at in {"the base": revision, "the working tree": None}.items()
     }
-    measured = [each for each in results.values() if each is not None]
+    measured = [each for each in results.values() if not isinstance(each, str)]
     return Review(
         base=revision,
         params=params,
         meanings=meanings(),
-        paper={each.key: presets.paper_values(each.key, new, known) for each in params},
+        paper={each.key: presets.paper_value(each.key, new, known) for each in params},
         experiment=presets.near_experiment(new, known),
         left=[each for each in presets.equal_to(old, known) if each.params != new],
         matched=presets.equal_to(new, known),
@@ -115,12 +118,13 @@ def gather(folder: Path, base: str | None, prices: Prices) -> Review:
         is_locked=BeforeAndNow(before.is_locked, now.is_locked),
         data=changes.changed_data(before, now),
         output_bytes=_output_bytes(before, now, again),
-        training=_training(folder, before, now, prices) if trains else None,
+        training=training,
         work=_work(before, now) if refused is None else [],
-        speed=costs.measured_speed(folder) if trains else None,
+        speed=None if training is None else costs.measured_speed(folder, training[1]),
         prices=prices,
         metrics=metrics.compare_results(*measured) if len(measured) == len(results) else None,
-        without_metrics=[side for side, each in results.items() if each is None],
+        without_metrics={side: each for side, each in results.items() if isinstance(each, str)},
+        restorable=[stage.name for stage in now.stages if stage.is_restorable],
         refused=refused,
         new_warnings=[line for line in found if line not in _checked(before.params)[1]],
     )
@@ -156,9 +160,13 @@ def _output_bytes(before: PipelineRevision, now: PipelineRevision, again: set[st
     return sum(stage.output_bytes for stage in source.stages if stage.name in again)
 
 
-def _results(folder: Path, revision: str | None) -> dict[str, Any] | None:
+def _results(folder: Path, revision: str | None) -> dict[str, Any] | str:
+    """The results at a revision, or why there are none."""
+    reason = ""
     for path in metrics.FILES:
-        found = metrics.read_results(read_artefact(folder, revision, path))
-        if found is not None:
+        data = read_artefact(folder, revision, path)
+        found = data if isinstance(data, str) else metrics.read_results(data)
+        if isinstance(found, dict):
             return found
-    return None
+        reason = found or f"{path} has no protocols"
+    return reason

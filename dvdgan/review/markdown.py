@@ -50,9 +50,8 @@ def _params(review: Review) -> str:
     head, rows = ("key", "before", "now", "paper", "meaning"), []
     for change in review.params:
         meaning = review.meanings.get(change.key, "no key of this version")
-        paper = ", ".join(map(_value, review.paper[change.key]))
-        values = (_value(change.before), _value(change.now), paper)
-        rows.append((f"`{change.key}`", *values, _shortened(meaning)))
+        values = (change.before, change.now, review.paper[change.key])
+        rows.append((f"`{change.key}`", *map(_value, values), _shortened(meaning)))
     number = len(review.params)
     title = f"### {number} changed parameter{'s' if number > 1 else ''}"
     shown = table(head, rows)
@@ -70,43 +69,50 @@ def _presets(review: Review) -> str:
         lines.append(f"Nearest preset: {_names([review.nearest.preset])}, but for {keys}.")
     if review.left:
         lines.append(f"Before: equal to {_names(review.left)}.")
-    if review.experiment is not None and any(review.paper.values()):
-        found = review.experiment
+    found = review.experiment
+    if found is None and _has_paper_values(review):
+        lines.append("The paper's value: that of most of its experiments, none of which is near.")
+    elif found is not None and _has_paper_values(review):
         lines.append(
             f"The paper's values are those of {_names([found])}. Its numbers: {found.numbers}"
         )
     return " ".join(lines)
 
 
+def _has_paper_values(review: Review) -> bool:
+    return any(value is not ABSENT for value in review.paper.values())
+
+
 def _stages(review: Review) -> str:
     again = {each.stage: each for each in review.stages}
     if not again:
         return "### Stages\n\nNone runs again."
-    rows = [(f"`{name}`", why(each)) for name, each in again.items()]
-    cached = [name for name in review.order if name not in again]
-    kept = f"From the cache: {listed(cached, most=len(cached))}." if cached else "All stages run."
-    state = "There is no dvc.lock: no result is recorded."
-    if review.is_locked.new:
-        state = (
-            "dvc.lock is out of date."
-            if review.stale
-            else "dvc.lock is of these params: they have been run."
-        )
     direct = [each.stage for each in review.stages if each.reasons]
-    summary = (
-        f"**{len(again)} of {len(review.order)} run again**, changed directly: {listed(direct)}. "
-    )
+    cached = [name for name in review.order if name not in again]
+    lines = [f"**{len(again)} of {len(review.order)} are affected**, directly: {_all(direct)}."]
+    if cached:
+        lines.append(f"Unchanged, from the cache: {_all(cached)}.")
+    if not review.is_locked.new:
+        lines.append("There is no dvc.lock, so no result is recorded.")
+    elif review.stale:
+        lines.append("dvc.lock does not have their results yet.")
+    else:
+        lines.append("dvc.lock has their results: they have been run.")
+    rows = [(f"`{name}`", why(each)) for name, each in again.items()]
     reasons = _folded("Why", table(("stage", "runs again because of"), rows))
-    return f"### Stages\n\n{summary}{kept} {state}\n\n{reasons}"
+    return f"### Stages\n\n{' '.join(lines)}\n\n{reasons}"
+
+
+def _all(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _metrics(review: Review) -> str:
     if review.metrics is None:
-        sides = " and ".join(review.without_metrics)
-        return (
-            f"### Metrics\n\nNot compared: no results of {sides} in the folder, DVC's cache or "
-            "its remote."
-        )
+        lines = [
+            f"no results of {side} ({reason})" for side, reason in review.without_metrics.items()
+        ]
+        return f"### Metrics\n\nNot compared: {', '.join(lines)}."
     rows = [
         (
             each.metric,
@@ -122,8 +128,10 @@ def _metrics(review: Review) -> str:
     parts = ["### Metrics", table(head, rows)]
     if differences:
         parts.append(_folded("What was measured differently", _block("\n".join(differences))))
+    measured = sorted({each.measured for each in review.metrics if each.measured})
     parts.append(
-        "Noise: the 95% intervals over clips of both. Two seeds of training may differ by more."
+        f"Measured by {'; '.join(measured)} clips. Noise: the 95% intervals over clips of both. "
+        "Two seeds of training may differ by more."
     )
     return "\n\n".join(parts)
 

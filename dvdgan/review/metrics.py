@@ -32,12 +32,12 @@ class MetricComparison:
     """Settings of the measurement that differ: `clips: 256 and 1024`."""
     interval_before: tuple[float, float] | None = None
     interval_now: tuple[float, float] | None = None
+    measured: str = ""
+    """Protocol and number of clips of the present value."""
 
 
-def read_results(data: bytes | None) -> dict[str, Any] | None:
+def read_results(data: bytes) -> dict[str, Any] | None:
     """The results in a file of FILES; None where there are none with protocols in it."""
-    if data is None:
-        return None
     found = json.loads(data)
     if not isinstance(found, dict) or not isinstance(found.get(GENERATED), dict):
         return None
@@ -73,6 +73,7 @@ def _compare(
         differences,
         _interval(old),
         _interval(new),
+        ", ".join(f"{settings[1][key]}" for key in ("protocol", "clips") if key in settings[1]),
     )
 
 

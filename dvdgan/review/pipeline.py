@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dvdgan.errors import UserError
+from dvdgan.errors import UserError, redacted
 
 PARAMS = "params.yaml"
 
@@ -29,6 +29,8 @@ class StageRecord:
     """As params, but as dvc.lock has them; None: the stage is not in dvc.lock."""
     output_bytes: int = 0
     """Size of its outputs, as dvc.lock has it."""
+    is_restorable: bool = False
+    """Whether DVC's run cache has its outputs for these params and the inputs in dvc.lock."""
 
 
 @dataclass(frozen=True)
@@ -78,20 +80,20 @@ def read_pipelines(folder: Path, base: str) -> tuple[PipelineRevision, PipelineR
     return found[False], found[True]
 
 
-def read_artefact(folder: Path, revision: str | None, path: str) -> bytes | None:
-    """A file at a revision, from git, DVC's cache or its remote; None where it is in none of them.
+def read_artefact(folder: Path, revision: str | None, path: str) -> bytes | str:
+    """A file at a revision, from git, DVC's cache or its remote; or in a sentence why not.
 
     ``revision``: None for the working tree, whose file comes first.
     """
     from dvc.api import DVCFileSystem
-    from dvc.exceptions import DvcException
-    from dvc_data.index.index import DataIndexDirError
 
     try:
         with chdir(folder):
             data: bytes = DVCFileSystem(".", rev=revision).read_bytes(path)
-    except (DvcException, DataIndexDirError, OSError):
-        return None
+    except FileNotFoundError:
+        return "not there, or neither in DVC's cache nor in a remote"
+    except Exception as error:  # whatever the client of a remote raises without credentials
+        return redacted(f"{type(error).__name__}: {error}")
     return data
 
 
@@ -110,16 +112,37 @@ def _record(repo: Any, stage: Any, graph: Any) -> StageRecord:
     files = [each for each in stage.deps if hasattr(each, "read_params")]
     inputs = [each for each in stage.deps if each not in files]
     locked = {_name(repo, each): each.hash_info.value for each in files}
+    params = {_name(repo, each): each.read_params() for each in files}
     return StageRecord(
         stage.name,
         stage.cmd,
-        {_name(repo, each): each.read_params() for each in files},
+        params,
         sorted(needed.name for needed in graph.successors(stage)),
         {_name(repo, each): each.hash_info.value for each in inputs},
         {_name(repo, each): each.hash_info.value for each in stage.outs},
         locked if any(locked.values()) else None,
         sum(each.meta.size or 0 for each in stage.outs),
+        params != locked and any(locked.values()) and _is_restorable(repo, stage, files),
     )
+
+
+def _is_restorable(repo: Any, stage: Any, files: list[Any]) -> bool:
+    from dvc.stage.cache import RunCacheNotFoundError
+    from dvc_data.hashfile.hash_info import HashInfo
+
+    recorded = [each.hash_info for each in (*files, *stage.outs)]
+    try:
+        for each in files:
+            each.hash_info = each.get_hash()
+        for each in stage.outs:
+            each.hash_info = HashInfo()  # else it is those in dvc.lock that are restored
+        repo.stage_cache.restore(stage, dry=True)
+    except RunCacheNotFoundError:
+        return False
+    finally:
+        for each, found in zip((*files, *stage.outs), recorded, strict=True):
+            each.hash_info = found
+    return True
 
 
 def _name(repo: Any, dependency: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from dvdgan.config.yaml_file import read_yaml
 from dvdgan.guard.origin import flat
+from dvdgan.review.changes import ABSENT
 
 # The sections with the paper's values, and what in them is a matter of this pipeline.
 PAPER_SECTIONS = ("clip.", "model.", "train.")
@@ -69,20 +70,17 @@ def differing(params: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]
     return [key for key in keys if key not in params or params.get(key) != others.get(key)]
 
 
-def paper_values(key: str, params: Mapping[str, Any], presets: Sequence[KnownPreset]) -> list[Any]:
+def paper_value(key: str, params: Mapping[str, Any], presets: Sequence[KnownPreset]) -> Any:
     """The value of ``key`` in the paper's experiment that is near to ``params``.
 
-    Where none is near, the values of all experiments, each once; none where the paper has no such
-    parameter.
+    Where none is near, the value of most experiments; ABSENT where the paper has no such parameter.
     """
     if not _is_of_paper(key):
-        return []
+        return ABSENT
     near = near_experiment(params, presets)
-    found: list[Any] = []
-    for preset in _experiments(presets) if near is None else [near]:
-        if key in preset.params and preset.params[key] not in found:
-            found.append(preset.params[key])
-    return found
+    experiments = _experiments(presets) if near is None else [near]
+    values = [preset.params[key] for preset in experiments if key in preset.params]
+    return max(values, key=values.count, default=ABSENT)
 
 
 def near_experiment(

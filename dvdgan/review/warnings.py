@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dvdgan.reporting.costs import times
-from dvdgan.review.changes import StageChange
+from dvdgan.review.changes import ABSENT, StageChange
 from dvdgan.review.gather import PROTOCOLS, Review
 from dvdgan.review.metrics import NOT_COMPARABLE, WORSE
 
@@ -35,6 +35,11 @@ def _lock(review: Review) -> Iterator[str]:
             f"**dvc.lock does not match params.yaml** or the code: {names} ({reasons}). Its "
             "results are of other params: run `dvc repro`, commit dvc.lock, and `dvc push`."
         )
+        if review.restorable:
+            yield (
+                f"DVC's run cache has the results of {listed(review.restorable)}: `dvc repro` "
+                "restores them without running."
+            )
     elif review.is_locked.old and not review.is_locked.new:
         yield "**dvc.lock is gone**: no result is recorded for these params."
 
@@ -84,11 +89,11 @@ def _data(review: Review) -> Iterator[str]:
 def _paper(review: Review) -> Iterator[str]:
     for change in review.params:
         paper = review.paper[change.key]
-        if change.key == "train.batch_size" and [change.before] == paper != [change.now]:
+        if change.key == "train.batch_size" and change.before == paper != change.now:
             yield (f"**The batch is no longer the paper's** {change.before} but {change.now}.")
     if review.left and not review.matched:
         names = listed([f"presets/{each.name}.yaml" for each in review.left])
-        keys = [each.key for each in review.params if review.paper[each.key]]
+        keys = [each.key for each in review.params if review.paper[each.key] is not ABSENT]
         more = f" in {listed(keys)}" if keys else ""
         yield f"**No longer {names}**{more}."
 

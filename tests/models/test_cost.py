@@ -177,6 +177,13 @@ def test_the_paper_s_networks_have_these_parameters(papers: ModelCost) -> None:
         assert sum(layer.kept for layer in network.layers) <= network.kept
 
 
+def test_a_train_step_takes_what_was_measured_of_it(papers: ModelCost) -> None:
+    """Counted and measured in real steps on an H100, see docs/speed.md."""
+    assert papers.train_step(discriminator_steps=2) == pytest.approx(68_522e9 / 16, rel=0.001)
+    assert papers.checkpoint_bytes == pytest.approx(6.727e9, rel=0.002)
+    assert 1 < papers.train_memory(32) / (41.6 * 2**30) < 1.4  # measured in bf16
+
+
 def test_the_page_about_model_shows_what_is_printed(papers: ModelCost) -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "model.md"
     printed = cost_page(papers, batch=512)

@@ -58,6 +58,5 @@ def test_a_metric_that_one_side_lacks() -> None:
 
 
 def test_files_without_protocols_are_no_results() -> None:
-    assert read_results(None) is None
     assert read_results(b'{"FVD": 1.0}') is None
     assert read_results(b'{"generated": {}}') == {"generated": {}}

@@ -2,11 +2,14 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from conftest import Project
 
+from dvdgan.config import load_config
+from dvdgan.config.schema import RunSettings
 from dvdgan.errors import UserError
 from dvdgan.review.gather import Prices
 from dvdgan.review.warnings import warnings_of
@@ -56,6 +59,24 @@ def test_a_change_that_triples_the_cost_is_warned_of_first(paper: Project) -> No
     assert row(comment, "`train.discriminator_steps`")[:3] == ["`2`", "`7`", "`2`"]
 
 
+def test_the_speed_is_that_of_the_last_run(demo: Project) -> None:
+    benchmark = MEASURED | {"preset": "table1_12x64"}  # a model of another size: not used
+    demo.write("benchmarks/results/trainer_steps_h100.json", json.dumps(benchmark))
+    base = demo.commit()
+    demo.edit("steps: 300", "steps: 600")
+    assert "No time:" in demo.comment(base)
+    params = load_config(demo.folder / "params.yaml")
+    sections = {"clip": params.clip, "model": params.model, "train": params.train}
+    paths = dict.fromkeys(("shards", "features", "reference", "fingerprint"), "")
+    run = RunSettings(**sections, **paths, protocol="self_trained")
+    demo.write(".runs/train/a/settings.json", run.model_dump_json())
+    speeds = [0.1, 0.1, 0.1, 7, 8, 1000]  # the first steps, and one that is no rule
+    lines = [json.dumps({"step": n, "clips_per_second": each}) for n, each in enumerate(speeds)]
+    demo.write(".runs/train/a/timing.jsonl", "\n".join(lines))
+    assert row(demo.comment(base), "clips/s")[:2] == ["8", "8"]
+    assert row(demo.comment(base), "time to train")[1] == f"{600 * 8 / 8 / 60:.1f} min"
+
+
 def test_a_changed_protocol_makes_metrics_incomparable(demo: Project) -> None:
     base = demo.commit()
     demo.edit("protocols: [self_trained]", "protocols: [self_supervised]")
@@ -90,9 +111,9 @@ def test_a_lock_that_does_not_match_its_params(demo: Project) -> None:
     demo.repro()
     assert "dvc.lock" not in warned(demo, base)
     comment = demo.comment(base)
-    assert "**2 of 3 run again**, changed directly: `train`" in comment
-    assert "dvc.lock is of these params: they have been run." in comment
-    assert "From the cache: `index`." in comment
+    assert "**2 of 3 are affected**, directly: `train`" in comment
+    assert "dvc.lock has their results: they have been run." in comment
+    assert "Unchanged, from the cache: `index`." in comment
 
 
 def test_changed_videos_and_code_are_seen_in_dvc_lock(demo: Project) -> None:
@@ -140,6 +161,35 @@ def test_metrics_come_from_dvc_at_the_base(demo: Project) -> None:
     demo.write("results", results(1))
     demo.repro()
     assert row(demo.comment(base), "FVD") == ["2 ± 0.1", "1 ± 0.1", "-1", "better"]
+
+
+def test_results_in_a_remote_that_wants_credentials_are_no_traceback(
+    demo: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demo.write("results", '{"generated": {}}')
+    config = (demo.folder / ".dvc/config").read_text("utf-8")
+    demo.write(".dvc/config", f"{config}    remote = far\n['remote \"far\"']\n    url = s3://a/b\n")
+    demo.repro()
+    base = demo.commit()
+    shutil.rmtree(demo.folder / ".dvc/cache")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(demo.folder / "none"))
+    monkeypatch.delenv("AWS_CONFIG_FILE", raising=False)
+    assert "Not compared: no results of the base (NoCredentialsError" in demo.comment(base)
+
+
+def test_results_in_the_run_cache_are_named(demo: Project) -> None:
+    demo.repro()
+    demo.edit("steps: 300", "steps: 310")
+    demo.repro()
+    base = demo.commit()
+    demo.edit("steps: 310", "steps: 300")
+    assert demo.review(base).restorable == ["train"]
+    assert "`dvc repro` restores them without running" in warned(demo, base)
+    demo.edit("steps: 300", "steps: 290")
+    assert demo.review(base).restorable == []
 
 
 def test_the_base_is_where_a_branch_left_main(demo: Project) -> None:
