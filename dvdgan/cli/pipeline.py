@@ -18,7 +18,7 @@ from dvdgan.cli.options import (
 )
 from dvdgan.errors import UserError
 from dvdgan.protocols import PROTOCOLS, ProtocolName
-from dvdgan.storage.output import check_output_file
+from dvdgan.storage.output import check_output_file, check_recorded_file, write_recorded_file
 from dvdgan.video.preprocessing import TemporalWindow
 
 Part = Annotated[
@@ -143,12 +143,35 @@ def train(
 
 
 @app.command()
-def export(params: Params = PARAMS) -> None:
+def export(
+    params: Params = PARAMS,
+    pt2: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            metavar="FILE",
+            help="Write the bundle in artifacts/model as a torch.export program to FILE, and "
+            "nothing else.",
+        ),
+    ] = None,
+) -> None:
     """Write the model bundle for sampling.
 
     The bundle holds averaged weights with standing statistics and spectral normalisation baked in.
     Reads artifacts/train. Writes artifacts/model, which dvdgan.export.sampler.Sampler loads.
+
+    With --pt2, it writes one file that needs only torch: latents and labels in, clips out
+    (docs/sampling.md).
     """
+    if pt2 is not None:
+        check_recorded_file(pt2)
+        from dvdgan.export.program import exported
+        from dvdgan.export.sampler import CONFIG, Sampler
+        from dvdgan.stages.artefacts import MODEL
+
+        sampler = Sampler.load(MODEL)
+        write_recorded_file(pt2, exported(sampler, (MODEL / CONFIG).read_text(encoding="utf-8")))
+        print(f"export: {MODEL} -> {pt2}")
+        return
     from dvdgan.config import load_config
     from dvdgan.stages import export as stage
 

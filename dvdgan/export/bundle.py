@@ -1,6 +1,7 @@
-"""Model bundles: averaged weights, standing statistics, baked spectral norm, and a model card."""
+"""Model bundles: averaged weights, standing statistics, baked spectral norm, card and picture."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,11 @@ from torch import Tensor
 
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.random_clips import ConditioningFrames
+from dvdgan.export.card import PICTURE, BundleMetric, model_card
+from dvdgan.export.sample_files import encoded
+from dvdgan.export.sample_grid import SampleGrid
 from dvdgan.export.sampler import CONFIG, WEIGHTS, Sampler
+from dvdgan.export.sampling import Draws, class_samples
 from dvdgan.models.architecture import GeneratorArchitecture
 from dvdgan.models.build import generator_architecture
 from dvdgan.models.generator import Generator, GeneratorInputs
@@ -32,6 +37,9 @@ STANDING = "standing statistics"
 
 # For the latents, labels and frames of standing statistics.
 STANDING_SEED = derive_seed("standing statistics")
+
+# What the card's picture shows, and the least side of a clip in it, pixels.
+PICTURED_CLASSES, PICTURED_CLIPS, PICTURED_SIDE = 4, 4, 96
 
 
 @dataclass(frozen=True)
@@ -99,11 +107,16 @@ def sampler_of(generator: Generator, source: BundleSource, standing: StandingSta
 
 
 def write_bundle(
-    sampler: Sampler, source: BundleSource, facts: dict[str, Any], folder: Path
+    sampler: Sampler,
+    source: BundleSource,
+    facts: dict[str, Any],
+    folder: Path,
+    metrics: Sequence[BundleMetric] = (),
 ) -> None:
-    """Write weights, config.json and the model card to ``folder``, atomically.
+    """Write weights, config.json, the model card and a picture to ``folder``, atomically.
 
-    ``facts`` (step, fingerprint, data set, ...) are listed in config.json and the card.
+    ``facts`` (step, fingerprint, data set, ...) and ``metrics`` are listed in config.json and the
+    card. A model that predicts frames has no picture: it would show frames of training videos.
     """
     config = {
         "format": "dvdgan model bundle 1",
@@ -111,11 +124,22 @@ def write_bundle(
         "classes": source.classes,
         "fps": source.fps,
         "facts": facts,
+        "metrics": [asdict(each) for each in metrics if math.isfinite(each.value)],
     }
     with atomic_directory(folder) as aside:
         save_tensors(sampler.generator.state_dict(), aside / WEIGHTS)
         write_json(aside / CONFIG, config)
-        (aside / "README.md").write_text(_model_card(config), encoding="utf-8")
+        (aside / "README.md").write_text(model_card(config), encoding="utf-8")
+        if not sampler.conditioning_frames:
+            (aside / PICTURE).write_bytes(_picture(sampler))
+
+
+def _picture(sampler: Sampler) -> bytes:
+    """An animation of clips that nobody selected: a row for each of the first classes."""
+    draws = Draws([0], PICTURED_CLIPS)
+    samples = class_samples(sampler, sampler.classes[:PICTURED_CLASSES], draws)
+    scale = max(1, PICTURED_SIDE // sampler.resolution)
+    return encoded(samples, SampleGrid(PICTURED_CLIPS, scale), Path(PICTURE).suffix)
 
 
 def _standing_batches(
@@ -131,69 +155,3 @@ def _standing_batches(
         if source.conditioning is not None:
             given = source.conditioning[number * size : (number + 1) * size] / 127.5 - 1
         yield GeneratorInputs(latents, source.class_labels[picks], given)
-
-
-def _model_card(config: dict[str, Any]) -> str:
-    """Markdown from a bundle's config.json."""
-    facts = config["facts"]
-    classes = "\n".join(f"- {name}" for name in config["classes"])
-    origin = "\n".join(f"- {name}: {value}" for name, value in sorted(facts.items()))
-    return f"""# DVD-GAN generator
-
-{_task(config)} Video GAN after Clark, Donahue and Simonyan, "Efficient Video Generation on Complex
-Datasets" (2019): averaged weights, standing batch-norm statistics, spectral normalisation baked in.
-
-```python
-import torch
-from dvdgan.export.sampler import Sampler
-
-sampler = Sampler.load("artifacts/model")
-{_call(config)}
-```
-
-## Classes
-{classes}
-
-## Origin
-{origin}
-
-## Limits
-It reproduces the content and the biases of its training videos, and may reproduce single training
-clips. artifacts/evaluate/metrics.json holds its metrics and their protocols. The rights in the
-training videos apply.
-"""
-
-
-def _task(config: dict[str, Any]) -> str:
-    shape, count = config["generator"], len(config["classes"])
-    side, frames, given = shape["resolution"], shape["frames"], shape["conditioning_frames"]
-    size = f"{side} x {side} pixels, {config['fps']:g} frames per second"
-    if given:
-        return (
-            f"Continues videos: from {_counted(given, 'frame', 'frames')} it predicts the "
-            f"next {frames - given}, {size}. Trained on {_counted(count, 'class', 'classes')}, "
-            "without labels."
-        )
-    return f"Generates videos of {frames} frames, {size}, of one of {count} classes."
-
-
-def _counted(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
-
-
-def _call(config: dict[str, Any]) -> str:
-    shape = config["generator"]
-    side, frames, given = shape["resolution"], shape["frames"], shape["conditioning_frames"]
-    made = f"# uint8 (4, {frames}, 3, {side}, {side})"
-    if given:
-        frames_given = _counted(given, "frame", "frames")
-        return (
-            f"# {frames_given} to continue for each of 4 clips, uint8 RGB; here black ones.\n"
-            f"frames = torch.zeros(4, {given}, 3, {side}, {side}, dtype=torch.uint8)\n"
-            "labels = torch.zeros(4, dtype=torch.int64)  # not used in prediction\n"
-            f"videos = sampler.sample(labels, seed=0, conditioning=frames)  {made}"
-        )
-    return (
-        f"labels = torch.tensor([sampler.classes.index({config['classes'][0]!r})] * 4)\n"
-        f"videos = sampler.sample(labels, seed=0)  {made}"
-    )

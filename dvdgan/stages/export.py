@@ -11,6 +11,8 @@ from dvdgan.export.bundle import (
     trained_sampler,
     write_bundle,
 )
+from dvdgan.export.card import BundleMetric
+from dvdgan.guard import ledger
 from dvdgan.stages.artefacts import MODEL, SHARDS, TRAIN
 from dvdgan.storage.local import read_json
 from dvdgan.storage.output import check_stage_output
@@ -34,5 +36,16 @@ def run(config: "Config") -> None:
         "training videos": len(dataset),
         STANDING: str(standing),
     }
-    write_bundle(sampler, source, facts, MODEL)
+    write_bundle(sampler, source, facts, MODEL, _metrics(state["step"]))
     print(f"export: generator of step {state['step']} -> {MODEL}")
+
+
+def _metrics(step: int) -> list[BundleMetric]:
+    """Those of the best checkpoint's evaluation; none for a run that was not evaluated."""
+    found = ledger.best(ledger.read(TRAIN / "ledger.jsonl"))
+    if found is None or found["step"] != step:
+        return []
+    return [
+        BundleMetric(name, found["names"].get(name, name), value, found["intervals"].get(name))
+        for name, value in found["metrics"].items()
+    ]
