@@ -26,7 +26,7 @@ def load_config(path: Path = Path("params.yaml")) -> Config:
         raise UserError(
             f"there is no {path.name} here",
             where=str(path.absolute()),
-            todo="run from the folder that holds params.yaml, or copy one of presets/",
+            todo="run it in the folder with params.yaml, or copy one of presets/",
         )
     return parse_config(read_yaml(path), source=str(path))
 
@@ -48,7 +48,7 @@ def parse_config(raw: Any, source: str = "params") -> Config:
         count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise UserError(
             f"{source} has {count}:\n" + "\n".join(f"  - {line}" for line in problems),
-            todo="mend them all; nothing has been run",
+            todo="fix them all; nothing has been run",
         )
     return config
 

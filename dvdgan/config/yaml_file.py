@@ -79,7 +79,7 @@ def _parser() -> YAML:
 
 def _text(path: Path) -> str:
     if path.is_dir():
-        raise UserError(f"{path} is a folder, not a file", todo="name a params file")
+        raise UserError(f"{path} is a folder, not a file", todo="give a params file")
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -146,5 +146,5 @@ def _code(error: ReaderError) -> int:
 
 def _error(path: Path, line: int, what: str) -> UserError:
     return UserError(
-        f"{path} is not valid YAML", where=f"line {line}: {what}", todo="mend the line named above"
+        f"{path} is not valid YAML", where=f"line {line}: {what}", todo="fix this line"
     )

@@ -117,7 +117,7 @@ class ClipDataset:
     def _check(self) -> None:
         if len(self) == 0:
             raise UserError(
-                f"the split {self.split} holds no video",
+                f"the split {self.split} contains no video",
                 where=self._source.where(),
                 todo="raise index.test_fraction, or add videos",
             )

@@ -211,7 +211,7 @@ def check(manifest: Manifest, section: "Index", table: Path) -> None:
     top = ", ".join(f"{reason.value} ({count})" for reason, count in commonest(reasons)[:3])
     if missing > section.max_missing * (files + missing):
         raise UserError(
-            f"{missing} of {files + missing} videos that a table names are not there, "
+            f"{missing} of {files + missing} videos in a table do not exist, "
             f"index.max_missing = {section.max_missing:g} allows "
             f"{int(section.max_missing * (files + missing)) or 'none'}",
             where=str(table),
@@ -230,7 +230,7 @@ def check(manifest: Manifest, section: "Index", table: Path) -> None:
             f"{refused} of {files} files are refused, index.max_refused = {section.max_refused:g} "
             f"allows {allowed}: {top}",
             where=str(table),
-            todo="mend or remove those files, or raise index.max_refused",
+            todo="fix or remove those files, or raise index.max_refused",
         )
     splits = Counter(row["split"] for row in manifest.videos)
     empty = [split for split in (TRAIN, TEST) if not splits[split]]
@@ -241,6 +241,6 @@ def check(manifest: Manifest, section: "Index", table: Path) -> None:
             f"the {empty[0]} split is empty: there are {len(manifest.videos)} videos in "
             f"{len({row['group'] for row in manifest.videos})} groups",
             where=f"index.test_fraction = {section.test_fraction:g}",
-            todo="add videos or groups to it where index.source gives the splits, else raise "
+            todo="add videos or groups to it if index.source has splits, otherwise raise "
             "index.test_fraction; 0 means no test split",
         )

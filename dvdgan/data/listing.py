@@ -69,7 +69,7 @@ def list_folder(root: Path, where: str) -> Listing:
     if not root.is_dir():
         state = "is not a folder" if os.path.lexists(root) else "does not exist"
         raise UserError(
-            f"the folder of videos {state}", where=where, todo="name a folder that holds videos"
+            f"the folder of videos {state}", where=where, todo="give a folder that contains videos"
         )
     ignored: Counter[str] = Counter()
     try:
@@ -83,7 +83,7 @@ def list_folder(root: Path, where: str) -> Listing:
         raise UserError(
             f"the folder of videos is empty{beside}",
             where=where,
-            todo="name a folder that holds videos",
+            todo="give a folder that contains videos",
         )
     return Listing(list(_below(root, "", names, (_identity(root.stat()),), ignored)), ignored)
 
@@ -116,7 +116,7 @@ def refuse_pictures(root: str, listing: Listing) -> None:
         raise UserError(
             f"these are pictures ({ending}), not videos",
             where=root,
-            todo="make a video of each folder of frames, here without loss, and name its frame "
+            todo="convert each folder of frames to a video without loss, with its frame "
             f"rate:\n    ffmpeg -framerate 25 -pattern_type glob -i 'FRAMES/*{ending}' "
             "-c:v libx264rgb -crf 0 VIDEO.mp4",
         )

@@ -80,7 +80,7 @@ def _not_a_listing(file: Path, error: Exception) -> UserError:
     return UserError(
         f"{file} is a file, but not a listing of videos ({type(error).__name__}: {error})",
         where=f"index.root = {file}",
-        todo="name a folder or s3://BUCKET/PREFIX; `dvdgan listing` writes a listing of either",
+        todo="give a folder or s3://BUCKET/PREFIX; `dvdgan listing` writes a listing of either",
     )
 
 

@@ -124,8 +124,8 @@ def _worker_deaths_named(loader: "DataLoader[LoadedBatch]") -> Iterator[Any]:
         raise UserError(
             f"a process that loads clips ended: {error}",
             where="DVDGAN_LOADER_WORKERS",
-            todo="look for the kernel's out-of-memory killer (dmesg), set fewer loader workers, "
-            "and run the same command again: it goes on from the last checkpoint",
+            todo="check dmesg for the out-of-memory killer, set fewer loader workers, "
+            "and run the same command again: it resumes from the last checkpoint",
         ) from error
 
 

@@ -83,7 +83,7 @@ class StoredRoot:
             raise UserError(
                 "there is nothing",
                 where=f"index.root = {self}",
-                todo="name a prefix that holds videos",
+                todo="give a prefix that contains videos",
             )
         return listing_of(found)
 
@@ -148,7 +148,7 @@ def refuse_what_stops_dvc(place: str) -> None:
         f"DVC cannot hash {names}{more}",
         where=f"index.root = {place}",
         todo=f"remove them, or write a listing for DVC: `dvdgan listing FILE --root {place}`, and "
-        "name it in index.root (docs/raw_data.md)",
+        "set index.root to it (docs/raw_data.md)",
     )
 
 

@@ -53,7 +53,7 @@ def changed(row: dict[str, Any], root: RawRoot, why: str) -> UserError:
     """The error that names a video which is no longer what the manifest says."""
     name = video_of(row).name
     return UserError(
-        f"the video {name!r} is no longer what the manifest says: {why}",
+        f"the video {name!r} no longer matches the manifest: {why}",
         where=f"{root}/{name}",
         todo="run `dvdgan index` again",
     )

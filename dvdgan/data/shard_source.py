@@ -169,11 +169,11 @@ def _read_all(shards: ShardSource, name: str) -> bytes:
         raise UserError(
             "there are no shards",
             where=shards.where(name),
-            todo="run `dvdgan shard` first; DVDGAN_SHARDS names a copy of all it writes",
+            todo="run `dvdgan shard` first; DVDGAN_SHARDS must contain all it writes",
         ) from error
     except ValueError as error:
         raise UserError(
-            str(error), where=shards.where(name), todo="send it again (`dvdgan shard --upload`)"
+            str(error), where=shards.where(name), todo="upload it again (`dvdgan shard --upload`)"
         ) from error
 
 

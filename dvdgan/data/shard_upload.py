@@ -25,9 +25,9 @@ def refuse_other_shards(store: Store, fingerprint: str) -> None:
         found = None
     if found != fingerprint:
         raise UserError(
-            f"the shards at {store} are others than those to be written",
+            f"the shards at {store} differ from those to be written",
             where="the environment variable DVDGAN_SHARDS",
-            todo="name a new prefix, or remove what is there",
+            todo="set a new prefix, or delete the shards there",
         )
 
 

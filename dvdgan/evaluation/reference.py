@@ -125,7 +125,8 @@ class RealStatistics:
         """Write SPLIT.safetensors (moments) and SPLIT_clips.safetensors (kept clips)."""
         if not self.count:
             raise UserError(
-                f"the {split} split holds no clips", todo="lower index.test_fraction or add videos"
+                f"the {split} split contains no clips",
+                todo="lower index.test_fraction or add videos",
             )
         save_moments(folder / f"{split}.safetensors", self._moments)
         ClipFeatures.join(self._kept).save(folder / f"{split}_clips.safetensors")

@@ -162,9 +162,9 @@ def claim(store: Store) -> None:
         return
     if keys:
         raise UserError(
-            f"the place of this run's backup holds other files: {', '.join(sorted(keys)[:3])}",
+            f"the location of this run's backup has other files: {', '.join(sorted(keys)[:3])}",
             where=str(store),
-            todo="move them away, or name another store in DVDGAN_BACKUP",
+            todo="move them away, or set another store in DVDGAN_BACKUP",
         )
     BackupIndex().write(store)
 

@@ -197,7 +197,7 @@ def _lost_node(text: str) -> str:
 
 def _refused(name: str, text: str, allowed: str) -> UserError:
     return UserError(
-        f"{name} is {text!r}: it has to be {allowed}",
+        f"{name} is {text!r}: it must be {allowed}",
         where=f"the environment variable {name}",
-        todo=f"set it so, or unset {name} for the default",
+        todo=f"correct it, or unset {name} to use the default",
     )

@@ -83,7 +83,7 @@ def _raise(found: Iterator[str] | list[str]) -> None:
     lines = list(found)
     if lines:
         raise UserError(
-            "the environment would change numbers that params.yaml decides:\n"
+            "the environment contradicts params.yaml and would change results:\n"
             + "\n".join(f"  - {line}" for line in lines),
             where="environment variables, perhaps of `accelerate launch` and its config file",
             todo="unset them, or answer `no` in `accelerate config` (docs/stages/train.md)",

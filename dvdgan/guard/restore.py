@@ -64,9 +64,9 @@ class BackupReader:
 def restore(run: RunFolder, store: Store) -> None:
     """Bring ``run`` at least as far as its backup in ``store`` is.
 
-    Does nothing where it is. Raises UserError where the two have gone different ways, where the
-    store holds other files, or where it does not answer and there is nothing here to go on from; as
-    the store does for credentials; InterruptedRunError between two files after a request to stop.
+    Does nothing where it is. Raises UserError where the two have diverged, where the store holds
+    other files, or where it does not answer and there is nothing local to resume from; as the store
+    does for credentials; InterruptedRunError between two files after a request to stop.
     """
     try:
         claim(store)
@@ -79,7 +79,7 @@ def restore(run: RunFolder, store: Store) -> None:
     except StoreUnavailableError as error:
         if latest_valid(run)[0] is None:
             raise UserError(
-                f"the backup does not answer and there is nothing here to go on from: {error}",
+                f"the backup does not answer and there is nothing local to resume from: {error}",
                 where=str(store),
                 todo="try again later; to begin a run without a backup, unset DVDGAN_BACKUP",
             ) from error
@@ -100,7 +100,7 @@ def _read_index(store: Store) -> BackupIndex:
         raise UserError(
             f"the backup of this run cannot be read: {error}",
             where=str(store),
-            todo="move it away, or name another store in DVDGAN_BACKUP",
+            todo="move it away, or set another store in DVDGAN_BACKUP",
         ) from error
     return index
 
@@ -111,9 +111,9 @@ def _restore(run: RunFolder, backup: BackupReader) -> None:
     behind = index.ledger.startswith(ledger) and index.ledger != ledger
     if not behind and not ledger.startswith(index.ledger):
         raise UserError(
-            "this run folder and its backup have gone different ways",
+            "this run folder and its backup have diverged",
             where=f"{run.root} and {store}",
-            todo="move away the one that shall not go on",
+            todo="move away the one that you do not want to continue",
         )
     rollback_step = earliest_rollback_step(ledger[len(index.ledger) :])
     usable = [step for step in index.checkpoints if step <= rollback_step]

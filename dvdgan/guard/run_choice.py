@@ -44,7 +44,7 @@ def choose(
     UserError where there is one that is not finished, with a diff, and where the request fits none.
     """
     if request.continue_run is not None and request.new_run:
-        raise UserError("--continue-run and --new-run contradict each other", todo="give one")
+        raise UserError("--continue-run and --new-run cannot be combined", todo="give one")
     if request.continue_run is not None:
         return _continued(now, earlier, request.continue_run)
     same = [run for run in earlier if run.origin.equals(now)]
@@ -111,12 +111,12 @@ def _refuse(run: EarlierRun, now: RunOrigin, runs: Path) -> NoReturn:
         write_bytes(path, ("\n".join(diff) + "\n").encode())
         lines += [*diff[:MOST_LINES], f"(all {len(diff)} lines of the difference: {path})"]
     raise UserError(
-        "other code began a run of these params and data, which is not finished; what changed:\n"
+        "an unfinished run of these params and data was started by other code; what changed:\n"
         + "\n".join(lines),
         where=str(run),
-        todo=f"continue it by the present code: dvdgan train --continue-run {run.name}\n"
-        "    or begin a new one:                dvdgan train --new-run\n"
-        "    `dvc repro` then goes on with the one you chose",
+        todo=f"continue it with the current code: dvdgan train --continue-run {run.name}\n"
+        "    or start a new run:                dvdgan train --new-run\n"
+        "    `dvc repro` then continues the one you chose",
     )
 
 

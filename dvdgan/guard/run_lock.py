@@ -37,7 +37,7 @@ def lock(path: Path, what: str) -> Iterator[None]:
         except Timeout as error:
             if time.monotonic() > deadline:
                 raise UserError(
-                    f"{what} is still at work on this run",
+                    f"{what} is still working on this run",
                     where=str(path.parent),
                     todo="wait for it, or stop it",
                 ) from error

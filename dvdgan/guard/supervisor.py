@@ -246,8 +246,8 @@ def _record_failure(
             f"{in_a_row} evaluations in a row failed, the last of step {step}: "
             f"{'; '.join(failure.reasons)}",
             where=str(run.ledger),
-            todo="read their lines above; where GPU memory is short, set DVDGAN_EVALUATION_DEVICE. "
-            "The same command goes on and evaluates these checkpoints again",
+            todo="read their lines above; if GPU memory is short, set DVDGAN_EVALUATION_DEVICE. "
+            "The same command resumes and evaluates these checkpoints again",
         )
 
 
@@ -295,7 +295,7 @@ def _trainer_ended(run: RunFolder, code: int) -> Verdict | None:
     raise UserError(
         f"the trainer ended with exit code {code}",
         where=str(run.root),
-        todo="read its last lines above; the same command goes on from the last checkpoint",
+        todo="read its last lines above; the same command resumes from the last checkpoint",
     )
 
 
@@ -322,5 +322,5 @@ def _refuse_without_evaluation(run: RunFolder) -> None:
         raise UserError(
             f"no checkpoint of this run could be evaluated (step {', '.join(map(str, failed))})",
             where=str(run.ledger),
-            todo="mend what the reasons in that file name; the same command evaluates them again",
+            todo="fix the reasons listed in that file; the same command evaluates them again",
         )

@@ -47,7 +47,7 @@ def refuse_outdated_lock(package: Path = PACKAGE) -> None:
         raise UserError(
             f"the code behind {', '.join(changed)} changed, but numerics.json did not",
             where=str(package / LOCK),
-            todo=f"run `{COMMAND}` and commit that file; `dvc repro` then runs what it must",
+            todo=f"run `{COMMAND}` and commit that file; `dvc repro` then reruns the stale stages",
         )
 
 

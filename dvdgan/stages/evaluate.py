@@ -90,7 +90,7 @@ def run_checkpoint(checkpoint: Path, write: Path | None) -> None:
     if problem is not None or not (run_root / "settings.json").is_file():
         raise UserError(
             f"{checkpoint} is not a valid checkpoint of a run: {problem or 'no settings.json'}",
-            todo="name a folder .runs/train/<run>/checkpoints/step-XXXXXXXX",
+            todo="give a folder .runs/train/<run>/checkpoints/step-XXXXXXXX",
         )
     settings = RunSettings.model_validate_json((run_root / "settings.json").read_text("utf-8"))
     average = None if untrained else checkpoint / AVERAGE

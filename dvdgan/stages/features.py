@@ -65,7 +65,7 @@ def _trained(config: Config, name: str) -> tuple[SmallI3D, list[str], float | No
         raise UserError(
             "the data set has only one class, and a classifier needs at least two",
             where=config.index.root,
-            todo="measure by a protocol that needs none, features.protocols: [self_supervised], or "
+            todo="use a protocol without classes, features.protocols: [self_supervised], or "
             "with networks that are trained already, or sort the videos into two or more classes",
         )
     torch.manual_seed(section.seed)

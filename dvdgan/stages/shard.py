@@ -67,7 +67,7 @@ def upload() -> None:
     url = RunEnvironment.from_environment().shards
     if url is None:
         raise UserError(
-            "there is no store to send shards to",
+            "no store is set for uploading shards",
             where="the environment variable DVDGAN_SHARDS",
             todo="set it to s3://BUCKET/PREFIX",
         )

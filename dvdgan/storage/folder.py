@@ -125,7 +125,7 @@ class FolderStore:
                 raise UserError(
                     f"the store's folder refuses: {error.strerror}",
                     where=str(error.filename or self.root),
-                    todo="mend its permissions, or name another folder",
+                    todo="fix its permissions, or set another folder",
                 ) from error
             raise StoreUnavailableError(f"{self.root}: {error}") from error
 

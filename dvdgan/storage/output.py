@@ -212,7 +212,7 @@ def _status(path: Path) -> os.stat_result | None:
     except FileNotFoundError:
         return None
     except NotADirectoryError:
-        raise _refused(path, "lies below a file") from None
+        raise _refused(path, "is below a file") from None
 
 
 def _refuse_place(path: Path) -> None:
@@ -238,7 +238,7 @@ def _probe(path: Path) -> None:
     """Raise OSError or UserError unless files can be made where ``path`` is to be."""
     above = next(each for each in path.absolute().parents if os.path.lexists(each))
     if not above.is_dir():
-        raise _refused(path, f"lies below {above}, which is not a folder")
+        raise _refused(path, f"is below {above}, which is not a folder")
     for folder in (above, path):
         if folder.is_dir():
             with tempfile.TemporaryFile(dir=folder):

@@ -140,7 +140,7 @@ class BackgroundWriter:
             raise UserError(
                 f"the run folder cannot be written: {self._failure.strerror}",
                 where=str(self._failure.filename or ""),
-                todo="mend the disk, or its permissions; the same command goes on from the last "
+                todo="fix the disk or its permissions; the same command resumes from the last "
                 "checkpoint",
             ) from self._failure
         if self._failure is not None:

@@ -173,7 +173,7 @@ def test_what_does_not_fit_is_said_at_once(shards: Path, tmp_path: Path) -> None
         ClipDataset(shards, "train", 64, 12, 1)
     with pytest.raises(UserError, match="has 32 frames; a clip of 12 frames at stride 3 needs 34"):
         ClipDataset(shards, "train", 32, 12, 3)
-    with pytest.raises(UserError, match="holds no video"):
+    with pytest.raises(UserError, match="contains no video"):
         ClipDataset(shards, "validation", 32, 12, 1)
     with pytest.raises(UserError, match="no shards"):
         ClipDataset(tmp_path, "train", 32, 12, 1)

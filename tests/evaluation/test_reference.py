@@ -53,7 +53,7 @@ def test_few_clips_are_all_kept(tmp_path):
 
 
 def test_a_split_without_clips_is_an_error(tmp_path):
-    with pytest.raises(UserError, match="test split holds no clips"):
+    with pytest.raises(UserError, match="test split contains no clips"):
         RealStatistics(total=0, keep=10).save(tmp_path, "test")
 
 

@@ -171,7 +171,7 @@ def test_a_store_that_is_away_at_the_start_matters_only_where_nothing_is_here(
 ) -> None:
     monkeypatch.setattr(remote_backup, "open_store", lambda url, rate: store)
     store.error = StoreUnavailableError("no answer")
-    nothing = "nothing here to go on from: no answer"
+    nothing = "nothing local to resume from: no answer"
     with pytest.raises(UserError, match=nothing) as raised, backed_up(run, environment):
         pytest.fail("training began")
     assert "DVDGAN_BACKUP" in raised.value.todo

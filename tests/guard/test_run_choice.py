@@ -187,7 +187,7 @@ def test_requests_that_fit_nothing_are_refused(tmp_path: Path) -> None:
     a_run(tmp_path, "mine")
     message = refused(tmp_path, continue_run="yours")
     assert "there is no run yours; there are" in message and "mine (step 4 of 8)" in message
-    assert "contradict" in refused(tmp_path, continue_run="mine", new_run=True)
+    assert "cannot be combined" in refused(tmp_path, continue_run="mine", new_run=True)
 
 
 def test_a_broken_record_is_named(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_on_a_new_machine_the_backup_names_the_run(
     assert (there.name, there.step, there.finished) == ("mine", 4, False)
     assert there.origin == local_runs(tmp_path / "runs")[0].origin
     assert "broken is not considered" in capsys.readouterr().err
-    with pytest.raises(UserError, match="other code began"):
+    with pytest.raises(UserError, match="started by other code"):
         choose(NOW, [there], RunRequest(), tmp_path, "fresh")
     assert choose(there.origin, [there], RunRequest(), tmp_path, "fresh").name == "mine"
     assert backed_up_runs(str(tmp_path / "nothing")) == []

@@ -145,7 +145,7 @@ def test_shards_that_exist_are_sent_and_damaged_ones_are_not(
         shard.upload()
         assert line.sent_bytes == sent
         monkeypatch.delenv("DVDGAN_SHARDS")
-        with pytest.raises(UserError, match="no store to send shards to"):
+        with pytest.raises(UserError, match="no store is set"):
             shard.upload()
 
 

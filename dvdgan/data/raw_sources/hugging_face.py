@@ -78,7 +78,7 @@ def _named(path: str, root: RawRoot, section: "Index") -> Iterator[VideoRow]:
         classes = parts[1:-1] if split else parts[:-1]
         if not (row.label or classes):
             raise UserError(
-                f"{row.path!r} has no label, and lies in no class folder",
+                f"{row.path!r} has no label, and is in no class folder",
                 where=where,
                 todo=f"add the column {columns['label']}",
             )

@@ -101,13 +101,13 @@ def _folder(path: Path, frames: int | None, stride: int | None, options: ReadOpt
     if not path.is_dir():
         raise UserError(
             f"{path} is no folder, and no {', '.join(ENDINGS)} file",
-            todo="name a folder of videos, a shard set, or an array file",
+            todo="give a folder of videos, a shard set, or an array file",
         )
     if frames is None:
         raise UserError(
             "a video may be longer than a clip",
             where=str(path),
-            todo="give the number of frames of a clip, for instance --frames 16",
+            todo="give the number of frames per clip, for instance --frames 16",
         )
     windowing = Windowing(frames, stride or 1, options.window)
     if (path / "index.json").is_file():

@@ -147,7 +147,7 @@ class VideoFolder:
         raise UserError(
             "no file of the folder can be decoded",
             where="\n         ".join([str(self.root), *reasons[:3]]),
-            todo="name a folder of videos (mp4, mov, mkv, webm, avi, gif, ...)",
+            todo="give a folder of videos (mp4, mov, mkv, webm, avi, gif, ...)",
         )
 
 
@@ -173,9 +173,9 @@ def _entries(listing: Listing, root: Path) -> list[VideoRow | Refused]:
     for entry in entries:
         if isinstance(entry, Refused) and entry.reason is Refusal.NOT_IN_A_CLASS_FOLDER:
             raise UserError(
-                f"the folder holds files and folders: {entry.path} lies beside folders",
+                f"the folder contains files and folders: {entry.path} lies beside folders",
                 where=str(root),
-                todo="name a folder of videos, or one that holds a folder of videos per class",
+                todo="give a folder of videos, or one that holds a folder of videos per class",
             )
     return entries
 

@@ -196,7 +196,7 @@ def test_splits_that_leak_and_classes_never_trained_are_told(tmp_path: Path) -> 
         ("a.mp4,x,train\nb.mp4,x,train\n", {"test_fraction": 0.0}, None),
         ("a.mp4,x,val\nb.mp4,x,test\n", {}, "the train split is empty"),
         ("a.mp4,x,val\nb.mp4,x,test\n", {"test_fraction": 0.0}, "the train split is empty"),
-        ("a.mp4,x,train\nb.mp4,x,test\nc.mp4,x,\n", {}, "1 of 3 videos that a table names are not"),
+        ("a.mp4,x,train\nb.mp4,x,test\nc.mp4,x,\n", {}, "1 of 3 videos in a table do not exist"),
         ("a.mp4,x,train\nb.mp4,x,test\nc.mp4,x,\n", {"max_missing": 0.4}, None),
     ],
 )

@@ -55,7 +55,7 @@ def test_too_few_frames_and_a_size_nobody_resizes_are_refused():
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_a_missing_network_says_what_to_get_and_what_to_type(tmp_path, name):
-    with pytest.raises(UserError, match=f"weights of {name} are not here") as caught:
+    with pytest.raises(UserError, match=f"weights of {name} are missing") as caught:
         FeatureNetwork.load(tmp_path / name)
     source = CATALOGUE[name].sources[0]
     for word in (source.file, source.url, source.size, source.identity, f"dvdgan convert {name} "):
@@ -86,5 +86,5 @@ def test_the_verb_refuses_what_it_does_not_know(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="no network i3d"):
         app(["convert", "i3d", "x.pt"])
-    with pytest.raises(UserError, match="weights of i3d_k400 are not here"):
+    with pytest.raises(UserError, match="weights of i3d_k400 are missing"):
         app(["convert", "i3d_k400"])
