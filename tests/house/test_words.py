@@ -44,6 +44,25 @@ REPLACED = {
 FINE_IN_SENTENCES = {"ask", "asked", "asking", "asks", "beat", "course", "said", "say", "says"}
 OF_PYTHON = {"tell"}  # of a file
 CODE = ("dvdgan", "flows", "benchmarks", "infra", "presets")
+# Phrases that documents do without -> what is plain.
+UNPLAIN = {
+    r"stands? in\b": "is in, is set in",
+    r"owned up": "is stated",
+    r"names how": "selects how",
+    r"said in words": "explained",
+    r"gives its place": "is at",
+    r"leads? from": "goes from",
+    r"\bof fewer (clips|videos|steps)": "fewer clips ...",
+    r"\bmend(ed|s)?\b": "fix",
+    r"to be had": "available",
+    r"nobody (injected|lowers|knows)": "not injected, unknown",
+    r"\bowes\b": "is due to",
+}
+PLAIN = [
+    document
+    for document in [ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
+    if document.name != "prefect.md"
+]
 
 
 def words_of(name: str) -> set[str]:
@@ -91,6 +110,17 @@ def test_replaced_words_are_in_no_document() -> None:
         for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
         if document.name != "CHANGELOG.md"
         for word in set(re.findall(r"[a-z]+", document.read_text(encoding="utf-8"))) & words
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_documents_are_in_plain_english() -> None:
+    found = [
+        f"{document.relative_to(ROOT)}:{number}: {match[0]!r}, plainly: {plain}"
+        for document in PLAIN
+        for number, line in enumerate(document.read_text(encoding="utf-8").splitlines(), 1)
+        for phrase, plain in UNPLAIN.items()
+        for match in re.finditer(phrase, line, re.IGNORECASE)
     ]
     assert not found, "\n".join(found)
 
