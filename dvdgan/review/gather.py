@@ -13,7 +13,7 @@ from dvdgan.review import changes, costs, metrics, presets
 from dvdgan.review.changes import ParamChange, StageChange
 from dvdgan.review.costs import Speed, TrainingCost, Work
 from dvdgan.review.metrics import MetricComparison
-from dvdgan.review.pipeline import PipelineRevision, read_artefact, read_pipelines
+from dvdgan.review.pipeline import PARAMS, PipelineRevision, read_artefact, read_pipelines
 from dvdgan.review.presets import Closeness, KnownPreset
 from dvdgan.review.revisions import base_revision
 
@@ -88,6 +88,12 @@ def gather(folder: Path, base: str | None, prices: Prices) -> Review:
 
     Raises UserError where either cannot be read.
     """
+    if not (folder / PARAMS).is_file():
+        raise UserError(
+            f"there is no {PARAMS} here",
+            where=str((folder / PARAMS).absolute()),
+            todo="run from the folder that holds params.yaml",
+        )
     revision = base_revision(folder, base)
     before, now = read_pipelines(folder, revision)
     known = presets.read_presets(folder / "presets")

@@ -15,6 +15,12 @@ def base_revision(folder: Path, given: str | None = None) -> str:
     if tracked files are modified, else the commit before HEAD. Raises UserError where there is no
     such commit.
     """
+    if _git(folder, "rev-parse", "--git-dir") is None:
+        raise UserError(
+            "this folder is not under git",
+            where=str(folder.absolute()),
+            todo="a review compares commits: run it in a clone",
+        )
     if given is not None:
         return _commit(folder, given)
     head = _commit(folder, "HEAD")

@@ -11,7 +11,7 @@ from conftest import Project
 from dvdgan.config import load_config
 from dvdgan.config.schema import RunSettings
 from dvdgan.errors import UserError
-from dvdgan.review.gather import Prices
+from dvdgan.review.gather import Prices, gather
 from dvdgan.review.warnings import warnings_of
 
 # 12 x 64 x 64 on an H100 in bf16: clips a second, as benchmarks/results has it.
@@ -214,3 +214,9 @@ def test_a_folder_without_a_pipeline_is_named(tmp_path: Path) -> None:
     (tmp_path / ".dvc").rmdir()
     with pytest.raises(UserError, match="not part of a DVC project"):
         project.review("HEAD")
+
+
+def test_a_folder_without_git_is_named(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError, match="not under git"):
+        gather(tmp_path, None, Prices())
