@@ -9,6 +9,7 @@ def previous_output(path: Path) -> bytes | None:
 
     None where DVC does not track it, and, with a line on stderr, where it cannot be read.
     """
+    from botocore.exceptions import BotoCoreError, ClientError
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc_data.index.index import DataIndexDirError
@@ -17,7 +18,7 @@ def previous_output(path: Path) -> bytes | None:
         data: bytes = DVCFileSystem(".").read_bytes(path.as_posix())
     except (FileNotFoundError, NotDvcRepoError):
         return None
-    except (DvcException, DataIndexDirError, OSError) as error:
+    except (DvcException, DataIndexDirError, OSError, BotoCoreError, ClientError) as error:
         print(f"the previous {path} is not used: {error}", file=sys.stderr)
         return None
     return data
