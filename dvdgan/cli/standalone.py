@@ -143,7 +143,10 @@ def synthetic(
     frames: Annotated[int, typer.Option(min=2, max=256, help="Frames per video.")] = 32,
     seed: Annotated[int, typer.Option(min=0, help="Shapes, colours and speeds.")] = 0,
     plain: Annotated[
-        bool, typer.Option("--plain", help="One size, speed and colour a class, no frame numbers.")
+        bool,
+        typer.Option(
+            "--plain", help="A size, a speed and a colour for each class, no frame numbers."
+        ),
     ] = False,
 ) -> None:
     """Create a small data set of videos of moving shapes.

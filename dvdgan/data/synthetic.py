@@ -22,8 +22,9 @@ BITS = 8
 ZERO, ONE = 40, 110
 # Of the plain set, as shares of the width: how much larger the shapes are, how wide their edges.
 GROWN, SOFT = 0.05, 0.15
-# RGB, of the plain set.
+# RGB, and how far a video's colour may lie from that of its class.
 GROUND = (20, 20, 30)
+SHADES = 70
 COLOURS = {
     "bar_rotating": (250, 210, 60),
     "circle_right": (230, 70, 60),
@@ -76,11 +77,15 @@ def draw(label: str, rng: _Rng, size: int, frames: int) -> NDArray[np.uint8]:
 
 
 def draw_plain(label: str, rng: _Rng, size: int, frames: int) -> NDArray[np.uint8]:
-    """One video of class ``label``, (frames, size, size, 3) uint8: size, speed and colour are those
-    of the class, the place is its own. It takes a small generator minutes to learn."""
+    """One video of class ``label``, (frames, size, size, 3) uint8, for small networks.
+
+    Size and speed are those of the class, the colour is near that of the class, the place is its
+    own.
+    """
     style = np.random.default_rng(0)
     distance = _distance(label, style, rng, (size, size), frames)
-    return _painted((distance / size - GROWN) / SOFT, COLOURS[label], GROUND)
+    colour = np.clip(COLOURS[label] + rng.uniform(-SHADES, SHADES, 3), 30, 255)
+    return _painted((distance / size - GROWN) / SOFT, colour, GROUND)
 
 
 def _distance(label: str, style: _Rng, place: _Rng, shape: tuple[int, int], frames: int) -> _Array:

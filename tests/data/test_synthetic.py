@@ -1,5 +1,6 @@
 """The synthetic set: real files, equal bytes, classes that differ in motion, readable numbers."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,20 +51,21 @@ def test_all_eight_bits_are_read(number: int) -> None:
 def test_every_window_moves(label: str, drawn: Callable[..., NDArray[np.uint8]]) -> None:
     for seed in range(5):
         video = drawn(label, np.random.default_rng(seed), 32, 32)[:, :-3].astype(float)
-        changed = (np.abs(np.diff(video, axis=0)).max(-1) > 20).mean((1, 2))
-        assert changed.max() < 0.6  # a plain ring that begins anew
+        changed = (np.abs(video[4:] - video[:-4]).max(-1) > 20).mean((1, 2))
+        assert changed.max() < 0.9  # a ring that begins anew
         assert (changed > 0.005).all(), changed.min()
 
 
-def test_plain_videos_have_the_colours_of_their_class_and_places_of_their_own() -> None:
-    colours = set()
+def test_plain_videos_have_nearly_the_colour_of_their_class_and_places_of_their_own() -> None:
+    means = []
     for label in MOTIONS:
-        videos = [draw_plain(label, np.random.default_rng(seed), 32, 16) for seed in range(4)]
-        found = {tuple(video.max((0, 1, 2))) + tuple(video.min((0, 1, 2))) for video in videos}
-        assert len(found) == 1, label
+        videos = [draw_plain(label, np.random.default_rng(seed), 32, 16) for seed in range(20)]
+        colours = np.stack([video.max((0, 1, 2)).astype(float) for video in videos])
+        assert np.ptp(colours, axis=0).max() < 150, label
         assert len({video[0].tobytes() for video in videos}) == len(videos)
-        colours |= found
-    assert len(colours) == len(MOTIONS)
+        means.append(colours.mean(0))
+    for one, other in itertools.combinations(means, 2):
+        assert np.abs(one - other).max() > 80
 
 
 def test_plain_videos_show_no_frame_number(tmp_path: Path) -> None:
