@@ -38,19 +38,20 @@ class Local:
 
 @contextmanager
 def running(tree: Path, variables: dict[str, str]) -> Iterator[Local]:
-    """Server, pool, deployments and worker on a free port; everything ended afterwards.
+    """Server, files, pool, deployments and worker on free ports; everything ended afterwards.
 
     With ``variables`` in the environment of all of them.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with socket.socket() as free, socket.socket() as also_free:
+        for each in (free, also_free):
+            each.bind(("127.0.0.1", 0))
+        port, files_port = free.getsockname()[1], also_free.getsockname()[1]
     log = tree.parent / "prefect.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
             ["infra/local/prefect.sh"],
             cwd=tree,
-            env=environment() | variables | {"PORT": str(port)},
+            env=environment() | variables | {"PORT": str(port), "FILES_PORT": str(files_port)},
             stdout=file,
             stderr=file,
             start_new_session=True,

@@ -1,6 +1,8 @@
 """The same pipeline through Prefect: a real server, a real worker, the same dvc.lock."""
 
+import re
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +67,11 @@ def test_a_run_is_cancelled_and_the_next_one_gives_what_dvc_repro_gives(
         for path in theirs:
             same = local.tree / path.relative_to(finished)
             assert same.read_bytes() == path.read_bytes(), path
+
+    shown = {each["key"]: each["data"] for each in local.post("artifacts/filter", {})}
+    [address] = re.findall(r"\((http://127\.0\.0\.1:.*)\)", shown["report"])
+    with urllib.request.urlopen(address, timeout=30) as page:
+        assert page.read() == (local.tree / "artifacts/report/index.html").read_bytes()
 
     stages = run(local.tree, "dvc", "stage", "list", "--name-only").stdout.split()
     tasks = [task["name"] for task in local.post("task_runs/filter", {"limit": 200})]
