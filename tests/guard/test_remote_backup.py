@@ -170,7 +170,7 @@ def test_two_histories_are_not_mixed(tmp_path: Path) -> None:
     before = (store.root / "copy.json").read_bytes()
     with pytest.raises(OtherHistoryError):
         RemoteBackup(other.run, store, ENVIRONMENT).sync()
-    with pytest.raises(UserError, match="different ways"):
+    with pytest.raises(UserError, match="diverged"):
         restore(other.run, store)
     assert (store.root / "copy.json").read_bytes() == before
 

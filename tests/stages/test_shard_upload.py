@@ -161,13 +161,13 @@ def test_other_shards_are_not_overwritten(
     monkeypatch.setenv("DVDGAN_SHARDS", URL)
     open_store(URL).write_bytes("index.json", other.encode())
     config = parse_config(params_of(synthetic_videos))
-    with contextlib.chdir(indexed), pytest.raises(UserError, match="are others") as raised:
+    with contextlib.chdir(indexed), pytest.raises(UserError, match="differ from those") as raised:
         shard.run(config, workers=1)
     assert "new prefix" in raised.value.todo
     assert not (indexed / ".runs").exists()  # before any work
-    with contextlib.chdir(indexed), pytest.raises(UserError, match="are others"):
+    with contextlib.chdir(indexed), pytest.raises(UserError, match="differ from those"):
         shard.run_part(config, 1, 2, workers=1)
-    with contextlib.chdir(written), pytest.raises(UserError, match="are others"):
+    with contextlib.chdir(written), pytest.raises(UserError, match="differ from those"):
         shard.upload()
     assert stored() == {"index.json": other.encode()}
 
