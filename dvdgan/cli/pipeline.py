@@ -336,12 +336,19 @@ def report(
             metavar="OTHER", help="Compare with this git revision, or folder with artifacts/."
         ),
     ] = None,
+    dated: Annotated[
+        bool, typer.Option("--dated", help="Write .runs/report/index.html, with date and commit.")
+    ] = False,
+    price: Annotated[
+        float, typer.Option(min=0, help="With --dated: price of a GPU or CPU process hour.")
+    ] = 0.0,
 ) -> None:
     """Write the report page.
 
     It shows samples, charts, metrics, params and refused files. Reads all artefacts. Writes
     artifacts/report/index.html, which needs no network connection. --compare writes
-    .runs/report/compare.html: the metrics, changed params, videos and curves of two runs.
+    .runs/report/compare.html: the metrics, changed params, videos and curves of two runs. --dated
+    writes .runs/report/index.html: the page with commit, changed params, date, hours and cost.
 
     \b
     dvdgan report --compare HEAD~1
@@ -350,11 +357,15 @@ def report(
     from dvdgan.config import load_config
     from dvdgan.stages import report as stage
 
-    if show and compare is not None:
-        raise UserError("--show and --compare exclude each other", todo="give one of them")
+    if show + dated + (compare is not None) > 1:
+        raise UserError("--show, --dated and --compare exclude each other", todo="give one of them")
+    if price and not dated:
+        raise UserError("--price goes with --dated", todo="give both, or neither")
     if show:
         stage.show()
     elif compare is not None:
         stage.compare(load_config(params), params, compare)
+    elif dated:
+        stage.write_dated(load_config(params), params, price)
     else:
         stage.run(load_config(params), params)

@@ -74,6 +74,8 @@ class Content:
     params: str
     """The text of params.yaml."""
     environment: dict[str, str]
+    identity: dict[str, str]
+    """Which run this is, by reporting/identity.py."""
 
 
 def render(content: Content) -> str:

@@ -5,9 +5,12 @@ import json
 import platform
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +21,14 @@ from dvdgan.config.yaml_file import read_yaml
 from dvdgan.data.dataset import open_clips
 from dvdgan.data.loader import reference_clips
 from dvdgan.errors import UserError, redacted
-from dvdgan.export.sampler import Sampler
+from dvdgan.export.sampler import CONFIG, Sampler
 from dvdgan.guard import ledger
 from dvdgan.guard.origin import flat
+from dvdgan.guard.run_folder import RunFolder
 from dvdgan.progress import track
 from dvdgan.reporting.assessment import assess
 from dvdgan.reporting.charts import TelemetryRecord
+from dvdgan.reporting.identity import of_bundle, of_commit, of_training, paper_row
 from dvdgan.reporting.media import embed_clips, embed_file
 from dvdgan.reporting.page import ClassSamples, Content, TrainingPreview, render
 from dvdgan.reporting.plot_tables import plot_tables
@@ -35,6 +40,7 @@ from dvdgan.storage.output import check_stage_output
 
 PAGE = REPORT / "index.html"
 LEDGER = "ledger.jsonl"
+DATED = RUNS / "report" / "index.html"
 COMPARISON = RUNS / "report" / "compare.html"
 MOST_PREVIEWS = 16
 PACKAGES = ("dvdgan", "torch", "numpy", "accelerate", "webdataset", "av", "evidently", "prefect")
@@ -46,29 +52,61 @@ def run(config: Config, params: Path) -> None:
     ``params``: the file of ``config``, shown on the page.
     """
     check_stage_output(REPORT)
+    content = _content(config, params)
+    tables = plot_tables(content.telemetry, content.ledger, content.measured)
+    with atomic_directory(REPORT) as folder:
+        (folder / PAGE.name).write_text(render(content), encoding="utf-8")
+        for name, table in tables.items():
+            path = folder / "plots" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(table, encoding="utf-8")
+    print(f"report: {PAGE.stat().st_size / 1e6:.1f} MB -> {PAGE}")
+
+
+def write_dated(config: Config, params: Path, price: float) -> None:
+    """Write DATED: the page with commit, changed params, date, duration and cost of this run.
+
+    They differ between runs of equal artifacts, so they are no part of the stage's output.
+    ``price``: of a device hour; 0: not stated.
+    """
+    content = _content(config, params)
+    conditions = _conditions()
+    identity = content.identity | of_commit(params)
+    run = RunFolder(RUNS / "train" / content.identity["run"])
+    if run.timing.is_file():
+        ended = datetime.fromtimestamp(run.timing.stat().st_mtime, UTC)
+        identity |= of_training(read_records(run.timing), ended, conditions, price)
+    DATED.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(DATED) as file:
+        file.write_text(render(replace(content, identity=identity)), encoding="utf-8")
+    print(f"report: {DATED.stat().st_size / 1e6:.1f} MB -> {DATED.resolve().as_uri()}")
+
+
+def _conditions() -> dict[str, Any]:
+    """Device, processes and torch of the training run; empty in older versions."""
+    state: dict[str, Any] = read_json(TRAIN / "checkpoint" / "state.json")
+    return dict(state.get("conditions", {}))
+
+
+def _content(config: Config, params: Path) -> Content:
+    bundle = read_json(MODEL / CONFIG)
+    identity = of_bundle(bundle["facts"], _conditions())
     measured = read_results(EVALUATE)
-    telemetry, events = read_records(TRAIN / "metrics.jsonl"), ledger.read(TRAIN / LEDGER)
-    content = Content(
+    return Content(
         samples=_samples(config, Sampler.load(MODEL)),
         conditioning_frames=config.model.conditioning_frames,
         previews=_previews(TRAIN / "samples"),
         measured=measured,
         sheets={title: embed_file(path) for title, path in _sheets().items() if path.is_file()},
-        telemetry=telemetry,
-        ledger=events,
+        telemetry=read_records(TRAIN / "metrics.jsonl"),
+        ledger=ledger.read(TRAIN / LEDGER),
         drift=read_json(MONITOR / "summary.json"),
         data_set=read_json(INDEX / "summary.json"),
         refused=read_table(INDEX / "refused.csv"),
         params=redacted(params.read_text(encoding="utf-8")),
         environment=environment(),
+        identity=identity | paper_row(config.clip, config.model, len(bundle["classes"])),
     )
-    with atomic_directory(REPORT) as folder:
-        (folder / PAGE.name).write_text(render(content), encoding="utf-8")
-        for name, table in plot_tables(telemetry, events, measured).items():
-            path = folder / "plots" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(table, encoding="utf-8")
-    print(f"report: {PAGE.stat().st_size / 1e6:.1f} MB -> {PAGE}")
 
 
 def compare(config: Config, params: Path, other: str) -> None:
@@ -127,7 +165,7 @@ def environment() -> dict[str, str]:
 
 def _of_revision(revision: str, folder: Path) -> Path:
     """Copy what `_compared` reads of a git revision to ``folder``; UserError where DVC cannot."""
-    get = [sys.executable, "-m", "dvc", "get", "--quiet", "--rev", revision, "."]
+    get = [sys.executable, "-m", "dvc", "get", "--rev", revision, "."]
     for path in (Path("params.yaml"), MODEL, EVALUATE, TRAIN / LEDGER):
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -129,5 +129,6 @@ def content(measured):
         },
         refused=[{"path": f"a/{HOSTILE}.mp4", "reason": "not_a_video", "detail": HOSTILE}],
         params="clip:\n  resolution: 32\n" + f"# {HOSTILE}\n",
+        identity={"run": "1a2b3c4d", "trained on": "8 x cuda, torch 2.13.0"},
         environment={"python": "3.11.9", "torch": "2.13.0", "machine": "x86_64"},
     )

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from tiny_pipeline import ALL, PROJECT, run_stages, tiny
 
 from dvdgan import protocols
-from dvdgan.config import parse_config
+from dvdgan.config import load_config, parse_config
 from dvdgan.errors import UserError
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.frechet import frechet_distance
@@ -24,8 +24,8 @@ from dvdgan.evaluation.moments import Moments, load_moments
 from dvdgan.evaluation.networks import feature_network
 from dvdgan.evaluation.networks.feature_network import save_feature_network
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
-from dvdgan.reporting.scores import metrics_by_name
-from dvdgan.stages import evaluate, export, features, monitor, reference
+from dvdgan.reporting.scores import metrics_by_name, read_results
+from dvdgan.stages import evaluate, export, features, monitor, reference, report
 from dvdgan.stages.artefacts import EVALUATE, FEATURES, MONITOR, REFERENCE, REPORT
 from dvdgan.storage.local import read_json, sha256_of_file
 
@@ -199,3 +199,16 @@ def test_missing_weights_are_named_with_where_to_get_them(
     assert "dvdgan convert i3d_k400" in message
     assert "get i3d_pretrained_400.pt" in message and "github.com" in message
     assert not (tmp_path / FEATURES).exists()
+
+
+def test_the_run_stands_beside_another_folder(several: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(several, tmp_path / "other", ignore=shutil.ignore_patterns(".runs"))
+    with contextlib.chdir(several):
+        config = load_config(Path("params.yaml"))
+        report.compare(config, Path("params.yaml"), str(other))
+        page = Path(".runs/report/compare.html").read_text()
+        with pytest.raises(UserError, match="holds no finished run"):
+            report.compare(config, Path("params.yaml"), str(tmp_path))
+    assert "this run and other" in page
+    assert page.count("within noise") == len(read_results(several / EVALUATE)["generated"])
+    assert page.count("<video") == 2 * 4  # classes
