@@ -52,7 +52,7 @@ def main() -> None:
         append_images=frames[1:],
         duration=[round(1000 / sampler.fps)] * (len(frames) - 1) + [400],
         loop=0,
-        lossless=True,
+        quality=85,
         method=6,
     )
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")

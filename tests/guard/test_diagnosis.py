@@ -8,7 +8,9 @@ import pytest
 from dvdgan.config import load_config
 from dvdgan.guard.diagnosis import advice, never_learned
 
-TRAIN = load_config(Path(__file__).resolve().parents[2] / "presets" / "demo.yaml").train
+TRAIN = load_config(
+    Path(__file__).resolve().parents[2] / "presets" / "moving_shapes_prediction.yaml"
+).train
 
 Event = dict[str, Any]
 
