@@ -40,6 +40,7 @@ FOLDERS = {
 FILES = {
     ("evaluate", "write"): ["--checkpoint", "no-checkpoint", "--write"],
     ("listing", "file"): ["--root", "no-folder"],
+    ("review", "write"): ["--write"],
     ("export", "pt2"): ["--pt2"],
 }
 PAIR = ["--generated", "no-clips", "--real", "no-clips", "--write"]

@@ -6,7 +6,6 @@ from typing import Annotated, Optional
 import typer
 
 from dvdgan.cli.options import app
-from dvdgan.errors import UserError
 
 
 @app.command()
@@ -41,9 +40,10 @@ def review(
     from dvdgan.review.gather import Prices, gather
     from dvdgan.review.markdown import MARKER, markdown
     from dvdgan.storage.local import write_bytes
+    from dvdgan.storage.output import check_output_file
 
-    if write is not None and write.exists() and not write.read_bytes().startswith(MARKER.encode()):
-        raise UserError(f"{write} is not a review", todo="name another file to write")
+    if write is not None:
+        check_output_file(write, lambda file: file.read_bytes().startswith(MARKER.encode()))
     text = markdown(gather(Path(), base, Prices(devices, price_per_hour)))
     if write is None:
         print(text, end="")

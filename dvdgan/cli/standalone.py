@@ -44,11 +44,11 @@ def plan() -> None:
 
     from dvdgan.config import load_config
 
+    load_config(Path("params.yaml"))
     if not Path("dvc.yaml").is_file():
         raise UserError(
             "there is no dvc.yaml", where=str(Path.cwd()), todo="go to the project's folder"
         )
-    load_config(Path("params.yaml"))
     done = subprocess.run([sys.executable, "-m", "flows.plan"], check=False)
     raise typer.Exit(done.returncode)
 
