@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from dvdgan.video.frame import Frame
-from dvdgan.video.grid import BACKGROUND
 
 # Matplotlib's font: Latin, Greek, Cyrillic and arrows; that of Pillow draws ASCII alone.
 FONT = "mpl-data/fonts/ttf/DejaVuSans.ttf"
@@ -28,7 +27,7 @@ def caption(text: str, width: int) -> Frame:
     while shown and font.getlength(shown) > width:
         shown = shown.removesuffix(CUT)[:-1]
         shown = shown and shown + CUT
-    picture = Image.new("RGB", (width, size * 4 // 3), (BACKGROUND,) * 3)
+    picture = Image.new("RGB", (width, size * 4 // 3), "white")
     ImageDraw.Draw(picture).text((0, 0), shown, fill=0, font=font)
     return np.asarray(picture)
 

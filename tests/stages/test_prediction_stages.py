@@ -136,5 +136,5 @@ def test_the_page_shows_predictions_above_real_videos(finished: Path) -> None:
     page = (finished / REPORT / "index.html").read_text(encoding="utf-8")
     assert f"continues {C} given frames" in page
     assert "<figcaption>predicted</figcaption>" in page
-    assert "below, the real videos" in page
+    assert "and the real videos" in page
     assert "generates for a class" not in page

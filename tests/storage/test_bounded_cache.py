@@ -1,5 +1,6 @@
 """A cache that processes share: bounded, never half-written, and never needed to read."""
 
+import fcntl
 import random
 import resource
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dvdgan.errors import UserError
-from dvdgan.storage.bounded_cache import CHUNK_BYTES, BoundedCache
+from dvdgan.storage.bounded_cache import CHUNK_BYTES, LOCK, BoundedCache
 
 # Puts entries of random sizes without end, and reads: argv is folder, bound, seed.
 WORK = """
@@ -31,14 +32,12 @@ while True:
 
 
 def kept(folder: Path) -> int:
-    """Bytes of all entries, whole or not."""
-    total = 0
-    for entry in folder.glob("*/*"):
-        try:
-            total += entry.stat().st_size
-        except FileNotFoundError:  # removed since it was listed
-            continue
-    return total
+    """Bytes of all entries, whole or not, while no process adds or removes one."""
+    if not (folder / LOCK).exists():  # none has begun
+        return 0
+    with (folder / LOCK).open("r+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return sum(entry.stat().st_size for entry in folder.glob("*/*"))
 
 
 @pytest.fixture
