@@ -166,8 +166,8 @@ def _count_warnings(results: Results) -> list[str]:
             own, other = results.generated[name].settings, metrics[name].settings
             if own.clips != other.clips:
                 warnings.append(
-                    f"{control}: {other.clips} clips, beside {own.clips} generated ones; of fewer "
-                    "clips a Frechet distance is larger"
+                    f"{control}: {other.clips} clips, beside {own.clips} generated ones; fewer "
+                    "clips inflate a Frechet distance"
                 )
             if (own.real_split, own.real_clips) != (other.real_split, other.real_clips):
                 warnings.append(
