@@ -1,6 +1,5 @@
 """`dvdgan sample --write FILE` and `--each`: what the files hold, read by other programs."""
 
-import sys
 from pathlib import Path
 
 import av
@@ -8,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_sample_command import CLASSES, SIDE, C, T, write
+from test_sample_command import CLASSES, SIDE, C, T, run, write
 
-import dvdgan.cli
 from dvdgan.data.sources.array_file import ArrayFile
 from dvdgan.errors import EXIT_USER_ERROR
 from dvdgan.export.sampler import Sampler
@@ -27,13 +25,6 @@ def synthesis(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["dvdgan", "sample", *map(str, words)])
-    with pytest.raises(SystemExit) as ended:
-        dvdgan.cli.main()
-    return int(ended.value.code or 0)
 
 
 def wave(bundle: Path, count: int = 1, seed: int = 0) -> np.ndarray:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from raw_repository import (
     list_videos,
     make_repository,
     repro,
+    run,
     stages_run,
     status,
 )
@@ -19,7 +21,7 @@ from raw_repository import (
 from dvdgan.config.load import load_config
 from dvdgan.data import inspection
 from dvdgan.data.raw_root import open_root
-from dvdgan.errors import UserError
+from dvdgan.errors import EXIT_USER_ERROR, UserError
 from dvdgan.stages import index
 from dvdgan.storage.local import read_json
 
@@ -88,7 +90,12 @@ def test_a_touched_video_reruns_nothing(tmp_path: Path, synthetic_videos: Path) 
 def test_a_listing_leads_dvc_past_all_that_stops_it(tmp_path: Path, synthetic_videos: Path) -> None:
     repository = make_repository(tmp_path, synthetic_videos)
     add_awkward_entries(repository / "videos")
+    refused = run(repository, [sys.executable, "-m", "dvdgan", "check"])
+    assert refused.returncode == EXIT_USER_ERROR
+    assert "DVC cannot hash circle_right/dangling.mp4 (unreadable)" in refused.stdout
+    assert "dvdgan listing FILE --root videos" in refused.stdout
     assert "12 files below videos, 8 that are none" in list_videos(repository, "--root", "videos")
+    assert run(repository, [sys.executable, "-m", "dvdgan", "check"]).returncode == 0
     assert "12 videos in 4 classes (8 train, 4 test), 8 refused" in repro(repository)
     assert status(repository) == ""
     lock = (repository / "dvc.lock").read_bytes()
