@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import socket
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -140,22 +141,27 @@ def test_slow_bodies_are_waited_for(store: S3Store, line: Behaviour, tmp_path: P
 
 
 def test_an_object_that_changes_between_two_parts_is_not_mixed(
-    store: S3Store, line: Behaviour, tmp_path: Path
+    store: S3Store, server: str, line: Behaviour, tmp_path: Path
 ) -> None:
     store.put(file_of(tmp_path / "source", 12 * MIB), "file")
-    other = file_of(tmp_path / "other", 12 * MIB + 1)
+    other = file_of(tmp_path / "other", 12 * MIB + 1).read_bytes()
+    beside = boto3.client("s3", endpoint_url=server)  # not by the proxy
+    reads, turn = [], threading.Lock()
 
     def change(method: str, path: str) -> str | None:
-        if method != "GET":
-            return None
-        line.harm = lambda method, path: None
-        S3Store("runs", "some/where", policy=QUICK).put(other, "file")
-        return "cut download"
+        """The second part, and whatever is read later, is read when the object has changed."""
+        if method == "GET":
+            with turn:
+                reads.append(path)
+                if len(reads) == 2:
+                    beside.put_object(Bucket="runs", Key="some/where/file", Body=other)
+        return None
 
     line.harm = change
     # ValueError of a server that has no conditional GET: the sha256 differs.
     with pytest.raises((StoreUnavailableError, ValueError)):
         store.fetch("file", tmp_path / "copy")
+    assert len(reads) >= 2
     assert not (tmp_path / "copy").exists()
 
 
