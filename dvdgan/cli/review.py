@@ -19,7 +19,10 @@ def review(
     ] = None,
     write: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Markdown file to write.", show_default="standard output"),
+        typer.Option(
+            help="Markdown file to write. A picture of samples, .gif, is written beside it.",
+            show_default="standard output, without the picture",
+        ),
     ] = None,
     devices: Annotated[int, typer.Option(min=1, help="GPUs to train on.")] = 1,
     price_per_hour: Annotated[
@@ -30,8 +33,8 @@ def review(
     """Describe what the changes since a revision do and cost, as Markdown.
 
     Changed params with their meaning and the paper's values, stages that run again, cost of
-    training, and the metrics of both revisions. Warnings come first. Nothing is run or downloaded,
-    except metrics from a DVC remote (docs/review.md).
+    training, metrics and samples of both revisions. Warnings come first. No stage is run; metrics
+    and model bundles are read from DVC's cache or remote (docs/review.md).
 
     \b
     dvdgan review
@@ -42,11 +45,15 @@ def review(
     from dvdgan.storage.local import write_bytes
     from dvdgan.storage.output import check_output_file
 
-    if write is not None:
-        check_output_file(write, lambda file: file.read_bytes().startswith(MARKER.encode()))
-    text = markdown(gather(Path(), base, Prices(devices, price_per_hour)))
+    prices = Prices(devices, price_per_hour)
     if write is None:
-        print(text, end="")
+        print(markdown(gather(Path(), base, prices)), end="")
         return
-    write_bytes(write, text.encode())
+    picture = write.with_suffix(".gif")
+    check_output_file(write, lambda file: file.read_bytes().startswith(MARKER.encode()))
+    check_output_file(picture, lambda file: file.read_bytes().startswith(b"GIF8"))
+    found = gather(Path(), base, prices, draws=True)
+    if isinstance(found.samples, bytes):
+        write_bytes(picture, found.samples)
+    write_bytes(write, markdown(found, picture.name).encode())
     print(f"review: {write}")

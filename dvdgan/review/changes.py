@@ -77,6 +77,15 @@ def stale_stages(now: PipelineRevision) -> list[StageChange]:
     return found
 
 
+def outdated_stages(pipeline: PipelineRevision) -> set[str]:
+    """The stages with results of other params or code in dvc.lock: stale ones and all after."""
+    found = {each.stage for each in stale_stages(pipeline)}
+    for stage in pipeline.stages:
+        if found.intersection(stage.upstream):
+            found.add(stage.name)
+    return found
+
+
 def changed_data(before: PipelineRevision, now: PipelineRevision) -> list[str]:
     """Inputs of the first stages, such as the videos, whose hash in dvc.lock differs."""
     old = {path: value for stage in before.stages for path, value in stage.inputs.items()}

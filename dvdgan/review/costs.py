@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dvdgan.config import load_config, parse_config
 from dvdgan.config.schema import RunSettings
 from dvdgan.reporting.costs import known_classes
+from dvdgan.storage.local import read_json
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model, Train
@@ -29,6 +30,7 @@ class Speed:
     """A measured speed of training."""
 
     multiply_adds_per_second: float
+    """Of one device."""
     clip_multiply_adds: int
     """Of the model that was measured, as in TrainingCost."""
     source: str
@@ -130,10 +132,21 @@ def _of_run(timing: Path, folder: Path) -> Speed | None:
         return None
     run = RunSettings.model_validate_json(settings.read_text(encoding="utf-8"))
     clips = statistics.median(json.loads(line)["clips_per_second"] for line in lines)
-    where = f"the last run here, .runs/train/{timing.parent.name}: median of {len(lines):,} steps"
+    conditions = _conditions(timing.parent)
+    devices, device = conditions.get("processes", 1), conditions.get("device", "unknown device")
     per_clip = _of_clip(run.model, run.clip, run.train, folder)
-    source = f"{clips:.3g} clips/s in {where}"
-    return Speed(clips * per_clip, per_clip, source, run.train.precision)
+    source = (
+        f"{clips:.3g} clips/s of the last run here (`.runs/train/{timing.parent.name}`, median of "
+        f"{len(lines):,} steps, {devices} x {device})"
+    )
+    return Speed(clips / devices * per_clip, per_clip, source, run.train.precision)
+
+
+def _conditions(run: Path) -> dict[str, Any]:
+    """Processes and device of a run by its newest checkpoint; empty where it has none."""
+    states = sorted(run.glob("checkpoints/step-*/state.json"))
+    found: dict[str, Any] = read_json(states[-1]).get("conditions", {}) if states else {}
+    return found
 
 
 def _of_benchmark(path: Path, folder: Path) -> Speed | None:

@@ -16,7 +16,9 @@ from dvdgan.review.metrics import MetricComparison
 from dvdgan.review.pipeline import PARAMS, PipelineRevision, read_artefact, read_pipelines
 from dvdgan.review.presets import Closeness, KnownPreset
 from dvdgan.review.revisions import base_revision
+from dvdgan.review.samples import MODEL, draw_samples
 
+NOT_OF_THESE_PARAMS = "dvc.lock has no results of its params; run `dvc repro` and commit dvc.lock"
 TRAIN, PROTOCOLS = "train", "features.protocols"
 
 
@@ -79,14 +81,16 @@ class Review:
     """Stages whose results DVC's run cache has, though dvc.lock has others."""
     refused: str | None
     """What `dvdgan check` says of these params; None: they are in order."""
+    samples: bytes | str | None
+    """GIF of clips before and now; or why there is none; None: the model is the same."""
     new_warnings: list[str] = field(default_factory=list)
     """Warnings of `dvdgan check` that the base did not have."""
 
 
-def gather(folder: Path, base: str | None, prices: Prices) -> Review:
+def gather(folder: Path, base: str | None, prices: Prices, draws: bool = False) -> Review:
     """Compare the working tree of ``folder`` with ``base``; see base_revision for None.
 
-    Raises UserError where either cannot be read.
+    ``draws``: also draw samples. Raises UserError where either cannot be read.
     """
     if not (folder / PARAMS).is_file():
         raise UserError(
@@ -105,8 +109,8 @@ def gather(folder: Path, base: str | None, prices: Prices) -> Review:
     trains = refused is None and TRAIN in again
     training = _training(folder, before, now, prices) if trains else None
     results = {
-        side: _results(folder, at)
-        for side, at in {"the base": revision, "the working tree": None}.items()
+        "the base": _results(folder, revision, before),
+        "the working tree": _results(folder, None, now),
     }
     measured = [each for each in results.values() if not isinstance(each, str)]
     return Review(
@@ -132,6 +136,9 @@ def gather(folder: Path, base: str | None, prices: Prices) -> Review:
         without_metrics={side: each for side, each in results.items() if isinstance(each, str)},
         restorable=[stage.name for stage in now.stages if stage.is_restorable],
         refused=refused,
+        samples=_samples(folder, revision, before, now, draws)
+        if now.produced.get(MODEL) in again
+        else None,
         new_warnings=[line for line in found if line not in _checked(before.params)[1]],
     )
 
@@ -166,13 +173,28 @@ def _output_bytes(before: PipelineRevision, now: PipelineRevision, again: set[st
     return sum(stage.output_bytes for stage in source.stages if stage.name in again)
 
 
-def _results(folder: Path, revision: str | None) -> dict[str, Any] | str:
+def _results(folder: Path, revision: str | None, at: PipelineRevision) -> dict[str, Any] | str:
     """The results at a revision, or why there are none."""
-    reason = ""
+    outdated, reason = changes.outdated_stages(at), ""
     for path in metrics.FILES:
+        if at.produced.get(path) in outdated:
+            return NOT_OF_THESE_PARAMS
         data = read_artefact(folder, revision, path)
         found = data if isinstance(data, str) else metrics.read_results(data)
         if isinstance(found, dict):
             return found
         reason = found or f"{path} has no protocols"
     return reason
+
+
+def _samples(
+    folder: Path, base: str, before: PipelineRevision, now: PipelineRevision, draws: bool
+) -> bytes | str | None:
+    for name, at in (("the base", before), ("the working tree", now)):
+        if not at.is_locked or at.produced.get(MODEL) in changes.outdated_stages(at):
+            return f"{name}: {NOT_OF_THESE_PARAMS}"
+    if before.output_hash(MODEL) == now.output_hash(MODEL):
+        return None
+    if not draws:
+        return "give `--write FILE.md`, beside which it is written"
+    return draw_samples(folder, base, now.params)

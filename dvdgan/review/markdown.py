@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from dvdgan.reporting.scores import format_number
 from dvdgan.review.changes import ABSENT
@@ -19,8 +20,11 @@ MOST_CHARACTERS = 100
 MOST_ROWS = 12
 
 
-def markdown(review: Review) -> str:
-    """The whole comment, which ends with a line feed."""
+def markdown(review: Review, picture: str = "") -> str:
+    """The whole comment, which ends with a line feed.
+
+    ``picture``: the file name of ``review.samples``, where those are a picture.
+    """
     parts = [
         MARKER,
         f"## dvdgan review against {short(review.base)}",
@@ -29,6 +33,7 @@ def markdown(review: Review) -> str:
         _stages(review),
         cost_section(review),
         _metrics(review),
+        _samples(review, picture),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -134,6 +139,17 @@ def _metrics(review: Review) -> str:
         "Two seeds of training may differ by more."
     )
     return "\n\n".join(parts)
+
+
+def _samples(review: Review, picture: str) -> str:
+    if review.samples is None:
+        return ""
+    if isinstance(review.samples, str):
+        return f"### Samples\n\nNo picture: {review.samples}."
+    return (
+        f"### Samples\n\n![Samples before and now]({quote(picture)})\n\nEach pair has the same "
+        "latent and class. Nobody selected them."
+    )
 
 
 def _measured(value: float | None, interval: tuple[float, float] | None) -> str:

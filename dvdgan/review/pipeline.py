@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from dvdgan.errors import UserError, redacted
@@ -51,6 +52,10 @@ class PipelineRevision:
         """Output -> the stage that writes it."""
         return {path: stage.name for stage in self.stages for path in stage.outputs}
 
+    def output_hash(self, path: str) -> str | None:
+        """Of an output in dvc.lock; None where it is not there."""
+        return next((each.outputs[path] for each in self.stages if path in each.outputs), None)
+
 
 def read_pipelines(folder: Path, base: str) -> tuple[PipelineRevision, PipelineRevision]:
     """The pipeline at the commit ``base``, and that of the working tree.
@@ -85,16 +90,24 @@ def read_artefact(folder: Path, revision: str | None, path: str) -> bytes | str:
 
     ``revision``: None for the working tree, whose file comes first.
     """
+    with TemporaryDirectory() as aside:
+        target = Path(aside) / "file"
+        reason = copy_artefact(folder, revision, path, target)
+        return reason or target.read_bytes()
+
+
+def copy_artefact(folder: Path, revision: str | None, path: str, target: Path) -> str | None:
+    """Copy what `read_artefact` would read to the file ``target``; the reason where it cannot."""
     from dvc.api import DVCFileSystem
 
     try:
         with chdir(folder):
-            data: bytes = DVCFileSystem(".", rev=revision).read_bytes(path)
+            DVCFileSystem(".", rev=revision).get_file(path, str(target))
     except FileNotFoundError:
-        return "not there, or neither in DVC's cache nor in a remote"
+        return f"{path} is neither in DVC's cache nor in a remote"
     except Exception as error:  # whatever the client of a remote raises without credentials
         return redacted(f"{type(error).__name__}: {error}")
-    return data
+    return None
 
 
 def _read(repo: Any) -> PipelineRevision:

@@ -13,8 +13,8 @@ TOWER = [
     {"provenance"},
     {"config", "guard", "models", "video"},
     {"data", "evaluation", "models.build", "monitoring", "reporting"},
-    {"comparison", "export", "review", "training"},
-    {"serving", "stages"},
+    {"comparison", "export", "training"},
+    {"review", "serving", "stages"},
     {"cli"},
     {"__main__"},
 ]
