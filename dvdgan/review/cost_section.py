@@ -6,6 +6,7 @@ from operator import attrgetter
 from dvdgan.reporting.costs import count, memory, times
 from dvdgan.reporting.scores import format_number
 from dvdgan.review.costs import TrainingCost
+from dvdgan.review.disk import run_bytes
 from dvdgan.review.gather import Review
 from dvdgan.review.table import table
 from dvdgan.review.warnings import MORE
@@ -19,6 +20,7 @@ Written = Callable[[float], str]
 def cost_section(review: Review) -> str:
     """Tables and notes in Markdown; empty where nothing that costs much has changed."""
     rows = [] if review.training is None else _training_rows(review)
+    rows += [_row(f"disk: {each.what}", each.before, each.now, memory) for each in review.disk]
     rows += [_row(now.what, before.clips, now.clips, _whole) for before, now in review.work]
     if not rows:
         return ""
@@ -37,7 +39,8 @@ def _training_rows(review: Review) -> list[tuple[str, ...]]:
         ("clips to train on", attrgetter("clips"), _whole),
         ("multiply-adds of the run", attrgetter("multiply_adds"), count),
         ("memory of a device, at most", attrgetter("memory"), memory),
-        ("a checkpoint on disk", attrgetter("checkpoint_bytes"), memory),
+        ("disk: a checkpoint", attrgetter("checkpoint_bytes"), memory),
+        ("disk: all checkpoints of the run, at most", _checkpoints, memory),
     ]
     if speed is not None:
         quantities += [
@@ -73,21 +76,23 @@ def _notes(review: Review) -> list[str]:
             f"Time: as many multiply-adds a second as {speed.source}, without evaluations and "
             f"rollbacks.{unlike}"
         )
-    if review.output_bytes:
-        found.append(
-            f"Disk: the present outputs of the stages that run again take "
-            f"{memory(review.output_bytes)} in DVC's cache."
-        )
+    if speed is not None and speed.run is not None:
+        taken, kept = run_bytes(speed.run)
+        found.append(f"Its folder takes {memory(taken)} on disk, with {kept} checkpoints.")
     return found
 
 
-def _row(title: str, old: float | None, new: float, written: Written) -> tuple[str, ...]:
-    before = "unknown" if old is None else written(old)
-    return (title, before, written(new), _factor(old, new))
+def _checkpoints(cost: TrainingCost) -> int:
+    return cost.checkpoints * cost.checkpoint_bytes
 
 
-def _factor(old: float | None, new: float) -> str:
-    if not old or old == new:
+def _row(title: str, old: float | None, new: float | None, written: Written) -> tuple[str, ...]:
+    before, now = ("unknown" if each is None else written(each) for each in (old, new))
+    return (title, before, now, _factor(old, new))
+
+
+def _factor(old: float | None, new: float | None) -> str:
+    if not old or not new or old == new:
         return ""
     factor = new / old
     return f"**{times(factor)}**" if factor >= MORE else times(factor)

@@ -36,6 +36,8 @@ class Speed:
     source: str
     """Where it was measured, in words."""
     precision: str
+    run: Path | None = None
+    """The folder of the run that was measured; None: a benchmark."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class TrainingCost:
     memory: int
     """Bytes on each device, at most: float32, nothing recomputed."""
     checkpoint_bytes: int
+    checkpoints: int
+    """Kept in the run folder if each that is measured is the best so far, and none collapses."""
     precision: str
 
     @property
@@ -90,8 +94,16 @@ def training_cost(params: Mapping[str, Any], devices: int, folder: Path) -> Trai
         train.steps * train.batch_size,
         cost.train_memory(ceil(train.batch_size / devices / train.accumulation)),
         cost.checkpoint_bytes,
+        _kept_checkpoints(train),
         train.precision,
     )
+
+
+def _kept_checkpoints(train: "Train") -> int:
+    """Those that are measured, and the newest ones, which wait for it (guard/ledger.py)."""
+    waiting = ceil(train.guard.evaluate_every / train.checkpoint_every)
+    written = ceil(train.steps / train.checkpoint_every)
+    return min(written, train.steps // train.guard.evaluate_every + waiting)
 
 
 def other_work(params: Mapping[str, Any]) -> list[Work]:
@@ -139,7 +151,8 @@ def _of_run(timing: Path, folder: Path) -> Speed | None:
         f"{clips:.3g} clips/s of the last run here (`.runs/train/{timing.parent.name}`, median of "
         f"{len(lines):,} steps, {devices} x {device})"
     )
-    return Speed(clips / devices * per_clip, per_clip, source, run.train.precision)
+    rate = clips / devices * per_clip
+    return Speed(rate, per_clip, source, run.train.precision, timing.parent)
 
 
 def _conditions(run: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dvdgan.guard.origin import flat
 from dvdgan.review import changes, costs, metrics, presets
 from dvdgan.review.changes import ParamChange, StageChange
 from dvdgan.review.costs import Speed, TrainingCost, Work
+from dvdgan.review.disk import DiskUse, disk_use
 from dvdgan.review.metrics import MetricComparison
 from dvdgan.review.pipeline import PARAMS, PipelineRevision, read_artefact, read_pipelines
 from dvdgan.review.presets import Closeness, KnownPreset
@@ -66,8 +67,7 @@ class Review:
     """Whether there is a dvc.lock."""
     data: list[str]
     """Raw data that dvc.lock has another version of."""
-    output_bytes: int
-    """Size of the last outputs of the stages that run again."""
+    disk: list[DiskUse]
     training: tuple[TrainingCost | None, TrainingCost] | None
     """None where the model is not trained again, or the params are refused."""
     work: list[tuple[Work, Work]]
@@ -127,7 +127,7 @@ def gather(folder: Path, base: str | None, prices: Prices, draws: bool = False) 
         stale=changes.stale_stages(now),
         is_locked=BeforeAndNow(before.is_locked, now.is_locked),
         data=changes.changed_data(before, now),
-        output_bytes=_output_bytes(before, now, again),
+        disk=disk_use(before, now, again),
         training=training,
         work=_work(before, now) if refused is None else [],
         speed=None if training is None else costs.measured_speed(folder, training[1]),
@@ -165,12 +165,6 @@ def _work(before: PipelineRevision, now: PipelineRevision) -> list[tuple[Work, W
         return []
     pairs = zip(costs.other_work(before.params), costs.other_work(now.params), strict=True)
     return [(old, new) for old, new in pairs if old != new]
-
-
-def _output_bytes(before: PipelineRevision, now: PipelineRevision, again: set[str]) -> int:
-    """Of the base, or where it has no dvc.lock of the working tree."""
-    source = before if before.is_locked else now
-    return sum(stage.output_bytes for stage in source.stages if stage.name in again)
 
 
 def _results(folder: Path, revision: str | None, at: PipelineRevision) -> dict[str, Any] | str:

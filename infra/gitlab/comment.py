@@ -5,6 +5,7 @@ Reads what GitLab CI sets, and REVIEW_TOKEN, a project access token with the sco
 
 import json
 import os
+import re
 import sys
 import urllib.request
 from pathlib import Path
@@ -25,11 +26,17 @@ def main(file: Path) -> None:
     notes = f"{api}/projects/{project}/merge_requests/{request}/notes"
     author = call("GET", f"{api}/user")["id"]
     old = find(notes, author)
-    body = {"body": text[:MOST]}
+    body = {"body": with_pictures_of_job(text)[:MOST]}
     if old is None:
         call("POST", notes, body)
     else:
         call("PUT", f"{notes}/{old}", body)
+
+
+def with_pictures_of_job(text: str) -> str:
+    """``text`` with pictures that are read from the artefacts of this job."""
+    folder = f"{os.environ['CI_JOB_URL']}/artifacts/raw"
+    return re.sub(r"^(!\[.*\])\((.*\.gif)\)$", rf"\1({folder}/\2)", text, flags=re.MULTILINE)
 
 
 def find(notes: str, author: int) -> int | None:

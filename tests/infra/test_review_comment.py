@@ -81,6 +81,7 @@ def comment(server: GitLab, file: Path, text: str) -> "subprocess.CompletedProce
         "CI_API_V4_URL": f"http://127.0.0.1:{server.server_port}",
         "CI_PROJECT_ID": "5",
         "CI_MERGE_REQUEST_IID": "7",
+        "CI_JOB_URL": "https://forge/-/jobs/6",
         "REVIEW_TOKEN": "a-token",
     }
     command = [sys.executable, str(ROOT / "infra/gitlab/comment.py"), str(file)]
@@ -97,6 +98,14 @@ def test_gitlab_has_one_note_that_is_updated(gitlab: GitLab, tmp_path: Path) -> 
         assert own == [f"{MARKER}\n{text}"]
 
 
+def test_gitlab_shows_the_picture_of_the_job(gitlab: GitLab, tmp_path: Path) -> None:
+    text = f"{MARKER}\n\n![Samples](review.gif)\n"
+    assert comment(gitlab, tmp_path / "review.md", text).returncode == 0
+    [note] = gitlab.notes
+    picture = "https://forge/-/jobs/6/artifacts/raw/review.gif"
+    assert note["body"] == f"{MARKER}\n\n![Samples]({picture})\n"
+
+
 def test_gitlab_gets_nothing_else(gitlab: GitLab, tmp_path: Path) -> None:
     assert comment(gitlab, tmp_path / "review.md", "any text").returncode == 1
     assert gitlab.notes == []
@@ -104,7 +113,10 @@ def test_gitlab_gets_nothing_else(gitlab: GitLab, tmp_path: Path) -> None:
 
 # GitHub's client, as far as the script calls it: arguments in, calls out.
 STUB = """
-const run = {head_repository: {owner: {login: 'someone'}}, head_branch: 'change', head_sha: 'abc'}
+const run = {
+  head_repository: {owner: {login: 'someone'}}, head_branch: 'change', head_sha: 'abc',
+  html_url: 'https://forge/runs/6',
+}
 const context = {repo: {owner: 'us', repo: 'dvdgan'}, payload: {workflow_run: run}}
 const [pulls, comments] = JSON.parse(process.env.FOUND)
 const calls = []
@@ -148,6 +160,9 @@ def test_github_has_one_comment_that_is_updated(tmp_path: Path) -> None:
     assert github_calls(tmp_path, f"{MARKER}\nsecond", [quoted, own]) == [
         ["update", 2, f"{MARKER}\nsecond"]
     ]
+    [[_, _, linked]] = github_calls(tmp_path, f"{MARKER}\n\n![Samples](review.gif)\n", [])
+    where = "in the artefact of [this run](https://forge/runs/6)"
+    assert linked == f"{MARKER}\n\nSamples: review.gif {where}.\n"
     [[_, _, cut]] = github_calls(tmp_path, MARKER + "x" * 70_000, [])
     assert 60_000 < len(cut) < 65_536
     assert "this is no review" in github_calls(tmp_path, "any text", [])
