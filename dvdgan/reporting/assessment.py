@@ -5,23 +5,24 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from dvdgan.reporting.scores import GENERATED, format_number
+from dvdgan.reporting.scores import GENERATED, MEAN_CLIP, REAL, UNTRAINED, format_number
 
-REAL = "real test clips"
-UNTRAINED, MEAN_CLIP = "untrained generator", "mean clip"
+LEARNED, PARTLY, NOT_YET = "learned", "partly learned", "not yet learned"
+MEMORISED, COLLAPSED = "memorised", "collapsed"
 
-LEARNED, PARTLY, NOT_YET, COLLAPSED = "learned", "partly learned", "not yet learned", "collapsed"
-
-# Learned: FVD is at most this many times the floor, that of real test clips, and each of the other
-# metrics at least this share of its value for them.
+# Partly learned: FVD is at most this share of that of the untrained generator and of the mean clip,
+# and precision and coverage are at least this share of those of real test clips.
+MOST_SHARE = {UNTRAINED: 0.5, MEAN_CLIP: 1.0}
+LEAST_SHARE_PARTLY = 0.1
+# Learned: in addition, FVD is at most this many times the floor, that of real test clips, and each
+# of the other metrics at least this share of its value for them.
 MOST_TIMES_FLOOR = 5.0
 LEAST_SHARE = {"precision": 0.5, "coverage": 0.5, "accuracy": 0.9}
-# Partly: at most this share of the untrained generator's FVD (and below the mean clip's), and at
-# least this share of the precision and coverage of real test clips.
-MOST_SHARE_UNTRAINED = 0.5
-LEAST_SHARE_PARTLY = 0.1
 # Collapsed: clips of one class differ by less than this share of what real ones do.
 LEAST_DIVERSITY = 0.1
+# Some samples may be copies: more than this share lies nearer to a training clip than the nearest
+# 5% of real test clips do.
+MOST_NEAR_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Assessment:
     """What a run has learned."""
 
     word: str
-    """LEARNED, PARTLY, NOT_YET or COLLAPSED."""
+    """LEARNED, PARTLY, NOT_YET, MEMORISED or COLLAPSED."""
     reason: str
     """Why, in a clause: FVD is 12 times that of real test clips, coverage is 0.3 (...)."""
     criteria: list[Criterion]
@@ -58,8 +59,8 @@ class Assessment:
     """FVD over that of real test clips; None without test clips."""
     diversity: float | None
     """Mean distance of pairs of one class over that of real pairs; None if it was not measured."""
-    comparable_neighbours: bool
-    """Samples are close enough to real clips for their nearest training clips to mean something."""
+    copying: str | None
+    """Whether the model repeats its training clips, in a clause; None without test clips."""
 
     @property
     def sentence(self) -> str:
@@ -72,55 +73,69 @@ def assess(measured: Mapping[str, Any]) -> Assessment:
     generated, controls = measured[GENERATED], measured.get("controls", {})
     fvd, real = generated["FVD"]["value"], controls.get(REAL, {})
     floor = real["FVD"]["value"] if "FVD" in real else None
-    ratio = fvd / floor if floor is not None and floor > 0 else None
-    criteria = _criteria(generated, real, floor)
-    diversity = _diversity(measured)
+    criteria = _criteria(generated, controls, floor)
+    diversity, nearest = _diversity(measured), _nearest(measured)
+    has_begun = not _far_from(fvd, controls) and all(
+        value is None or value >= LEAST_SHARE_PARTLY * _of_real(real, metric)
+        for metric in ("precision", "coverage")
+        for value in [_value(generated, metric)]
+    )
     if diversity is not None and diversity < LEAST_DIVERSITY:
         word = COLLAPSED
-    elif floor is not None and all(each.met for each in criteria):
-        word = LEARNED
+    elif not has_begun:
+        word = NOT_YET
+    elif nearest.get("memorising"):
+        word = MEMORISED
     else:
-        word = PARTLY if _has_begun(generated, controls) else NOT_YET
-    precision = _value(generated, "precision")
-    limit = LEAST_SHARE["precision"] * _of_real(real, "precision")
+        word = LEARNED if floor is not None and all(each.met for each in criteria) else PARTLY
+    ratio = fvd / floor if floor is not None and floor > 0 else None
+    reasons = {
+        COLLAPSED: f"videos of one class differ by {_percent(diversity)} of what real ones do",
+        MEMORISED: "the model repeats its training clips: a generated video lies nearer to them "
+        f"than a real test clip does in {_percent(nearest.get('nearer'))} of all pairs",
+    }
     return Assessment(
         word=word,
-        reason=_reason(word, fvd, ratio, criteria, diversity),
+        reason=reasons.get(word) or _distances(fvd, ratio, controls, criteria),
         criteria=criteria,
         floor_ratio=ratio,
         diversity=diversity,
-        comparable_neighbours=precision is not None and precision >= limit,
+        copying=_copying(nearest, generated, real),
     )
 
 
 def _criteria(
-    generated: Mapping[str, Any], real: Mapping[str, Any], floor: float | None
+    generated: Mapping[str, Any], controls: Mapping[str, Any], floor: float | None
 ) -> list[Criterion]:
     found = []
     if floor is not None:
-        limit = MOST_TIMES_FLOOR * floor
+        limits = [share * other for _, other, share in _useless(controls)]
+        limit = min([MOST_TIMES_FLOOR * floor, *limits])
         found.append(Criterion("FVD", generated["FVD"]["value"], limit, is_distance=True))
     for metric, share in LEAST_SHARE.items():
         value = _value(generated, metric)
         if value is not None:
-            limit = share * _of_real(real, metric)
+            limit = share * _of_real(controls.get(REAL, {}), metric)
             found.append(Criterion(metric, value, limit, is_distance=False))
     return found
 
 
-def _has_begun(generated: Mapping[str, Any], controls: Mapping[str, Any]) -> bool:
-    fvd, real = generated["FVD"]["value"], controls.get(REAL, {})
-    limits = {UNTRAINED: MOST_SHARE_UNTRAINED, MEAN_CLIP: 1.0}
-    others = [
-        (controls[name]["FVD"]["value"], share)
-        for name, share in limits.items()
+def _useless(controls: Mapping[str, Any]) -> list[tuple[str, float, float]]:
+    """Name, FVD and MOST_SHARE of each control that stands for a useless model."""
+    return [
+        (name, controls[name]["FVD"]["value"], share)
+        for name, share in MOST_SHARE.items()
         if "FVD" in controls.get(name, {})
     ]
-    near = all(fvd <= share * other for other, share in others)
-    return near and all(
-        (_value(generated, metric) or 0.0) >= LEAST_SHARE_PARTLY * _of_real(real, metric)
-        for metric in ("precision", "coverage")
-    )
+
+
+def _far_from(fvd: float, controls: Mapping[str, Any]) -> list[str]:
+    """A clause for each useless control than which ``fvd`` is hardly better."""
+    return [
+        f"{format_number(fvd / other)} times that of the {name} (at most {share:g} is needed)"
+        for name, other, share in _useless(controls)
+        if fvd > share * other
+    ]
 
 
 def _value(metrics: Mapping[str, Any], name: str) -> float | None:
@@ -143,22 +158,44 @@ def _diversity(measured: Mapping[str, Any]) -> float | None:
     return fmean(row["diversity"] / row["real_diversity"] for row in rows) if rows else None
 
 
-def _reason(
-    word: str,
-    fvd: float,
-    ratio: float | None,
-    criteria: list[Criterion],
-    diversity: float | None,
+def _nearest(measured: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The comparison with the nearest training clips; empty without test clips."""
+    for found in measured.get("memorisation", {}).values():
+        nearest: Mapping[str, Any] = found.get("nearest", {})
+        return nearest
+    return {}
+
+
+def _copying(
+    nearest: Mapping[str, Any], generated: Mapping[str, Any], real: Mapping[str, Any]
+) -> str | None:
+    if not nearest:
+        return None
+    if nearest["memorising"]:
+        return "the model repeats its training clips"
+    if nearest["near_share"] > MOST_NEAR_SHARE:
+        return "some generated videos may be copies: look at the nearest ones below"
+    precision = _value(generated, "precision")
+    if precision is None or precision < LEAST_SHARE["precision"] * _of_real(real, "precision"):
+        return "the generated videos are too far from real ones to tell whether the model memorises"
+    return "no sign of memorising"
+
+
+def _distances(
+    fvd: float, ratio: float | None, controls: Mapping[str, Any], criteria: list[Criterion]
 ) -> str:
-    if word == COLLAPSED and diversity is not None:
-        share = f"{format_number(100 * diversity)}%"
-        return f"videos of one class differ by {share} of what real ones do"
+    """How far the samples are from real clips, and which other limits they miss."""
     parts = [f"FVD is {format_number(fvd)}"]
     if ratio is not None:
         parts = [f"FVD is {format_number(ratio)} times that of real test clips"]
+    parts += _far_from(fvd, controls)[:1]
     parts += [
         f"{each.metric} is {format_number(each.value)} ({each.limit_text} is needed)"
         for each in criteria
         if not each.met and each.metric != "FVD"
     ]
     return ", ".join(parts)
+
+
+def _percent(share: float | None) -> str:
+    return f"{format_number(100 * (share or 0.0))}%"

@@ -10,6 +10,7 @@ import numpy as np
 from dvdgan.guard import ledger
 from dvdgan.guard.health import DEFECTS
 from dvdgan.guard.ledger import Event
+from dvdgan.reporting.scores import UNTRAINED, in_order
 
 # A chart of more points is no clearer and takes megabytes; one of fewer says no more than a table.
 MOST_POINTS, LEAST_POINTS = 400, 3
@@ -38,7 +39,7 @@ NETWORKS = {
     "discriminator": "discriminators",
 }
 SCORES = {"real": "real clips", "fake": "generated clips"}
-UNTRAINED, ROLLED_BACK = "untrained generator", "rolled back"
+ROLLED_BACK = "rolled back"
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def metric_curves(events: list[Event]) -> list[LineChart]:
     )
     charts = []
     metrics = _measured(kept, "metrics")
-    for name in sorted({*metrics, *discarded}):
+    for name in in_order({*metrics, *discarded}):
         lines = {name: metrics[name]} if name in metrics else {}
         if name in discarded:
             lines[f"{name}, {ROLLED_BACK}"] = discarded[name]

@@ -18,7 +18,7 @@ function drawMarks(plot) {
     ctx.lineWidth = ratio;
     ctx.setLineDash(kind === "rollback" ? [] : [4 * ratio, 4 * ratio]);
     ctx.beginPath(); ctx.moveTo(x, bbox.top); ctx.lineTo(x, bbox.top + bbox.height); ctx.stroke();
-    ctx.fillText(kind === "rollback" ? "↺" : "★", x + 3 * ratio, bbox.top + 11 * ratio);
+    ctx.fillText(kind === "rollback" ? "↺" : "★", x + 3 * ratio, bbox.top + (kind === "rollback" ? 24 : 11) * ratio);
   }
   ctx.restore();
 }
@@ -32,7 +32,7 @@ function draw(box) {
     width: box.clientWidth, height: box.clientWidth < 360 ? 160 : 220, cursor: { sync: { key: "step" } },
     scales: { x: { time: false }, y: log ? { distr: positive ? 3 : 4 } : {} },
     axes: [axis, { ...axis, size: 62, values: (_, ticks) => ticks.map(tick => tick == null ? "" : short(tick)) }],
-    series: [{ label: "step" }, ...chart.names.map((label, number) => ({
+    series: [{ label: "step", value: (_, value) => value ?? "–" }, ...chart.names.map((label, number) => ({
       label, stroke: LINES[number % LINES.length], width: 1.6, spanGaps: true,
       points: { show: chart.dots, size: 6 }, value: (_, value) => short(value),
       ...(label.endsWith("rolled back") ? { paths: () => null, points: { show: true, size: 6 } } : {}),

@@ -1,6 +1,7 @@
 """The report page: one HTML file that needs no other file or network."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from dvdgan.reporting.scores import (
     cards,
     clip_counts,
     format_number,
+    in_order,
     metric_names,
     protocol_lines,
 )
@@ -30,6 +32,8 @@ from dvdgan.reporting.template import fill
 
 # Rows shown of the refused table and of the ledger; the files hold all of them.
 MOST_ROWS = 200
+# Classes whose videos are shown at once; the others are folded.
+MOST_CLASSES = 6
 
 
 @dataclass(frozen=True)
@@ -105,8 +109,10 @@ def render(content: Content) -> str:
         clips=clip_counts,
         protocols=protocol_lines(measured[GENERATED]),
         truncation=_truncation(measured.get("truncation", [])),
+        most_classes=MOST_CLASSES,
         checkpoints=evaluated,
-        checkpoint_metrics=sorted({name for event in evaluated for name in event["metrics"]}),
+        checkpoint_metrics=in_order(name for event in evaluated for name in event["metrics"]),
+        incidents=list(_incidents(content.ledger)),
         best_steps=ledger.best_so_far(content.ledger),
         drift=_drift_rows(content.drift),
         ledger=[_ledger_row(record) for record in content.ledger[:MOST_ROWS]],
@@ -141,20 +147,28 @@ def _truncation(points: list[dict[str, Any]]) -> Markup | None:
     )
 
 
+def _incidents(events: list[Event]) -> Iterator[str]:
+    """Rollbacks and early ends in words, for the top of the page."""
+    for event in events:
+        if event["event"] == "rolled_back":
+            began = event.get("from_step")
+            where = "Rolled back" if began is None else f"Collapse at step {began}, rolled back"
+            yield f"{where}: {ledger.describe(event)}"
+        elif event["event"] in ("ended_early", "never_learned"):
+            yield f"Training {ledger.describe(event)}"
+
+
 def _ledger_row(record: Event) -> dict[str, str]:
     """An event as text: its kind, step, verdict and other fields."""
-    if record["event"] == "baseline":
-        return {"event": "baseline", "step": "0", "verdict": "", "detail": ledger.describe(record)}
-    metrics = ", ".join(
-        f"{name} {format_number(value)}" for name, value in record.get("metrics", {}).items()
-    )
-    # Health metrics have charts, and the reasons contain what matters of the training metrics.
-    known = {"event", "step", "metrics", "names", "intervals", "verdict", "reasons", "health"}
-    known |= {"training", "began"}
-    rest = [f"{key}: {value}" for key, value in sorted(record.items()) if key not in known]
+    step = next((record[key] for key in ("step", "from_step", "reached") if key in record), "")
+    detail = ledger.describe(record)
+    if record["event"] == "evaluated":
+        metrics = record["metrics"]
+        values = [f"{name} {format_number(metrics[name])}" for name in in_order(metrics)]
+        detail = "; ".join([", ".join(values), *record["reasons"]])
     return {
         "event": str(record["event"]).replace("_", " "),
-        "step": str(record.get("step", "")),
+        "step": str(step),
         "verdict": str(record.get("verdict", "")).replace("_", " "),
-        "detail": "; ".join(filter(None, [metrics, *record.get("reasons", []), *rest])),
+        "detail": detail,
     }

@@ -1,7 +1,7 @@
 """The metrics for readers: a card for each with its controls, and a text table."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,18 @@ from typing import Any
 from dvdgan.storage.local import read_json
 
 GENERATED = "generated"
+MISSING = "–"
+REAL, UNTRAINED, MEAN_CLIP = "real test clips", "untrained generator", "mean clip"
+# From good to bad; others follow.
+CONTROLS = (
+    REAL,
+    "generated from test clips",
+    "real clips, shuffled",
+    "real clips, frozen",
+    "last given frame repeated",
+    UNTRAINED,
+    MEAN_CLIP,
+)
 
 
 def metrics_by_name(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,12 +41,13 @@ def read_results(folder: Path) -> dict[str, Any]:
 
 
 def results_by_name(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The results with the generated clips and the controls by metric name."""
-    controls = document.get("controls", {})
+    """The results with the generated clips and the controls by metric name, controls in order."""
+    found = document.get("controls", {})
+    names = [name for name in CONTROLS if name in found] + sorted(found.keys() - set(CONTROLS))
     return {
         **document,
         GENERATED: metrics_by_name(document[GENERATED]),
-        "controls": {name: metrics_by_name(metrics) for name, metrics in controls.items()},
+        "controls": {name: metrics_by_name(found[name]) for name in names},
     }
 
 
@@ -96,9 +109,13 @@ def cards(measured: dict[str, Any]) -> list[MetricCard]:
 
 def metric_names(measured: dict[str, Any]) -> list[str]:
     """Every metric of the generated clips, those with a card first."""
-    generated = measured[GENERATED]
-    known = [name for name in KNOWN if name in generated]
-    return known + sorted(generated.keys() - set(KNOWN))
+    return in_order(measured[GENERATED])
+
+
+def in_order(metrics: Iterable[str]) -> list[str]:
+    """Names of metrics as tables and charts have them: those with a card first."""
+    found = set(metrics)
+    return [name for name in KNOWN if name in found] + sorted(found - set(KNOWN))
 
 
 def numbers_table(measured: dict[str, Any]) -> str:
@@ -140,8 +157,13 @@ def _reach(metric: dict[str, Any]) -> str:
     return format_number((high - low) / 2)
 
 
-def format_number(value: float) -> str:
-    """A number with three significant digits, and without an exponent up to large numbers."""
+def format_number(value: float | None) -> str:
+    """A number with three significant digits, and without an exponent up to large numbers.
+
+    None stands for a number that was not measured or is not finite.
+    """
+    if value is None:
+        return MISSING
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 

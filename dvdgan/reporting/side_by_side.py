@@ -7,13 +7,12 @@ from typing import Any
 from dvdgan.guard.ledger import Event
 from dvdgan.reporting.assessment import assess
 from dvdgan.reporting.charts import LEAST_POINTS, LineChart, metric_curves
-from dvdgan.reporting.scores import GENERATED, metric_names
+from dvdgan.reporting.scores import GENERATED, MISSING, metric_names
 from dvdgan.reporting.template import fill
 
 BETTER, WORSE, NOISE = "better", "worse", "within noise"
 NOT_COMPARABLE, ONE_SIDED = "not comparable", "measured once"
 LOWER_IS_BETTER = ("FVD", "FID", "KVD")
-MISSING = "–"
 
 
 @dataclass(frozen=True)

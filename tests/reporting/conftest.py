@@ -101,7 +101,9 @@ def content(measured):
             "mean_clip": {"metrics": {"FVD": 120.0}, "intervals": {}},
         },
     )
-    ledger.append({"event": "rolled_back", "to_step": 60, "learning_rate_scale": 0.5})
+    changes = {"learning_rate_scale": 0.5, "added_discriminator_steps": 0, "restart_index": 1}
+    back = {"event": "rolled_back", "from_step": 90, "to_step": 60, "reasons": ["FVD is high"]}
+    ledger.append(back | changes)
     return Content(
         conditioning_frames=0,
         samples=[
