@@ -8,6 +8,7 @@ import posixpath
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
 
@@ -21,6 +22,7 @@ html_show_sourcelink = False
 html_copy_source = False
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+highlight_language = "sh"  # of a block without a language
 
 root_doc = "docs/index"
 include_patterns = ["*.md", "docs/**.md"]
@@ -36,6 +38,7 @@ python_maximum_signature_line_length = 80
 
 def setup(app: Sphinx) -> None:
     app.connect("source-read", add_navigation)
+    app.connect("html-page-context", allow_breaks)
 
 
 def add_navigation(_app: Sphinx, document: str, source: list[str]) -> None:
@@ -47,3 +50,15 @@ def add_navigation(_app: Sphinx, document: str, source: list[str]) -> None:
         links = re.findall(r"\[([^]]+)\]\(([^):#]+)\.md\)", section)
         pages = "\n".join(f"{text} </{posixpath.normpath(f'docs/{to}')}>" for text, to in links)
         source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{pages}\n```\n"
+
+
+def allow_breaks(
+    _app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: object
+) -> None:
+    """Let a line end inside of a long path or name, behind `/`, `_`, `.` and `::`."""
+    if "body" in context:
+        context["body"] = re.sub(
+            r'(?<=<span class="pre">)[^<]{16,}',
+            lambda name: re.sub(r"(/|_|\.|::)(?=\w)", r"\1<wbr>", name[0]),
+            context["body"],
+        )

@@ -24,6 +24,8 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     api = (tmp_path / "site/docs/api.html").read_text(encoding="utf-8")
     assert 'id="dvdgan.export.sampler.Sampler.sample"' in api
     assert "Videos number" in api
+    table = (tmp_path / "site/docs/paper_to_code.html").read_text(encoding="utf-8")
+    assert "dvdgan/<wbr>models/<wbr>generator.<wbr>py::<wbr>Generator" in table
 
 
 def makefile() -> str:
