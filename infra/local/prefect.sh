@@ -16,6 +16,13 @@ export PREFECT_SERVER_ANALYTICS_ENABLED=false
 export PREFECT_WORKER_QUERY_SECONDS=2
 export DVDGAN_URL="${DVDGAN_URL:-http://127.0.0.1:$files_port}"
 
+for each in "$port" "$files_port"; do
+    if (exec 3<>"/dev/tcp/127.0.0.1/$each") 2>/dev/null; then
+        echo "port $each is in use: stop what listens there, or choose others: PORT=4300 make prefect" >&2
+        exit 1
+    fi
+done
+
 children=()
 # The last started first: a worker whose server is gone tries to reach it for minutes.
 stop() {
@@ -33,10 +40,10 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 mkdir -p "$PREFECT_HOME"
+echo "Starting a Prefect server (its log: .prefect/server.log), the deployments and a worker"
 python -m dvdgan.guard.parent_death_signal prefect server start --host 127.0.0.1 --port "$port" >"$PREFECT_HOME/server.log" 2>&1 &
 children+=($!)
-for _ in $(seq 120); do
-    python -c "import urllib.request as u; u.urlopen('$PREFECT_API_URL/health')" 2>/dev/null && break
+until python -c "import urllib.request as u; u.urlopen('$PREFECT_API_URL/health')" 2>/dev/null; do
     kill -0 "${children[0]}" 2>/dev/null || { cat "$PREFECT_HOME/server.log" >&2; exit 1; }
     sleep 1
 done
