@@ -8,23 +8,33 @@ from dvdgan.reporting.scores import format_number
 from dvdgan.review.costs import TrainingCost
 from dvdgan.review.disk import run_bytes
 from dvdgan.review.gather import Review
-from dvdgan.review.table import table
+from dvdgan.review.table import folded, table
 from dvdgan.review.warnings import MORE
 
 HEAD = ("", "before", "now", "factor")
+ALWAYS_SHOWN = ("time", "price")
 
 Quantity = Callable[[TrainingCost], float]
 Written = Callable[[float], str]
 
 
 def cost_section(review: Review) -> str:
-    """Tables and notes in Markdown; empty where nothing that costs much has changed."""
+    """Tables and notes in Markdown; empty where nothing that costs much has changed.
+
+    What stays equal is folded, but for time and price.
+    """
     rows = [] if review.training is None else _training_rows(review)
-    rows += [_row(f"disk: {each.what}", each.before, each.now, memory) for each in review.disk]
     rows += [_row(now.what, before.clips, now.clips, _whole) for before, now in review.work]
+    rows += [_row(f"disk: {each.what}", each.before, each.now, memory) for each in review.disk]
     if not rows:
         return ""
-    parts = ["### Cost", table(HEAD, rows)]
+    equal = [row for row in rows if row[1] == row[2] and not row[0].startswith(ALWAYS_SHOWN)]
+    shown = [row for row in rows if row not in equal]
+    parts = ["### Cost"]
+    parts += [table(HEAD, shown)] if shown else []
+    if equal:
+        summary = "What stays equal"
+        parts.append(folded(summary, table(("", "before and now"), [row[:2] for row in equal])))
     if review.training is not None:
         parts.append(" ".join(_notes(review)))
     return "\n\n".join(parts)
@@ -32,25 +42,28 @@ def cost_section(review: Review) -> str:
 
 def _training_rows(review: Review) -> list[tuple[str, ...]]:
     speed, prices = review.speed, review.prices
-    quantities: list[tuple[str, Quantity, Written]] = [
-        ("parameters of G", attrgetter("generator_parameters"), count),
-        ("parameters of D_S and D_T", attrgetter("discriminator_parameters"), count),
-        ("multiply-adds of a step for each clip", attrgetter("clip_multiply_adds"), count),
-        ("clips to train on", attrgetter("clips"), _whole),
-        ("multiply-adds of the run", attrgetter("multiply_adds"), count),
-        ("memory of a device, at most", attrgetter("memory"), memory),
-        ("disk: a checkpoint", attrgetter("checkpoint_bytes"), memory),
-        ("disk: all checkpoints of the run, at most", _checkpoints, memory),
-    ]
+    quantities: list[tuple[str, Quantity, Written]] = []
     if speed is not None:
         quantities += [
-            ("clips/s", lambda cost: cost.clips_per_second(speed, prices.devices), format_number),
             ("time to train", lambda cost: cost.hours(speed, prices.devices), _time),
+            ("clips/s", lambda cost: cost.clips_per_second(speed, prices.devices), format_number),
         ]
     if speed is not None and prices.per_hour:
         price = prices.per_hour * prices.devices
         title = f"price at {prices.per_hour:g} for an hour of a device"
-        quantities.append((title, lambda cost: price * cost.hours(speed, prices.devices), _money))
+        quantities.insert(
+            1, (title, lambda cost: price * cost.hours(speed, prices.devices), _money)
+        )
+    quantities += [
+        ("memory of a device, at most", attrgetter("memory"), memory),
+        ("clips to train on", attrgetter("clips"), _whole),
+        ("multiply-adds of a step for each clip", attrgetter("clip_multiply_adds"), count),
+        ("multiply-adds of the run", attrgetter("multiply_adds"), count),
+        ("parameters of G", attrgetter("generator_parameters"), count),
+        ("parameters of D_S and D_T", attrgetter("discriminator_parameters"), count),
+        ("disk: a checkpoint", attrgetter("checkpoint_bytes"), memory),
+        ("disk: all checkpoints of the run, at most", _checkpoints, memory),
+    ]
     assert review.training is not None
     old, new = review.training
     return [
@@ -87,7 +100,7 @@ def _checkpoints(cost: TrainingCost) -> int:
 
 
 def _row(title: str, old: float | None, new: float | None, written: Written) -> tuple[str, ...]:
-    before, now = ("unknown" if each is None else written(each) for each in (old, new))
+    before, now = ("not known yet" if each is None else written(each) for each in (old, new))
     return (title, before, now, _factor(old, new))
 
 

@@ -35,7 +35,8 @@ def disk_use(before: PipelineRevision, now: PipelineRevision, again: set[str]) -
         size = _recorded(now, {now.produced[SHARDS]})
         found.append(DiskUse("shards", *_shards(before, now, size)))
     outputs = (_recorded(at, again) for at in (before, now))
-    return [*found, DiskUse("outputs of these stages in DVC's cache", *outputs)]
+    found.append(DiskUse("outputs of the stages that run again, in DVC's cache", *outputs))
+    return [each for each in found if (each.before, each.now) != (None, None)]
 
 
 def run_bytes(run: Path) -> tuple[int, int]:

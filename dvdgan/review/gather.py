@@ -15,11 +15,12 @@ from dvdgan.review.costs import Speed, TrainingCost, Work
 from dvdgan.review.disk import DiskUse, disk_use
 from dvdgan.review.metrics import MetricComparison
 from dvdgan.review.pipeline import PARAMS, PipelineRevision, read_artefact, read_pipelines
-from dvdgan.review.presets import Closeness, KnownPreset
+from dvdgan.review.presets import Closeness, KnownPreset, PresetChange
 from dvdgan.review.revisions import base_revision
 from dvdgan.review.samples import MODEL, draw_samples
 
-NOT_OF_THESE_PARAMS = "dvc.lock has no results of its params; run `dvc repro` and commit dvc.lock"
+NOT_OF_THESE_PARAMS = "dvc.lock does not match its params; run `dvc repro` and commit dvc.lock"
+PRESETS = "presets"
 TRAIN, PROTOCOLS = "train", "features.protocols"
 
 
@@ -52,8 +53,9 @@ class Review:
     """Changed key -> the paper's value, ABSENT where it has none; see paper_value."""
     experiment: KnownPreset | None
     """The paper's experiment that is near to these params; None: none is."""
+    changed_presets: list[PresetChange]
     left: list[KnownPreset]
-    """Presets that the params were equal to and are no more."""
+    """Presets of the base that its params were equal to, and that these are not equal to."""
     matched: list[KnownPreset]
     """Presets that they are equal to now."""
     nearest: Closeness | None
@@ -73,8 +75,10 @@ class Review:
     work: list[tuple[Work, Work]]
     speed: Speed | None
     prices: Prices
+    is_measured_again: bool
+    """Whether the stage that measures the metrics runs again."""
     metrics: list[MetricComparison] | None
-    """None where one side has no results."""
+    """None where one side has no results, and where it is not."""
     without_metrics: Mapping[str, str]
     """Side without results -> why."""
     restorable: list[str]
@@ -100,18 +104,24 @@ def gather(folder: Path, base: str | None, prices: Prices, draws: bool = False) 
         )
     revision = base_revision(folder, base)
     before, now = read_pipelines(folder, revision)
-    known = presets.read_presets(folder / "presets")
+    known = presets.read_presets(folder / PRESETS)
+    other = presets.changed_presets(folder, revision, PRESETS, known)
+    unlike = [each.now for each in other]
+    known_before = [each for each in known if each not in unlike]
+    known_before += [each.before for each in other if each.before is not None]
     old, new = flat(before.params), flat(now.params)
+    matched = presets.equal_to(new, known)
     params = changes.changed_params(before.params, now.params)
     stages = changes.changed_stages(before, now)
     again = {each.stage for each in stages}
     refused, found = _checked(now.params)
     trains = refused is None and TRAIN in again
     training = _training(folder, before, now, prices) if trains else None
-    results = {
-        "the base": _results(folder, revision, before),
-        "the working tree": _results(folder, None, now),
-    }
+    is_measured_again = any(now.produced.get(path) in again for path in metrics.FILES)
+    results = {}
+    if is_measured_again:
+        results["the base"] = _results(folder, revision, before)
+        results["the working tree"] = _results(folder, None, now)
     measured = [each for each in results.values() if not isinstance(each, str)]
     return Review(
         base=revision,
@@ -119,8 +129,9 @@ def gather(folder: Path, base: str | None, prices: Prices, draws: bool = False) 
         meanings=meanings(),
         paper={each.key: presets.paper_value(each.key, new, known) for each in params},
         experiment=presets.near_experiment(new, known),
-        left=[each for each in presets.equal_to(old, known) if each.params != new],
-        matched=presets.equal_to(new, known),
+        changed_presets=other,
+        left=[each for each in presets.equal_to(old, known_before) if each not in matched],
+        matched=matched,
         nearest=presets.closest(new, known),
         order=[stage.name for stage in now.stages],
         stages=stages,
@@ -132,7 +143,8 @@ def gather(folder: Path, base: str | None, prices: Prices, draws: bool = False) 
         work=_work(before, now) if refused is None else [],
         speed=None if training is None else costs.measured_speed(folder, training[1]),
         prices=prices,
-        metrics=metrics.compare_results(*measured) if len(measured) == len(results) else None,
+        is_measured_again=is_measured_again,
+        metrics=metrics.compare_results(*measured) if len(measured) == 2 else None,
         without_metrics={side: each for side, each in results.items() if isinstance(each, str)},
         restorable=[stage.name for stage in now.stages if stage.is_restorable],
         refused=refused,
@@ -186,7 +198,7 @@ def _samples(
 ) -> bytes | str | None:
     for name, at in (("the base", before), ("the working tree", now)):
         if not at.is_locked or at.produced.get(MODEL) in changes.outdated_stages(at):
-            return f"{name}: {NOT_OF_THESE_PARAMS}"
+            return f"no results of {name}: {NOT_OF_THESE_PARAMS}"
     if before.output_hash(MODEL) == now.output_hash(MODEL):
         return None
     if not draws:

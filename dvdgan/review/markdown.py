@@ -10,8 +10,9 @@ from dvdgan.review.changes import ABSENT
 from dvdgan.review.cost_section import cost_section
 from dvdgan.review.gather import Review
 from dvdgan.review.metrics import MetricComparison
+from dvdgan.review.presets import differing
 from dvdgan.review.revisions import short
-from dvdgan.review.table import table
+from dvdgan.review.table import folded, table
 from dvdgan.review.warnings import listed, warnings_of, why
 
 # By it a job finds the comment that it wrote before.
@@ -30,10 +31,10 @@ def markdown(review: Review, picture: str = "") -> str:
         f"## dvdgan review against {short(review.base)}",
         _front(review),
         _params(review),
+        _changed_presets(review),
         _stages(review),
         cost_section(review),
-        _metrics(review),
-        _samples(review, picture),
+        *_results(review, picture),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -42,11 +43,12 @@ def _front(review: Review) -> str:
     warnings = warnings_of(review)
     lines = [f"- :warning: {line}" for line in warnings]
     if not warnings:
-        lines = ["Nothing stands out." if review.params or review.stages else "Nothing changed."]
+        changed = review.params or review.stages or review.changed_presets
+        lines = ["Nothing stands out." if changed else "Nothing changed."]
     text = "\n".join(lines)
     if review.refused is None:
         return text
-    return f"{text}\n\n{_folded('What dvdgan check says', _block(review.refused))}"
+    return f"{text}\n\n{folded('What dvdgan check says', _block(review.refused))}"
 
 
 def _params(review: Review) -> str:
@@ -61,7 +63,7 @@ def _params(review: Review) -> str:
     title = f"### {number} changed parameter{'s' if number > 1 else ''}"
     shown = table(head, rows)
     if number > MOST_ROWS:
-        shown = _folded("All of them", shown)
+        shown = folded("All of them", shown)
     return "\n\n".join([title, shown, _presets(review)])
 
 
@@ -84,6 +86,20 @@ def _presets(review: Review) -> str:
     return " ".join(lines)
 
 
+def _changed_presets(review: Review) -> str:
+    lines = []
+    for before, now in ((each.before, each.now) for each in review.changed_presets):
+        if before is None or now is None:
+            lines += [f"- {_names([each])} is new" for each in (now,) if each is not None]
+            lines += [f"- {_names([each])} is gone" for each in (before,) if each is not None]
+            continue
+        keys = differing(now.params, before.params)
+        what = [f"is now called {_names([now])}"] if before.name != now.name else []
+        what += [f"has other values of {listed(keys, most=6)}"] if keys else []
+        lines.append(f"- {_names([before])} {' and '.join(what) or 'has another comment'}")
+    return "### Presets\n\n" + "\n".join(lines) if lines else ""
+
+
 def _has_paper_values(review: Review) -> bool:
     return any(value is not ABSENT for value in review.paper.values())
 
@@ -91,10 +107,11 @@ def _has_paper_values(review: Review) -> bool:
 def _stages(review: Review) -> str:
     again = {each.stage: each for each in review.stages}
     if not again:
-        return "### Stages\n\nNone runs again."
+        return "### Stages\n\nNo stage runs again."
     direct = [each.stage for each in review.stages if each.reasons]
     cached = [name for name in review.order if name not in again]
-    lines = [f"**{len(again)} of {len(review.order)} are affected**, directly: {_all(direct)}."]
+    verb = "run" if len(again) > 1 else "runs"
+    lines = [f"**{len(again)} of {len(review.order)} {verb} again**, directly: {_all(direct)}."]
     if cached:
         lines.append(f"Unchanged, from the cache: {_all(cached)}.")
     if not review.is_locked.new:
@@ -104,7 +121,7 @@ def _stages(review: Review) -> str:
     else:
         lines.append("dvc.lock has their results: they have been run.")
     rows = [(f"`{name}`", why(each)) for name, each in again.items()]
-    reasons = _folded("Why", table(("stage", "runs again because of"), rows))
+    reasons = folded("Why", table(("stage", "runs again because of"), rows))
     return f"### Stages\n\n{' '.join(lines)}\n\n{reasons}"
 
 
@@ -112,12 +129,20 @@ def _all(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
+def _results(review: Review, picture: str) -> list[str]:
+    if not review.is_measured_again:
+        return ["### Metrics\n\nThey do not change: nothing that they depend on does."]
+    missing = [f"No results of {side}: {each}." for side, each in review.without_metrics.items()]
+    if missing and isinstance(review.samples, str):
+        return [f"### Metrics and samples\n\n{' '.join(missing)}"]
+    if missing:
+        return [f"### Metrics\n\n{' '.join(missing)}", _samples(review, picture)]
+    return [_metrics(review), _samples(review, picture)]
+
+
 def _metrics(review: Review) -> str:
     if review.metrics is None:
-        lines = [
-            f"no results of {side} ({reason})" for side, reason in review.without_metrics.items()
-        ]
-        return f"### Metrics\n\nNot compared: {', '.join(lines)}."
+        return ""
     rows = [
         (
             each.metric,
@@ -132,7 +157,7 @@ def _metrics(review: Review) -> str:
     differences = sorted({line for each in review.metrics for line in each.differences})
     parts = ["### Metrics", table(head, rows)]
     if differences:
-        parts.append(_folded("What was measured differently", _block("\n".join(differences))))
+        parts.append(folded("What was measured differently", _block("\n".join(differences))))
     measured = sorted({each.measured for each in review.metrics if each.measured})
     parts.append(
         f"Measured by {'; '.join(measured)} clips. Noise: the 95% intervals over clips of both. "
@@ -187,7 +212,3 @@ def _names(presets: Sequence[Any]) -> str:
 def _block(text: str) -> str:
     """Text as it is, which cannot end its own fence."""
     return f"````\n{text.replace('````', '')}\n````"
-
-
-def _folded(title: str, text: str) -> str:
-    return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>"

@@ -126,6 +126,8 @@ def _record(repo: Any, stage: Any, graph: Any) -> StageRecord:
     inputs = [each for each in stage.deps if each not in files]
     locked = {_name(repo, each): each.hash_info.value for each in files}
     params = {_name(repo, each): each.read_params() for each in files}
+    # A stage needs neither params nor outputs.
+    is_locked = any(each.hash_info.value for each in (*stage.deps, *stage.outs))
     return StageRecord(
         stage.name,
         stage.cmd,
@@ -133,9 +135,9 @@ def _record(repo: Any, stage: Any, graph: Any) -> StageRecord:
         sorted(needed.name for needed in graph.successors(stage)),
         {_name(repo, each): each.hash_info.value for each in inputs},
         {_name(repo, each): each.hash_info.value for each in stage.outs},
-        locked if any(locked.values()) else None,
+        locked if is_locked else None,
         sum(each.meta.size or 0 for each in stage.outs),
-        params != locked and any(locked.values()) and _is_restorable(repo, stage, files),
+        params != locked and is_locked and _is_restorable(repo, stage, files),
     )
 
 
@@ -143,6 +145,8 @@ def _is_restorable(repo: Any, stage: Any, files: list[Any]) -> bool:
     from dvc.stage.cache import RunCacheNotFoundError
     from dvc_data.hashfile.hash_info import HashInfo
 
+    if not Path(repo.stage_cache.cache_dir).is_dir():
+        return False
     recorded = [each.hash_info for each in (*files, *stage.outs)]
     try:
         for each in files:
@@ -150,7 +154,7 @@ def _is_restorable(repo: Any, stage: Any, files: list[Any]) -> bool:
         for each in stage.outs:
             each.hash_info = HashInfo()  # else it is those in dvc.lock that are restored
         repo.stage_cache.restore(stage, dry=True)
-    except RunCacheNotFoundError:
+    except (RunCacheNotFoundError, FileNotFoundError):  # the inputs are not in this folder
         return False
     finally:
         for each, found in zip((*files, *stage.outs), recorded, strict=True):

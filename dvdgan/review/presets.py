@@ -4,11 +4,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from dvdgan.config.yaml_file import read_yaml
 from dvdgan.guard.origin import flat
 from dvdgan.review.changes import ABSENT
+from dvdgan.review.revisions import changed_files, text_at
 
 # The sections with the paper's values, and what in them is a matter of this pipeline.
 PAPER_SECTIONS = ("clip.", "model.", "train.")
@@ -37,6 +39,14 @@ class KnownPreset:
 
 
 @dataclass(frozen=True)
+class PresetChange:
+    """A preset before and now; None: there was or is none."""
+
+    before: KnownPreset | None
+    now: KnownPreset | None
+
+
+@dataclass(frozen=True)
 class Closeness:
     """The preset nearest to a params file."""
 
@@ -51,6 +61,24 @@ def read_presets(folder: Path) -> list[KnownPreset]:
         KnownPreset(path.stem, flat(read_yaml(path)), _numbers(path.read_text(encoding="utf-8")))
         for path in sorted(folder.glob("*.yaml"))
     ]
+
+
+def changed_presets(
+    folder: Path, base: str, below: str, known: Sequence[KnownPreset]
+) -> list[PresetChange]:
+    """The presets of ``folder``/``below`` that a commit has otherwise; ``known``: those of now."""
+    present = {preset.name: preset for preset in known}
+    found = []
+    for before, now in changed_files(folder, base, below):
+        if not (before or now or "").endswith(".yaml"):
+            continue
+        with TemporaryDirectory() as aside:
+            if before is not None:
+                copy = Path(aside) / Path(before).name
+                copy.write_text(text_at(folder, base, before), encoding="utf-8")
+            old = next(iter(read_presets(Path(aside))), None)
+        found.append(PresetChange(old, None if now is None else present.get(Path(now).stem)))
+    return found
 
 
 def equal_to(params: Mapping[str, Any], presets: Sequence[KnownPreset]) -> list[KnownPreset]:

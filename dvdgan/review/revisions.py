@@ -40,6 +40,21 @@ def short(revision: str) -> str:
     return revision[:9]
 
 
+def changed_files(folder: Path, revision: str, below: str) -> list[tuple[str | None, str | None]]:
+    """Paths before and now of tracked files that differ; None: there is no such file then."""
+    listed = _git(folder, "diff", "--name-status", "-M", "--relative", revision, "--", below)
+    found: list[tuple[str | None, str | None]] = []
+    for status, *paths in (line.split("\t") for line in (listed or "").splitlines()):
+        before = None if status == "A" else paths[0]
+        found.append((before, None if status == "D" else paths[-1]))
+    return found
+
+
+def text_at(folder: Path, revision: str, path: str) -> str:
+    """The text of a file of ``folder`` at a commit that has it."""
+    return _git(folder, "show", f"{revision}:./{path}") or ""
+
+
 def _commit(folder: Path, revision: str) -> str:
     commit = revision + "^{commit}"
     found = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", commit)

@@ -1,4 +1,4 @@
-"""Tables in Markdown."""
+"""Tables and folded text in Markdown."""
 
 from collections.abc import Sequence
 
@@ -11,3 +11,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
+
+
+def folded(title: str, text: str) -> str:
+    """Text that is shown on a click on its title."""
+    return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>"

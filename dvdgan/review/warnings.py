@@ -17,7 +17,7 @@ OF_MEASUREMENT = ("features.", "reference.", "evaluate.samples", "evaluate.seed"
 
 def warnings_of(review: Review) -> list[str]:
     """Sentences in Markdown, the most serious first; empty: nothing stands out."""
-    found = [*_refused(review), *_lock(review), *_cost(review), *_measurement(review)]
+    found = [*_refused(review), *_cost(review), *_measurement(review), *_lock(review)]
     found += [*_data(review), *_paper(review), *_metrics(review)]
     return found + [f"`dvdgan check`: {line}" for line in review.new_warnings]
 
@@ -32,8 +32,8 @@ def _lock(review: Review) -> Iterator[str]:
         names = listed([each.stage for each in review.stale])
         reasons = listed(sorted({each for stale in review.stale for each in stale.reasons}))
         yield (
-            f"**dvc.lock does not match params.yaml** or the code: {names} ({reasons}). Its "
-            "results are of other params: run `dvc repro`, commit dvc.lock, and `dvc push`."
+            f"**dvc.lock does not match params.yaml** or the code: {names} ({reasons}). Run "
+            "`dvc repro`, commit dvc.lock, and `dvc push`."
         )
         if review.restorable:
             yield (
@@ -49,10 +49,9 @@ def _cost(review: Review) -> Iterator[str]:
     if old is not None and new is not None:
         work, clips = new.clip_multiply_adds / old.clip_multiply_adds, new.clips / old.clips
         if work * clips >= MORE:
-            yield (
-                f"**Training costs {times(work * clips)} as much**: {times(work)} the "
-                f"multiply-adds for each clip, {times(clips)} the clips."
-            )
+            factors = {"multiply-adds for each clip": work, "clips": clips}
+            parts = [f"{times(each)} the {what}" for what, each in factors.items() if each != 1]
+            yield f"**Training costs {times(work * clips)} as much**: {', '.join(parts)}."
         if new.memory / old.memory >= MORE:
             yield f"**Training needs {times(new.memory / old.memory)} the memory** on each device."
     for before, now in review.work:
@@ -91,8 +90,9 @@ def _paper(review: Review) -> Iterator[str]:
         paper = review.paper[change.key]
         if change.key == "train.batch_size" and change.before == paper != change.now:
             yield (f"**The batch is no longer the paper's** {change.before} but {change.now}.")
-    if review.left and not review.matched:
-        names = listed([f"presets/{each.name}.yaml" for each in review.left])
+    left = [each for each in review.left if each.numbers is not None]
+    if left and not review.matched:
+        names = listed([f"presets/{each.name}.yaml" for each in left])
         keys = [each.key for each in review.params if review.paper[each.key] is not ABSENT]
         more = f" in {listed(keys)}" if keys else ""
         yield f"**No longer {names}**{more}."

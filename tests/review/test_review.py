@@ -4,9 +4,10 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
-from reviewed_project import Project
+from reviewed_project import PIPELINE, Project
 
 from dvdgan.config import load_config
 from dvdgan.config.schema import RunSettings
@@ -38,6 +39,19 @@ def number(cell: str) -> float:
     return float(cell.split()[0].replace(",", "").strip("*x"))
 
 
+def write_run(project: Project, speeds: list[float], conditions: dict[str, Any]) -> None:
+    """A run of the params in .runs/train with so many clips a second in each step."""
+    params = load_config(project.folder / "params.yaml")
+    sections = {"clip": params.clip, "model": params.model, "train": params.train}
+    paths = dict.fromkeys(("shards", "features", "reference", "fingerprint"), "")
+    run = RunSettings(**sections, **paths, protocol="self_trained")
+    project.write(".runs/train/a/settings.json", run.model_dump_json())
+    lines = [json.dumps({"step": n, "clips_per_second": each}) for n, each in enumerate(speeds)]
+    project.write(".runs/train/a/timing.jsonl", "\n".join(lines))
+    state = json.dumps({"conditions": conditions})
+    project.write(".runs/train/a/checkpoints/step-00000100/state.json", state)
+
+
 def test_a_change_that_triples_the_cost_is_warned_of_first(paper: Project) -> None:
     paper.write("benchmarks/results/trainer_steps_h100.json", json.dumps(MEASURED))
     base = paper.commit()
@@ -65,15 +79,9 @@ def test_the_speed_is_that_of_the_last_run(demo: Project) -> None:
     base = demo.commit()
     demo.edit("steps: 500\n", "steps: 1000\n")
     assert "No time:" in demo.comment(base)
-    params = load_config(demo.folder / "params.yaml")
-    sections = {"clip": params.clip, "model": params.model, "train": params.train}
-    paths = dict.fromkeys(("shards", "features", "reference", "fingerprint"), "")
-    run = RunSettings(**sections, **paths, protocol="self_trained")
-    demo.write(".runs/train/a/settings.json", run.model_dump_json())
-    speeds = [0.1, 0.1, 0.1, 7, 8, 1000]  # the first steps, and one that is no rule
-    lines = [json.dumps({"step": n, "clips_per_second": each}) for n, each in enumerate(speeds)]
-    demo.write(".runs/train/a/timing.jsonl", "\n".join(lines))
-    assert row(demo.comment(base), "clips/s")[:2] == ["8", "8"]
+    # The first steps, and one that is no rule.
+    write_run(demo, [0.1, 0.1, 0.1, 7, 8, 1000], {"processes": 1, "device": "cpu"})
+    assert "| clips/s | 8 |" in demo.comment(base), "among what stays equal"
     assert row(demo.comment(base), "time to train")[1] == f"{1000 * 8 / 8 / 60:.1f} min"
 
 
@@ -99,6 +107,75 @@ def test_a_batch_that_is_no_longer_the_papers(paper: Project) -> None:
     assert "Equal to `presets/table1_12x64.yaml`." in paper.comment()
 
 
+def test_a_preset_that_is_renamed_changed_added_or_removed(demo: Project) -> None:
+    base = demo.commit()
+    demo.run("git", "mv", "presets/demo.yaml", "presets/tiny.yaml")
+    demo.run("git", "rm", "--quiet", "presets/table1_12x64.yaml")
+    demo.edit("batch_size: 512", "batch_size: 256", "presets/table1_12x128.yaml")
+    demo.run("git", "mv", "presets/fig7_k1.yaml", "presets/fig7_one.yaml")
+    demo.edit("spatial_frames: 1\n", "spatial_frames: 3\n", "presets/fig7_one.yaml")
+    shutil.copy(demo.folder / "presets/small_csv.yaml", demo.folder / "presets/other.yaml")
+    demo.commit()
+    shown = demo.comment(base).partition("### Presets\n\n")[2].partition("\n\n")[0]
+    assert sorted(shown.splitlines()) == [
+        "- `presets/demo.yaml` is now called `presets/tiny.yaml`",
+        "- `presets/fig7_k1.yaml` is now called `presets/fig7_one.yaml` and has other values of "
+        "`model.spatial_frames`",
+        "- `presets/other.yaml` is new",
+        "- `presets/table1_12x128.yaml` has other values of `train.batch_size`",
+        "- `presets/table1_12x64.yaml` is gone",
+    ]
+    assert "Nothing changed" not in demo.comment(base)
+    demo.edit("max_classes: 12", "max_classes: 8")
+    assert "Before: equal to `presets/demo.yaml`." in demo.comment(base)
+    assert "**No longer" not in demo.comment(base), "no preset of the paper"
+
+
+def test_a_runner_has_neither_data_nor_artefacts(demo: Project) -> None:
+    demo.repro()
+    base = demo.commit()
+    for name in ("artifacts", "data"):
+        shutil.rmtree(demo.folder / name)
+    demo.edit("test_fraction: 0.25", "test_fraction: 0.5")
+    assert "`index` (`index.test_fraction`)" in warned(demo, base)
+    shutil.rmtree(demo.folder / ".dvc/cache")
+    assert "`index` (`index.test_fraction`)" in warned(demo, base)
+
+
+def test_disk_is_that_of_dvc_lock(demo: Project) -> None:
+    shard = """
+  shard:
+    cmd: cp -r artifacts/index artifacts/shards
+    params: [shard]
+    deps: [artifacts/index]
+    outs: [artifacts/shards]
+"""
+    demo.write("dvc.yaml", PIPELINE + shard)
+    demo.write("data/synthetic", "x" * 2048)
+    demo.repro()
+    base = demo.commit()
+    demo.edit("  short_side: 32\n", "  short_side: 64\n")
+    title = "disk: shards"
+    assert row(demo.comment(base), title) == ["2.00 KiB", "8.00 KiB", "**4.00x**"]
+    demo.edit("quality: 95", "quality: 90")
+    assert row(demo.comment(base), title) == ["2.00 KiB", "not known yet", ""]
+    demo.repro()
+    assert "| disk: shards | 2.00 KiB |" in demo.comment(base), "among what stays equal"
+
+
+@pytest.mark.parametrize(("processes", "clips"), [(1, 8), (2, 4)])
+def test_a_measured_speed_is_that_of_each_device(
+    demo: Project, processes: int, clips: float
+) -> None:
+    base = demo.commit()
+    demo.edit("steps: 500\n", "steps: 1000\n")
+    write_run(demo, [8] * 4, {"processes": processes, "device": "cuda"})
+    comment = demo.comment(base)
+    assert row(comment, "time to train")[1] == f"{1000 * 8 / clips / 60:.1f} min"
+    assert f"median of 1 steps, {processes} x cuda)" in comment
+    assert "Its folder takes" in comment and "with 1 checkpoints." in comment
+
+
 def test_a_lock_that_does_not_match_its_params(demo: Project) -> None:
     demo.repro()
     base = demo.commit()
@@ -111,7 +188,7 @@ def test_a_lock_that_does_not_match_its_params(demo: Project) -> None:
     demo.repro()
     assert "dvc.lock" not in warned(demo, base)
     comment = demo.comment(base)
-    assert "**2 of 3 are affected**, directly: `train`" in comment
+    assert "**2 of 3 run again**, directly: `train`" in comment
     assert "dvc.lock has their results: they have been run." in comment
     assert "Unchanged, from the cache: `index`." in comment
 
@@ -177,7 +254,9 @@ def test_results_in_a_remote_that_wants_credentials_are_no_traceback(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(demo.folder / "none"))
     monkeypatch.delenv("AWS_CONFIG_FILE", raising=False)
-    assert "Not compared: no results of the base (NoCredentialsError" in demo.comment(base)
+    demo.write("results", '{"generated": {"FVD": {"value": 1}}}')
+    demo.repro()
+    assert "No results of the base: NoCredentialsError" in demo.comment(base)
 
 
 def test_results_in_the_run_cache_are_named(demo: Project) -> None:
