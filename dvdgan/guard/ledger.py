@@ -218,8 +218,7 @@ def describe(event: Event) -> str:
                 "the mean clip"
             )
         case "rolled_back":
-            scale = event.get("learning_rate_scale", 1.0)  # early ledgers have the step alone
-            added = event.get("added_discriminator_steps", 0)
+            scale, added = event["learning_rate_scale"], event["added_discriminator_steps"]
             more = f", {added} more D updates a step" if added else ""
             step = event["to_step"]
             where = f"back to step {step}" if step else "back to the beginning, fresh weights"

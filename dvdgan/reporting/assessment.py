@@ -53,7 +53,7 @@ class Assessment:
     word: str
     """LEARNED, PARTLY, NOT_YET, MEMORISED or COLLAPSED."""
     reason: str
-    """Why, in a clause: FVD is 12 times that of real test clips, coverage is 0.3 (...)."""
+    """The main reason, in a clause: FVD is 12 times that of real test clips."""
     criteria: list[Criterion]
     floor_ratio: float | None
     """FVD over that of real test clips; None without test clips."""
@@ -64,8 +64,14 @@ class Assessment:
 
     @property
     def sentence(self) -> str:
-        """The word and the reason."""
-        return f"{self.word.capitalize()}: {self.reason}."
+        """The word, the reason and the other conditions that are not met."""
+        missed = [
+            f"{each.metric} is {format_number(each.value)} ({each.limit_text} is needed)"
+            for each in self.criteria
+            if not each.met and each.metric != "FVD"
+        ]
+        more = missed if self.word in (PARTLY, NOT_YET) else []
+        return f"{self.word.capitalize()}: {', '.join([self.reason, *more])}."
 
 
 def assess(measured: Mapping[str, Any]) -> Assessment:
@@ -96,7 +102,7 @@ def assess(measured: Mapping[str, Any]) -> Assessment:
     }
     return Assessment(
         word=word,
-        reason=reasons.get(word) or _distances(fvd, ratio, controls, criteria),
+        reason=reasons.get(word) or _distances(fvd, ratio, controls),
         criteria=criteria,
         floor_ratio=ratio,
         diversity=diversity,
@@ -177,24 +183,18 @@ def _copying(
         return "some generated videos may be copies: look at the nearest ones below"
     precision = _value(generated, "precision")
     if precision is None or precision < LEAST_SHARE["precision"] * _of_real(real, "precision"):
-        return "the generated videos are too far from real ones to tell whether the model memorises"
+        return (
+            "the generated videos are too far from real ones to judge whether the model memorises"
+        )
     return "no sign of memorising"
 
 
-def _distances(
-    fvd: float, ratio: float | None, controls: Mapping[str, Any], criteria: list[Criterion]
-) -> str:
-    """How far the samples are from real clips, and which other limits they miss."""
+def _distances(fvd: float, ratio: float | None, controls: Mapping[str, Any]) -> str:
     parts = [f"FVD is {format_number(fvd)}"]
     if ratio is not None:
-        parts = [f"FVD is {format_number(ratio)} times that of real test clips"]
-    parts += _far_from(fvd, controls)[:1]
-    parts += [
-        f"{each.metric} is {format_number(each.value)} ({each.limit_text} is needed)"
-        for each in criteria
-        if not each.met and each.metric != "FVD"
-    ]
-    return ", ".join(parts)
+        limit = f" (at most {MOST_TIMES_FLOOR:g} is needed)" if ratio > MOST_TIMES_FLOOR else ""
+        parts = [f"FVD is {format_number(ratio)} times that of real test clips{limit}"]
+    return ", ".join(parts + _far_from(fvd, controls)[:1])
 
 
 def _percent(share: float | None) -> str:

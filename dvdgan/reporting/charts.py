@@ -10,7 +10,7 @@ import numpy as np
 from dvdgan.guard import ledger
 from dvdgan.guard.health import DEFECTS
 from dvdgan.guard.ledger import Event
-from dvdgan.reporting.scores import UNTRAINED, in_order
+from dvdgan.reporting.scores import UNTRAINED, in_order, is_distance
 
 # A chart of more points is no clearer and takes megabytes; one of fewer says no more than a table.
 MOST_POINTS, LEAST_POINTS = 400, 3
@@ -120,7 +120,7 @@ def metric_curves(events: list[Event]) -> list[LineChart]:
         if level is not None:
             ends = sorted({min(steps), max(steps)})
             lines[UNTRAINED] = (ends, [level] * len(ends))
-        charts.append(LineChart(name, lines, is_distance=name in ("FVD", "FID")))
+        charts.append(LineChart(name, lines, is_distance=is_distance(name)))
     return charts
 
 

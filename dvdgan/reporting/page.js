@@ -11,14 +11,16 @@ function drawMarks(plot) {
   const { ctx, bbox } = plot, ratio = devicePixelRatio;
   ctx.save();
   ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+  ctx.textAlign = "center";
   for (const { step, kind } of marks) {
     const x = plot.valToPos(step, "x", true);
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
     ctx.strokeStyle = ctx.fillStyle = colour(MARKS[kind]);
+    if (kind === "best") { ctx.fillText("★", x, bbox.top - 2 * ratio); continue; }
+    ctx.fillText("↺", x + 7 * ratio, bbox.top + 11 * ratio);
     ctx.lineWidth = ratio;
-    ctx.setLineDash(kind === "rollback" ? [] : [4 * ratio, 4 * ratio]);
+    ctx.setLineDash([]);
     ctx.beginPath(); ctx.moveTo(x, bbox.top); ctx.lineTo(x, bbox.top + bbox.height); ctx.stroke();
-    ctx.fillText(kind === "rollback" ? "↺" : "★", x + 3 * ratio, bbox.top + (kind === "rollback" ? 24 : 11) * ratio);
   }
   ctx.restore();
 }

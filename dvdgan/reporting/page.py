@@ -21,6 +21,7 @@ from dvdgan.reporting.charts import (
 from dvdgan.reporting.figures import truncation_chart
 from dvdgan.reporting.scores import (
     GENERATED,
+    better_if,
     cards,
     clip_counts,
     format_number,
@@ -105,15 +106,15 @@ def render(content: Content) -> str:
         assessment=assess(measured),
         cards=cards(measured),
         metrics=metric_names(measured),
+        better_if=better_if,
         columns={GENERATED: measured[GENERATED], **measured.get("controls", {})},
         clips=clip_counts,
         protocols=protocol_lines(measured[GENERATED]),
         truncation=_truncation(measured.get("truncation", [])),
         most_classes=MOST_CLASSES,
-        checkpoints=evaluated,
+        checkpoints=_with_fates(content.ledger, evaluated),
         checkpoint_metrics=in_order(name for event in evaluated for name in event["metrics"]),
         incidents=list(_incidents(content.ledger)),
-        best_steps=ledger.best_so_far(content.ledger),
         drift=_drift_rows(content.drift),
         ledger=[_ledger_row(record) for record in content.ledger[:MOST_ROWS]],
         reasons=Counter(row["reason"] for row in content.refused).most_common(),
@@ -147,13 +148,28 @@ def _truncation(points: list[dict[str, Any]]) -> Markup | None:
     )
 
 
+def _with_fates(events: list[Event], evaluated: list[Event]) -> list[tuple[Event, str]]:
+    """Each evaluation, and what became of its checkpoint: `best so far`, `rolled back` or neither.
+
+    A step that was rolled back is evaluated again later.
+    """
+    kept, best = ledger.evaluations(events), ledger.best_so_far(events)
+    return [
+        (event, "rolled back")
+        if event not in kept
+        else (event, "best so far" if event["step"] in best else "")
+        for event in evaluated
+    ]
+
+
 def _incidents(events: list[Event]) -> Iterator[str]:
     """Rollbacks and early ends in words, for the top of the page."""
     for event in events:
         if event["event"] == "rolled_back":
-            began = event.get("from_step")
-            where = "Rolled back" if began is None else f"Collapse at step {began}, rolled back"
-            yield f"{where}: {ledger.describe(event)}"
+            why = "; ".join(event["reasons"])
+            what = ledger.describe({**event, "reasons": []})
+            began = event.get("from_step", "unknown")  # missing in early ledgers
+            yield f"Collapse at step {began} ({why}): training went {what}"
         elif event["event"] in ("ended_early", "never_learned"):
             yield f"Training {ledger.describe(event)}"
 

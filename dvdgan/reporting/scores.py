@@ -91,12 +91,14 @@ class MetricCard:
         ]
 
 
-# metric: (what it measures in plain words, whether it is a distance and lower is better)
+# Lower is better in metrics of these names, and in those that begin like them: FVD_frames.
+DISTANCES = ("FVD", "FID", "KVD")
+# What each metric measures, in plain words.
 CARDS = {
-    "FVD": ("How far generated videos are from real ones, in content and motion.", True),
-    "precision": ("Share of generated videos that look like real ones.", False),
-    "coverage": ("Share of real videos that have a generated one like them.", False),
-    "accuracy": ("Share of videos that show the requested class.", False),
+    "FVD": "How far generated videos are from real ones, in content and motion.",
+    "accuracy": "Share of videos that show the requested class.",
+    "precision": "Share of generated videos that look like real ones.",
+    "coverage": "Share of real videos that have a generated one like them.",
 }
 # In this order in tables, before all other metrics.
 KNOWN = (*CARDS, "FID", "IS")
@@ -138,9 +140,21 @@ def numbers_table(measured: dict[str, Any]) -> str:
     if any(reaches):
         rows.insert(1, ("", [*(f"+-{reach}" if reach else "-" for reach in reaches), ""]))
     width = max(len(who) for who, _ in rows)
-    lines = [" " * width + "".join(f"{head:>11}" for head in (*metrics, "clips"))]
+    heads = [" " * width + "".join(f"{head:>11}" for head in (*metrics, "clips"))]
+    words = "".join(f"{better_if(name):>11}" for name in metrics)
+    lines = [*heads, f"{'better if':<{width}}{words}{'':>11}"]
     lines += [f"{who:<{width}}" + "".join(f"{text:>11}" for text in texts) for who, texts in rows]
     return "\n".join(lines)
+
+
+def is_distance(metric: str) -> bool:
+    """Whether lower values of the metric are better."""
+    return metric.startswith(DISTANCES)
+
+
+def better_if(metric: str) -> str:
+    """`lower` or `higher`."""
+    return "lower" if is_distance(metric) else "higher"
 
 
 def clip_counts(metrics: dict[str, Any]) -> str:
@@ -168,21 +182,20 @@ def format_number(value: float | None) -> str:
 
 
 def _card(metric: str, measured: dict[str, Any]) -> MetricCard:
-    question, is_distance = CARDS[metric]
     found = {GENERATED: measured[GENERATED], **measured.get("controls", {})}
     values = {
         name: float(metrics[metric]["value"])
         for name, metrics in found.items()
         if metric in metrics
     }
-    best_first = sorted(values.items(), key=lambda item: item[1], reverse=not is_distance)
+    best_first = sorted(values.items(), key=lambda item: item[1], reverse=not is_distance(metric))
     return MetricCard(
         metric=metric,
-        question=question,
-        direction="lower is better" if is_distance else "higher is better",
+        question=CARDS[metric],
+        direction=f"{better_if(metric)} is better",
         value=values[GENERATED],
         values=dict(best_first),
-        is_distance=is_distance,
+        is_distance=is_distance(metric),
     )
 
 

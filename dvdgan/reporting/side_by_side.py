@@ -7,12 +7,11 @@ from typing import Any
 from dvdgan.guard.ledger import Event
 from dvdgan.reporting.assessment import assess
 from dvdgan.reporting.charts import LEAST_POINTS, LineChart, metric_curves
-from dvdgan.reporting.scores import GENERATED, MISSING, metric_names
+from dvdgan.reporting.scores import GENERATED, MISSING, better_if, is_distance, metric_names
 from dvdgan.reporting.template import fill
 
 BETTER, WORSE, NOISE = "better", "worse", "within noise"
 NOT_COMPARABLE, ONE_SIDED = "not comparable", "measured once"
-LOWER_IS_BETTER = ("FVD", "FID", "KVD")
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ def render_comparison(own: ComparedRun, other: ComparedRun) -> str:
         own=own,
         other=other,
         rows=metric_rows(own.measured, other.measured),
+        better_if=better_if,
         changes=changed_params(own.params, other.params),
         latents=_latents(own, other),
         videos=[
@@ -107,7 +107,7 @@ def _word(name: str, one: Mapping[str, Any], two: Mapping[str, Any]) -> str:
     if low <= other_high and other_low <= high:
         return NOISE
     is_lower = high < other_low
-    return BETTER if is_lower == name.startswith(LOWER_IS_BETTER) else WORSE
+    return BETTER if is_lower == is_distance(name) else WORSE
 
 
 def _latents(own: ComparedRun, other: ComparedRun) -> str:

@@ -58,8 +58,9 @@ def test_without_test_clips_nothing_is_called_learned():
 def test_the_sentence_names_the_floor_and_what_is_not_met():
     found = assess(measured(metrics(670.0, 0.07, 0.5, 0.95), REAL))
     assert found.sentence == (
-        "Not yet learned: FVD is 67 times that of real test clips, 0.67 times that of the "
-        "untrained generator (at most 0.5 is needed), precision is 0.07 (at least 0.45 is needed)."
+        "Not yet learned: FVD is 67 times that of real test clips (at most 5 is needed), 0.67 "
+        "times that of the untrained generator (at most 0.5 is needed), precision is 0.07 "
+        "(at least 0.45 is needed)."
     )
     assert [each.metric for each in found.criteria if not each.met] == ["FVD", "precision"]
 
@@ -101,8 +102,8 @@ def test_a_model_that_repeats_its_training_clips_has_not_learned_whatever_its_fv
         (GOOD, 0.1, "no sign of memorising"),
         (GOOD, 0.11, "some generated videos may be copies"),
         (metrics(50.0, 0.45, 0.4), 0.0, "no sign of memorising"),
-        (metrics(50.0, 0.44, 0.4), 0.0, "too far from real ones to tell"),
-        (metrics(50.0), 0.0, "too far from real ones to tell"),
+        (metrics(50.0, 0.44, 0.4), 0.0, "too far from real ones to judge"),
+        (metrics(50.0), 0.0, "too far from real ones to judge"),
     ],
 )
 def test_copies_are_denied_only_where_samples_are_near_real_clips(generated, near_share, words):

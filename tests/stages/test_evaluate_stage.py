@@ -13,9 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tiny_pipeline import ALL, PROJECT, run_stages, tiny
+from typer.testing import CliRunner
 
 from dvdgan import protocols
-from dvdgan.config import load_config, parse_config
+from dvdgan.cli import app
+from dvdgan.config import parse_config
 from dvdgan.errors import UserError
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.frechet import frechet_distance
@@ -24,10 +26,11 @@ from dvdgan.evaluation.moments import Moments, load_moments
 from dvdgan.evaluation.networks import feature_network
 from dvdgan.evaluation.networks.feature_network import save_feature_network
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
+from dvdgan.export.sampler import CONFIG
 from dvdgan.reporting.scores import metrics_by_name, read_results
-from dvdgan.stages import evaluate, export, features, monitor, reference, report
-from dvdgan.stages.artefacts import EVALUATE, FEATURES, MONITOR, REFERENCE, REPORT
-from dvdgan.storage.local import read_json, sha256_of_file
+from dvdgan.stages import evaluate, export, features, monitor, reference
+from dvdgan.stages.artefacts import EVALUATE, FEATURES, MODEL, MONITOR, REFERENCE, REPORT
+from dvdgan.storage.local import read_json, sha256_of_file, write_json
 
 PUBLISHED = {"i3d_k400": 5, "i3d_k600": 7}  # networks, and classes of their stand-ins
 
@@ -201,14 +204,70 @@ def test_missing_weights_are_named_with_where_to_get_them(
     assert not (tmp_path / FEATURES).exists()
 
 
+def command(*words: str) -> str:
+    """What `dvdgan WORDS` prints in this folder; raises what it raises."""
+    done = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
 def test_the_run_stands_beside_another_folder(several: Path, tmp_path: Path) -> None:
     other = shutil.copytree(several, tmp_path / "other", ignore=shutil.ignore_patterns(".runs"))
     with contextlib.chdir(several):
-        config = load_config(Path("params.yaml"))
-        report.compare(config, Path("params.yaml"), str(other))
-        page = Path(".runs/report/compare.html").read_text()
+        address = command("report", "--compare", str(other)).split()[-1]
+        page = Path(".runs/report/compare.html")
+        assert address == page.resolve().as_uri()
         with pytest.raises(UserError, match="holds no finished run"):
-            report.compare(config, Path("params.yaml"), str(tmp_path))
-    assert "this run and other" in page
-    assert page.count("within noise") == len(read_results(several / EVALUATE)["generated"])
-    assert page.count("<video") == 2 * 4  # classes
+            command("report", "--compare", str(tmp_path))
+        with pytest.raises(UserError, match="exclude each other"):
+            command("report", "--compare", str(other), "--dated")
+    text = (several / page).read_text()
+    assert "this run and other" in text
+    assert text.count("<td>within noise</td>") == len(read_results(several / EVALUATE)["generated"])
+    assert text.count("<video") == 2 * 4  # classes
+
+
+def test_the_run_stands_beside_a_revision_whose_artifacts_dvc_has(
+    several: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(several, tmp_path / "f", ignore=shutil.ignore_patterns(".runs"))
+    kept = ["artifacts/model", "artifacts/evaluate", "artifacts/train/ledger.jsonl"]
+    who = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    for words in (
+        [*who, "init", "-q"],
+        [sys.executable, "-m", "dvc", "init", "-q"],
+        [sys.executable, "-m", "dvc", "add", "-q", *kept],
+        [*who, "add", "params.yaml", ".dvc", "artifacts/*.dvc", "artifacts/train/*.dvc"],
+        [*who, "commit", "-qm", "a run"],
+    ):
+        subprocess.run(words, cwd=folder, check=True, capture_output=True)
+    results = folder / EVALUATE / "results.json"
+    measured = read_json(results)
+    [key] = [key for key in measured["generated"] if key.startswith("FVD[")]
+    measured["generated"][key] |= {"value": 1e-9, "interval": [1e-9, 2e-9]}
+    write_json(results, measured)
+    with contextlib.chdir(folder):
+        command("report", "--compare", "HEAD")
+        with pytest.raises(UserError, match=r"params\.yaml of no_such_tag cannot be read"):
+            command("report", "--compare", "no_such_tag")
+    text = (folder / ".runs/report/compare.html").read_text()
+    assert "this run and HEAD" in text
+    assert text.count("<td>better</td>") == 1
+
+
+def test_the_dated_page_has_hours_and_cost_and_the_stage_s_page_has_not(several: Path) -> None:
+    run = several / ".runs" / "train" / read_json(several / MODEL / CONFIG)["facts"]["training run"]
+    steps = [f'{{"step": {step}, "step_seconds": 1800.0}}\n' for step in (1, 2)]
+    (run / "timing.jsonl").write_text("".join(steps))
+    with contextlib.chdir(several):
+        before = (REPORT / "index.html").read_bytes()
+        command("report", "--dated", "--price", "2.5")
+        assert (REPORT / "index.html").read_bytes() == before
+        dated = Path(".runs/report/index.html").read_text()
+        with pytest.raises(UserError, match="--price goes with --dated"):
+            command("report", "--price", "2.5")
+        shown = command("report", "--show")
+    for text in ("60.0 minutes, 1 CPU process hours", "2.50 at 2.5 an hour", "trained until"):
+        assert text in dated and text.encode() not in before
+    assert shown.splitlines()[-1] == f"The report: {(several / REPORT).as_uri()}/index.html"
+    assert "FVD" in shown and "untrained generator" in shown
