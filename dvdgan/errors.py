@@ -1,7 +1,7 @@
-"""How a command ends early: the errors, their exit codes, and what no message may show.
+"""The errors that end a command, their exit codes, and the removal of credentials from messages.
 
-0 is success; 2 is a mistake the user can mend; 75 (EX_TEMPFAIL) is an interruption after which
-the same command goes on where it stopped.
+0 is success; 2 is an error that the user can fix; 75 (EX_TEMPFAIL) is an interruption after which
+the same command resumes.
 """
 
 import errno
@@ -11,7 +11,7 @@ import re
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 75
 
-# In a URL: user and password before the host, and the query, in which signatures travel. Some
+# In a URL: user and password before the host, and the query, which contains signatures. Some
 # libraries print a query without its URL.
 _USER = re.compile(r"(\w://)[^\s/?#\"'<>]*@")
 _QUERY = re.compile(r"(\w://[^\s?\"'<>]*\?)[^\s\"'<>)]+")
@@ -25,8 +25,8 @@ _SECRET = re.compile(
 def redacted(text: str) -> str:
     """``text`` without the credentials of the URLs in it: `https://***@host/path?***`.
 
-    For all that is printed, logged, shown on a page or kept. What is left shows which place is
-    meant.
+    Applied to everything that is printed, logged, shown on a page or stored. The rest of the URL
+    still identifies the location.
     """
     for secret in (_USER, _QUERY, _SECRET):
         text = secret.sub(lambda found: f"{found[1]}***{'@' if found[0][-1] == '@' else ''}", text)
@@ -34,9 +34,9 @@ def redacted(text: str) -> str:
 
 
 class UserError(Exception):
-    """Something the user can mend: what is wrong, where it was found, what to do next.
+    """An error that the user can fix: what is wrong, where it was found, what to do next.
 
-    Shows no credentials of URLs.
+    Credentials in URLs are removed.
     """
 
     def __init__(self, what: str, *, where: str = "", todo: str = "") -> None:
@@ -55,11 +55,11 @@ class UserError(Exception):
 
 
 class NotFiniteError(UserError, FloatingPointError):
-    """A generator's output holds values that are not finite: nothing can be made of it."""
+    """A generator's output holds values that are not finite."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            what, todo="use an earlier checkpoint, or for a sample a truncation nearer to 1"
+            what, todo="use an earlier checkpoint or, for samples, a truncation nearer to 1"
         )
 
 
@@ -68,11 +68,11 @@ class InterruptedRunError(Exception):
 
 
 _FREE_SPACE = "free some space, or write to another disk, and run the same command again"
-_PERMISSION = "give yourself the permission, or name another path"
-_ANOTHER_PATH = "name another path, or move away what is there"
+_PERMISSION = "change the permissions, or choose another path"
+_ANOTHER_PATH = "choose another path, or move the existing files away"
 
-# What the operating system refuses for reasons outside this program. An error that is not here,
-# such as a file that is missing, may be a bug and keeps its traceback.
+# Errors of the operating system with causes outside this program. Any other error, such as a
+# missing file, may be a bug and keeps its traceback.
 _TO_DO = {
     errno.ENOSPC: _FREE_SPACE,
     errno.EDQUOT: _FREE_SPACE,
@@ -81,7 +81,7 @@ _TO_DO = {
     errno.EACCES: _PERMISSION,
     errno.EPERM: _PERMISSION,
     errno.ENAMETOOLONG: "use a shorter name",
-    errno.ELOOP: "mend the link that leads to itself",
+    errno.ELOOP: "fix the link that points to itself",
     errno.EEXIST: _ANOTHER_PATH,
     errno.ENOTDIR: _ANOTHER_PATH,
     errno.EISDIR: _ANOTHER_PATH,

@@ -88,7 +88,7 @@ def test_check_accepts_the_demo(
 ) -> None:
     (tmp_path / "data" / "synthetic").mkdir(parents=True)
     assert run("check", "--params", str(DEMO)) == 0
-    assert capsys.readouterr() == (f"{DEMO} is in order\n", "")
+    assert capsys.readouterr() == (f"{DEMO} is valid\n", "")
 
 
 def test_check_warns_of_what_is_hardly_meant(
@@ -98,7 +98,7 @@ def test_check_warns_of_what_is_hardly_meant(
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     assert run("check") == 0
     out, err = capsys.readouterr()
-    assert out == "params.yaml is in order, with 2 warnings\n"
+    assert out == "params.yaml is valid, with 2 warnings\n"
     assert [line.partition(",")[0] for line in err.splitlines()] == [
         "warning: index.root is data/synthetic",
         "warning: train.ema_start is 5000",
@@ -130,7 +130,7 @@ def test_without_params_every_verb_ends_with_2_and_words(
 ) -> None:
     assert run(verb) == EXIT_USER_ERROR
     output = capsys.readouterr().err
-    assert output.startswith("error: there is no params.yaml here\n")
+    assert output.startswith("error: params.yaml does not exist here\n")
     assert f"where: {tmp_path / 'params.yaml'}" in output
     assert "to do: " in output
     assert "Traceback" not in output
@@ -154,7 +154,7 @@ def test_an_interruption_ends_with_75_and_words(
     monkeypatch.setattr("dvdgan.config.load_config", interrupted)
     assert run("check") == EXIT_INTERRUPTED
     output = capsys.readouterr().err
-    assert output == "interrupted: SIGTERM received; the same command goes on from here\n"
+    assert output == "interrupted: SIGTERM received; the same command resumes\n"
 
 
 def test_a_store_that_stays_away_ends_with_75_and_words(
@@ -166,4 +166,4 @@ def test_a_store_that_stays_away_ends_with_75_and_words(
     monkeypatch.setattr("dvdgan.config.load_config", away)
     assert run("check") == EXIT_INTERRUPTED
     output = capsys.readouterr().err
-    assert output == "interrupted: no answer; the same command goes on when it is back\n"
+    assert output == "interrupted: no answer; run the same command again when it is available\n"

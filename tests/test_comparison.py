@@ -273,7 +273,7 @@ def test_broken_videos_are_told_and_beyond_the_budget_stop(work, monkeypatch, ca
     try:
         assert run(work, monkeypatch, *words) == 2
         errors = capsys.readouterr().err
-        assert "1 of 65 videos give no clip so far, and none may be left out" in errors
+        assert "1 of 65 videos could not be used so far, and none may be left out" in errors
         assert "broken.mp4: not_a_video" in errors
         assert run(work, monkeypatch, *words, "--max-refused=0.03") == 0
         assert "1 videos of real gave no clip" in capsys.readouterr().out

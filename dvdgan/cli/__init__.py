@@ -38,7 +38,10 @@ def main() -> None:
     except UserError as error:
         _end_with(error)
     except StoreUnavailableError as error:
-        print(f"interrupted: {error}; the same command goes on when it is back", file=sys.stderr)
+        print(
+            f"interrupted: {error}; run the same command again when it is available",
+            file=sys.stderr,
+        )
         sys.exit(EXIT_INTERRUPTED)
     except OSError as error:
         known = as_user_error(error)
@@ -46,7 +49,7 @@ def main() -> None:
             raise
         _end_with(known)
     except InterruptedRunError as error:
-        print(f"interrupted: {error}; the same command goes on from here", file=sys.stderr)
+        print(f"interrupted: {error}; the same command resumes", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
 
 

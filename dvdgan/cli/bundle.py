@@ -69,7 +69,9 @@ def sample(
     ] = None,
     through: Annotated[
         int,
-        typer.Option(min=2, max=64, help="Videos that --between latents leads through."),
+        typer.Option(
+            min=2, max=64, help="Number of videos that --between latents interpolates through."
+        ),
     ] = 2,
     start: Annotated[
         Optional[Path],  # noqa: UP045
@@ -120,7 +122,7 @@ def sample(
       dvdgan sample --class wave --seeds 0-9 --each webp --write clips
     Better and less varied (paper 4.4):
       dvdgan sample --truncation 0.44
-    A long video that leads through five videos (paper Fig. 8), and from class to class (Fig. 9):
+    A long interpolation through five videos (paper Fig. 8), and between classes (Fig. 9):
       dvdgan sample --class wave --between latents --through 5 --in-turn --write walk.mp4
       dvdgan sample --class wave --class bend --between classes
     Continue a video, with a model that predicts frames (paper A.4):
@@ -178,11 +180,11 @@ def _draws(
     first, _, last = seeds.partition("-")
     if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
         raise UserError(
-            f"--seeds is {seeds!r}", todo="give two numbers, the first the smaller: 0-9"
+            f"--seeds is {seeds!r}", todo="give two numbers in ascending order, such as 0-9"
         )
     if seed or count or between:
         raise UserError(
-            "--seeds takes video 0 of each seed", todo="leave out --seed, --count and --between"
+            "--seeds uses video 0 of each seed", todo="leave out --seed, --count and --between"
         )
     return Draws(range(int(first), int(last) + 1), 1, truncation)
 
@@ -201,22 +203,22 @@ def _samples(
     if between not in (None, "latents", "classes"):
         raise UserError(f"--between is {between!r}", todo="choose `latents` or `classes`")
     if through > 2 and between != "latents":
-        raise UserError("--through goes with --between latents", todo="leave it out")
+        raise UserError("--through requires --between latents", todo="leave it out")
     if bool(continued) != (start is not None):
         raise (
             UserError(
-                f"this model continues {continued} frames of a video",
-                todo="name one: --start VIDEO",
+                f"this model continues the first {continued} frames of a video",
+                todo="give a video: --start VIDEO",
             )
             if continued
             else UserError(
-                "this model generates clips of a class and continues no frames",
+                "this model generates clips of a class and cannot continue a video",
                 todo="leave out --start",
             )
         )
     if continued and (names or between == "classes"):
         raise UserError(
-            "this model continues videos and knows no classes",
+            "this model continues videos and has no classes",
             todo="leave out --class and --between classes",
         )
     given = None
@@ -236,25 +238,27 @@ def _truncation(level: float | None, resampled: bool) -> "Truncation | None":
 
     if level is None:
         if resampled:
-            raise UserError("--resampled needs a bound", todo="give one: --truncation 0.5")
+            raise UserError(
+                "--resampled requires --truncation", todo="give a bound, such as --truncation 0.5"
+            )
         return None
     try:
         return Truncation(level, "resampled" if resampled else "gaussian")
     except ValueError as error:
-        raise UserError(str(error), where="--truncation", todo="the paper takes 0.44") from error
+        raise UserError(str(error), where="--truncation", todo="the paper uses 0.44") from error
 
 
 @app.command()
 def serve(
     bundle: Annotated[Path, typer.Argument(help="Folder written by `dvdgan export`.")] = BUNDLE,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0 takes a free one.")
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 chooses a free one.")
     ] = 8010,
 ) -> None:
     """Open a model's page in the browser: classes, truncation, seeds, interpolations.
 
-    A model that predicts frames continues a video that is uploaded to it. The page is served to
-    this machine alone, until Ctrl-C, and needs neither a network nor params.yaml.
+    For a frame prediction model, upload a video to continue. The page is served to this machine
+    only, until Ctrl-C, and needs neither a network connection nor params.yaml.
 
     \b
     dvdgan serve

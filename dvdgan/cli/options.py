@@ -67,10 +67,13 @@ Workers = Annotated[
 ]
 ContinueRun = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(metavar="RUN", help="Resume this run of .runs/train, which other code started."),
+    typer.Option(
+        metavar="RUN", help="Resume this run of .runs/train, which was started by other code."
+    ),
 ]
 NewRun = Annotated[
-    bool, typer.Option("--new-run", help="Start a new run where other code started such a run.")
+    bool,
+    typer.Option("--new-run", help="Start a new run although one started by other code exists."),
 ]
 ArrayLayout = Annotated[
     Optional[AxisOrder],  # noqa: UP045

@@ -15,9 +15,9 @@ from dvdgan.storage.output import check_output_file, check_output_folder, output
 def check(params: Params = PARAMS) -> None:
     """Check a params file and list every problem in it.
 
-    What cannot run is an error (exit code 2), also files below index.root at which DVC stops. What
-    can run, but is likely a mistake, is a warning.
-    After an edit of the code it also reports whether dvdgan/numerics.json is out of date.
+    Settings that cannot run are errors (exit code 2), and so are files below index.root that DVC
+    cannot hash. Settings that can run but are likely mistakes are warnings. If the code was edited,
+    it also reports whether dvdgan/numerics.json is out of date.
     """
     from dvdgan.config import load_config, warnings
     from dvdgan.data.raw_root import refuse_what_stops_dvc
@@ -30,15 +30,15 @@ def check(params: Params = PARAMS) -> None:
     for warning in found:
         print(f"warning: {warning}", file=sys.stderr)
     count = "1 warning" if len(found) == 1 else f"{len(found)} warnings"
-    print(f"{params} is in order" + (f", with {count}" if found else ""))
+    print(f"{params} is valid" + (f", with {count}" if found else ""))
 
 
 @app.command()
 def plan() -> None:
     """Show what `dvc repro` will run and why, and what it takes from its cache.
 
-    Per stage: up to date, from the cache, runs, or may run, which is decided by the outputs of the
-    stage it waits for. Nothing is run or written. To be called in the project's folder.
+    Each stage is up to date, taken from the cache, runs, or may run, which depends on the outputs
+    of an earlier stage. Nothing is run or written. Call it in the project's folder.
     """
     import subprocess
 
@@ -47,7 +47,9 @@ def plan() -> None:
     load_config(Path("params.yaml"))
     if not Path("dvc.yaml").is_file():
         raise UserError(
-            "there is no dvc.yaml", where=str(Path.cwd()), todo="go to the project's folder"
+            "dvc.yaml does not exist here",
+            where=str(Path.cwd()),
+            todo="run the command in the project's folder",
         )
     done = subprocess.run([sys.executable, "-m", "flows.plan"], check=False)
     raise typer.Exit(done.returncode)
@@ -59,16 +61,18 @@ def listing(
     root: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            help="Folder or s3://BUCKET/PREFIX to list.", show_default="that of the existing FILE"
+            help="Folder or s3://BUCKET/PREFIX to list.",
+            show_default="the root of the existing FILE",
         ),
     ] = None,
 ) -> None:
-    """List raw videos in a small file, which DVC compares in place of the videos.
+    """List raw videos in a small file that DVC compares instead of the videos.
 
-    Path, size, and time of change or ETag of every file; nothing is opened. Name the file in
-    index.root. Run the command again when videos were added, changed or removed: `dvc status` and
-    `dvc repro` then see it (docs/raw_data.md). For buckets, for more videos than DVC should hash,
-    and for folders with pipes or dangling links, at which DVC stops.
+    The file holds the path, size, and modification time or ETag of every video; no video is opened.
+    Set index.root to the file. After videos were added, changed or removed, run the command again,
+    so that `dvc status` and `dvc repro` see the change (docs/raw_data.md). Use a listing for
+    buckets, for more videos than DVC should hash, and for folders with pipes or dangling links,
+    which DVC cannot hash.
     """
     from collections import Counter
 
@@ -85,12 +89,16 @@ def listing(
     check_output_file(file, is_listing)
     before = read_listing(file) if file.exists() else Listing([], Counter())
     if root is None and not file.exists():
-        raise UserError("there is no listing yet", where=str(file), todo="name its --root")
+        raise UserError(
+            "the listing does not exist yet",
+            where=str(file),
+            todo="give --root, the folder or s3://BUCKET/PREFIX to list",
+        )
     place = root or read_root(file)
     now = open_root(place).list()
     write_listing(now, place, file)
     print(
-        f"listing: {len(now.files)} files below {place}, {len(now.refused)} that are none; "
+        f"listing: {len(now.files)} files below {place}, {len(now.refused)} unusable entries; "
         f"{describe_changes(before, now)} -> {file}"
     )
 
@@ -100,18 +108,24 @@ def model(
     params: Params = PARAMS,
     classes: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(min=1, help="Of the data set.", show_default="as artifacts/shards, else 600"),
+        typer.Option(
+            min=1,
+            help="Number of classes in the data set.",
+            show_default="that of artifacts/shards, else 600",
+        ),
     ] = None,
     batch: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(min=1, help="Clips in one process's batch.", show_default="train.batch_size"),
+        typer.Option(
+            min=1, help="Clips per batch of one process.", show_default="train.batch_size"
+        ),
     ] = None,
 ) -> None:
-    """Show the networks layer by layer and what they cost.
+    """Show the layers of the networks and their cost.
 
-    Output shapes, parameters, multiply-adds and memory of G, D_S and D_T, and what the paper's two
-    ideas save. Nothing is allocated, so that any model can be shown on any machine:
-    dvdgan model --params presets/table1_48x128.yaml --batch 8
+    The output lists shapes, parameters, multiply-adds and memory of G, D_S and D_T, and what D_S
+    and D_T save compared with one discriminator on whole clips. No memory is allocated, so every
+    model can be shown on every machine: dvdgan model --params presets/table1_48x128.yaml --batch 8
     """
     from dvdgan.config import load_config
 
@@ -137,7 +151,9 @@ def model(
 
 @app.command()
 def synthetic(
-    root: Annotated[Path, typer.Argument(help="Folder to create; an existing one is not changed.")],
+    root: Annotated[
+        Path, typer.Argument(help="Folder to create. An existing folder is not changed.")
+    ],
     videos_per_class: Annotated[int, typer.Option(min=2, help="Videos in each class.")] = 24,
     size: Annotated[int, typer.Option(min=32, max=256, help="Width and height, pixels.")] = 64,
     frames: Annotated[int, typer.Option(min=2, max=256, help="Frames per video.")] = 32,
@@ -145,14 +161,16 @@ def synthetic(
     plain: Annotated[
         bool,
         typer.Option(
-            "--plain", help="A size, a speed and a colour for each class, no frame numbers."
+            "--plain",
+            help="Draw easier videos: size, speed and colour are fixed per class, and there "
+            "is no frame number.",
         ),
     ] = False,
 ) -> None:
     """Create a small data set of videos of moving shapes.
 
-    The bar of grey blocks at the bottom of each frame is its number in binary. A model learns the
-    shapes with --plain in minutes; `make demo` takes them.
+    The bar of grey blocks at the bottom of each frame encodes the frame number in binary. A model
+    learns the videos made with --plain, which `make demo` uses, in minutes.
     """
     from dvdgan.data.synthetic import write_synthetic
 
@@ -165,9 +183,11 @@ def synthetic(
 @app.command()
 def ablation(
     runs: Annotated[
-        list[Path], typer.Argument(help="Run folders, or results.json files, at least one.")
+        list[Path], typer.Argument(help="Run folders or results.json files; at least one.")
     ],
-    by: Annotated[list[str], typer.Option(help="Parameter to group runs by; may be repeated.")],
+    by: Annotated[
+        list[str], typer.Option(help="Parameter by which runs are grouped; may be repeated.")
+    ],
     write: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder for table.csv, table.md and figure.svg."),
@@ -175,10 +195,10 @@ def ablation(
 ) -> None:
     """Compare runs by a parameter over seeds, as in the paper's figure 7.
 
-    Mean and standard deviation of all metrics over the runs of each value. A run is
+    Prints mean and standard deviation of all metrics over the runs of each value. A run is a folder
     .runs/train/RUN, whose ledger has the metrics of every checkpoint, or a results.json with its
-    params.yaml beside it (or the folder of both). All must be of one kind. Runs that differ in
-    anything but --by and their seeds, and metrics of unequal protocols, are refused.
+    params.yaml in the same folder. All runs must be of the same kind. Runs that differ in more than
+    --by and their seeds are refused, and so are metrics of different protocols.
 
     \b
     dvdgan ablation .runs/train/* --by model.spatial_frames --write figure7
@@ -218,11 +238,13 @@ def ablation(
 def convert(
     network: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Argument(help="Its name in the list.", show_default="list all"),
+        typer.Argument(help="Name of the network.", show_default="list all networks"),
     ] = None,
     source: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Argument(help="The downloaded file; for a checkpoint, its folder or model.ckpt."),
+        typer.Argument(
+            help="The downloaded file; for a TensorFlow checkpoint, its folder or model.ckpt."
+        ),
     ] = None,
     write: Annotated[
         Optional[Path],  # noqa: UP045
@@ -238,17 +260,22 @@ def convert(
     ] = None,
     check: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="v_CricketShot_g04_c01_rgb.npy: compare with the published output."),
+        typer.Option(
+            help="Path of v_CricketShot_g04_c01_rgb.npy, to compare the network's output with "
+            "the published one."
+        ),
     ] = None,
     epsilon: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(min=0, help="Batch norm's, for a PyTorch file whose name is not listed."),
+        typer.Option(
+            min=0, help="Epsilon of batch norm, for a PyTorch file that is not in the list."
+        ),
     ] = None,
 ) -> None:
     """Convert the published weights that the metrics need.
 
-    Without arguments it lists the networks: the purpose of each, which file to download from where,
-    its size and hash. Nothing is downloaded. Every name, shape and checksum is checked.
+    Without arguments, it lists the networks with purpose, URL, size and hash of each file. You
+    download the file yourself. Every name, shape and checksum is checked.
 
     \b
     dvdgan convert i3d_k600 kinetics-i3d/data/checkpoints/rgb_scratch_kin600
@@ -260,7 +287,7 @@ def convert(
         print(listing())
         return
     if network not in CATALOGUE:
-        raise UserError(f"there is no network {network}", todo=f"choose {', '.join(CATALOGUE)}")
+        raise UserError(f"unknown network {network}", todo=f"choose {', '.join(CATALOGUE)}")
     known = CATALOGUE[network]
     if source is None:
         raise known.missing(known.folder)

@@ -28,7 +28,7 @@ def format_table(document: dict[str, Any]) -> str:
     for side, refused in document["sources"]["refused"].items():
         if refused:
             path = document["sources"][side]
-            lines.append(f"warning: {len(refused)} videos of {path} gave no clip, such as")
+            lines.append(f"warning: {len(refused)} videos of {path} could not be used, such as")
             lines.append(f"  {refused[0]}")
     return "\n".join(lines)
 

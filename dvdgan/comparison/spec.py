@@ -1,4 +1,4 @@
-"""What is compared with what, and checks that it can be."""
+"""The two sides of a comparison, and checks that they can be compared."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -35,11 +35,11 @@ def load_network(spec: ComparisonSpec, device: str) -> FeatureNetwork:
     network = FeatureNetwork.load(spec.network, device, protocol.resize)
     if network.name != protocol.network:
         others = [name for name, each in PROTOCOLS.items() if each.network == network.name]
-        other = f"; {network.name} measures by --protocol {' or '.join(others)}" if others else ""
+        other = f"; for {network.name}, use --protocol {' or '.join(others)}" if others else ""
         raise UserError(
             f"{spec.protocol} measures by {protocol.network}, not by {network.name}",
             where=str(spec.network),
-            todo=f"name a folder of {protocol.network} with --network{other}",
+            todo=f"give a folder of {protocol.network} with --network{other}",
         )
     return network
 
@@ -52,7 +52,7 @@ def load_saved_statistics(spec: ComparisonSpec) -> tuple[RealReference | None, R
         others = sorted(path.parent.name for path in spec.real.path.glob(f"*/{DESCRIPTION_FILE}"))
         if others:
             raise UserError(
-                f"there are statistics of {', '.join(others)} and none of {spec.protocol}",
+                f"there are statistics of {', '.join(others)}, but none of {spec.protocol}",
                 where=str(spec.real.path),
                 todo="choose one of these with --protocol, or add it to features.protocols and run "
                 "`dvc repro reference`",
@@ -92,18 +92,18 @@ def places_to_open(spec: ComparisonSpec, saved: RealReference | None) -> list[Pl
     """The places to open, the generated clips first.
 
     Shards hold recorded videos: generated clips in shards are read with the stride of the real
-    ones. Videos in a folder are read as the model generated them, with stride 1.
+    clips. Videos in a folder are read with stride 1, as the model generated them.
     """
     stride = (spec.real.stride or 1) if saved is None else saved.description.stride
     generated = spec.generated
     if generated.is_shard_set:
         if generated.stride not in (None, stride):
             raise UserError(
-                f"frames of the generated shard set would be read {generated.stride} apart, those "
-                f"of the real clips {stride} apart",
+                f"the generated shard set would be read with stride {generated.stride}, the real "
+                f"clips with stride {stride}",
                 where=str(generated.path),
-                todo="shards hold videos as they were recorded: leave --generated-stride out, or "
-                "choose the stride of both with --stride",
+                todo="shards hold recorded videos: leave out --generated-stride, or set the "
+                "stride of both sides with --stride",
             )
         generated = replace(generated, stride=stride)
     return [generated] if saved is not None else [generated, spec.real]
@@ -112,7 +112,8 @@ def places_to_open(spec: ComparisonSpec, saved: RealReference | None) -> list[Pl
 def preprocessing_warnings(generated: Preprocessing, real: Preprocessing | None) -> list[str]:
     """Warnings for preprocessing that differs between the sides and by itself changes a distance.
 
-    None for a side that is read as it is, whose earlier preprocessing is not known.
+    There is no warning for a side that is read without preprocessing, because its earlier
+    preprocessing is unknown.
     """
     if real is None:
         return []
@@ -148,7 +149,7 @@ def check_network(
             f"{description.network}@{description.weights_sha256[:8]}, and the network is "
             f"{network.name}@{network.weights_sha256[:8]}",
             where=str(spec.real.path),
-            todo="name the network of the statistics with --network",
+            todo="give the network of the statistics with --network",
         )
 
 
@@ -160,7 +161,7 @@ def check_labels(path: Path, source: ClipSource, network: FeatureNetwork) -> Non
     wrong = source.numbers[(source.numbers < 0) | (source.numbers >= classes)]
     if len(wrong):
         raise UserError(
-            f"label {int(wrong[0])} is none of the network's {classes} classes",
+            f"label {int(wrong[0])} is not one of the network's {classes} classes",
             where=str(path),
             todo="save labels 0..classes - 1, or no labels",
         )
@@ -179,12 +180,12 @@ def check_compatible(
         raise UserError(
             f"the generated clips are {resolution}x{resolution} pixels, the real ones "
             f"{real_resolution}x{real_resolution}",
-            todo="bring videos to one size with --resolution",
+            todo="set one size for videos with --resolution",
         )
     given = spec.given_frames
     if given >= frames:
         raise UserError(
-            f"{given} given frames leave nothing to measure in clips of {frames} frames",
+            f"{given} given frames leave no frame to measure in clips of {frames} frames",
             where=str(spec.generated.path),
             todo="--given-frames counts the real frames that each generated clip begins with",
         )
@@ -194,7 +195,10 @@ def check_compatible(
         raise UserError(
             "; ".join(wrong),
             where=str(spec.generated.path),
-            todo=f"set --given-frames, now {given}, to the real frames that each clip begins with"
+            todo=(
+                f"set --given-frames, now {given}, to the number of real frames at the start of "
+                "each clip"
+            )
             if other_conditioning
             else "",
         )
@@ -207,5 +211,5 @@ def check_count(real: Path, clips: int) -> None:
         raise UserError(
             f"{clips} real clips are too few to estimate a covariance",
             where=str(real),
-            todo=f"use at least {MINIMUM_CLIPS}, better several thousand",
+            todo=f"use at least {MINIMUM_CLIPS}, preferably several thousand",
         )

@@ -8,23 +8,23 @@ from typing import Any
 from dvdgan.config.schema import POOLED_PER_WIDTH, Config
 from dvdgan.protocols import PROTOCOLS, TRAINED, incompatibilities
 
-# Numbers above it are mostly slips of a zero: the paper trains 300,000 steps.
+# Larger numbers are mostly typos: the paper trains 300,000 steps.
 MOST = 10_000_000
 # Clips that are generated and measured (the paper: 50,000).
 MOST_SAMPLES = 1_000_000
-# Not counts: any number is as good as another, or a limit that many leave high.
+# Not counts: any seed is valid, and these limits are often set high.
 ANY_NUMBER = ("seed", "max_pixels")
-# Of the clips of one forward, before any network sees them; the largest GPUs have about as much.
+# Memory of the input clips of one forward pass; the largest GPUs have about this much.
 BATCH_BYTES = 64 * 2**30
-# Adam's learning rates above it are not known to train a GAN (the paper: 0.0001 and 0.0002).
+# GANs are not known to train with larger learning rates of Adam (the paper: 0.0001 and 0.0002).
 MOST_RATE = 0.01
 
 
 def contradictions(values: dict[str, Any]) -> list[str]:
-    """Combinations of parameters that no run can satisfy, a sentence each.
+    """Combinations of parameters that cannot run, one sentence each.
 
-    ``values`` is params.yaml flattened to dotted keys; a check whose values are missing or no
-    numbers is skipped: the sections report those.
+    ``values`` is params.yaml flattened to dotted keys. A check is skipped if its values are missing
+    or not numbers; the sections report those.
     """
     found = []
     for keys, allowed, message in _COMBINATIONS:
@@ -33,13 +33,13 @@ def contradictions(values: dict[str, Any]) -> list[str]:
             found.append(message.format(*numbers))
     if values.get("index.source") == "csv" and values.get("index.table", "") is None:
         found.append(
-            "index.source is csv, but index.table is null: set it to the CSV that names the videos"
+            "index.source is csv, but index.table is null: set it to the CSV that lists the videos"
         )
     return found + _unmeasurable(values)
 
 
 def _unmeasurable(values: dict[str, Any]) -> list[str]:
-    """Why features.protocols cannot measure this run; skipped where they are wrong."""
+    """Why features.protocols cannot measure this run; skipped if the values are invalid."""
     keys = ("clip.frames", "model.conditioning_frames", "evaluate.samples")
     frames, given, samples = (values.get(key) for key in keys)
     names = values.get("features.protocols")
@@ -66,13 +66,13 @@ _COMBINATIONS: list[_Combination] = [
         ("model.spatial_frames", "clip.frames"),
         lambda k, frames: k <= frames,
         "model.spatial_frames is {0}, but a clip has only clip.frames = {1} frames: D_S draws k "
-        "different frames, so set 1 <= model.spatial_frames <= {1}",
+        "different frames; set 1 <= model.spatial_frames <= {1}",
     ),
     (
         ("model.conditioning_frames", "clip.frames"),
         lambda given, frames: given < frames,
-        "model.conditioning_frames is {0}, but a clip has only clip.frames = {1} frames: nothing "
-        "would be left to predict; set model.conditioning_frames < {1}",
+        "model.conditioning_frames is {0}, but a clip has only clip.frames = {1} frames: no "
+        "frame would be left to predict; set model.conditioning_frames < {1}",
     ),
     (
         ("clip.resolution", "shard.short_side"),
@@ -83,20 +83,20 @@ _COMBINATIONS: list[_Combination] = [
     (
         ("train.guard.evaluate_every", "train.steps"),
         lambda every, steps: every <= steps,
-        "train.guard.evaluate_every is {0}, but the run has only train.steps = {1}: nothing would "
-        "be evaluated before the end; set train.guard.evaluate_every <= {1}",
+        "train.guard.evaluate_every is {0}, but the run has only train.steps = {1}: no "
+        "checkpoint would be evaluated before the end; set train.guard.evaluate_every <= {1}",
     ),
     (
         ("train.guard.evaluate_every", "train.checkpoint_every"),
         lambda every, saved: saved < 1 or every % saved == 0,
-        "train.guard.evaluate_every is {0}, when no checkpoint is saved: set it to a multiple of "
-        "train.checkpoint_every = {1}",
+        "train.guard.evaluate_every is {0}, but checkpoints are saved every "
+        "train.checkpoint_every = {1} steps: set it to a multiple of {1}",
     ),
     (
         ("train.batch_size", "train.accumulation"),
         lambda batch, parts: parts < 1 or batch % parts == 0,
-        "train.batch_size is {0}, which train.accumulation = {1} parts cannot share evenly; set "
-        "train.accumulation to a divisor of {0}",
+        "train.batch_size is {0}, which cannot be divided into train.accumulation = {1} equal "
+        "parts; set train.accumulation to a divisor of {0}",
     ),
     (
         ("index.min_short_side", "index.max_pixels"),
@@ -108,9 +108,9 @@ _COMBINATIONS: list[_Combination] = [
 
 
 def warnings(config: Config) -> list[str]:
-    """Values that are allowed and implausible, a line each, for `dvdgan check`.
+    """Values that are allowed but implausible, one line each, for `dvdgan check`.
 
-    Relative paths begin at the current folder.
+    Relative paths start at the current folder.
     """
     return [*_paths(config), *_numbers(config), *_batches(config), *_train(config)]
 
@@ -118,7 +118,7 @@ def warnings(config: Config) -> list[str]:
 def _paths(config: Config) -> Iterator[str]:
     root = config.index.root
     if "://" not in root and not Path(root).exists():
-        yield f"index.root is {root}, which does not exist; relative paths begin at {Path.cwd()}"
+        yield f"index.root is {root}, which does not exist; relative paths start at {Path.cwd()}"
 
 
 def _numbers(config: Config) -> Iterator[str]:
@@ -126,15 +126,15 @@ def _numbers(config: Config) -> Iterator[str]:
         name = key.rpartition(".")[2]
         most = MOST_SAMPLES if name in ("samples", "kept_clips") else MOST
         if isinstance(value, int) and name not in ANY_NUMBER and value > most:
-            yield f"{key} is {value}: a number above {most:,} is hardly meant; count the zeros"
+            yield f"{key} is {value}: a number above {most:,} is probably a typo; count the zeros"
     for key in ("generator_learning_rate", "discriminator_learning_rate"):
         rate = getattr(config.train, key)
         if rate > MOST_RATE:
-            yield f"train.{key} is {rate:g}: above {MOST_RATE} hardly any GAN trains"
+            yield f"train.{key} is {rate:g}: above {MOST_RATE}, GANs rarely train"
     repeated = [each for each, count in Counter(config.evaluate.truncations).items() if count > 1]
     if repeated:
         values = ", ".join(map(str, repeated))
-        yield f"evaluate.truncations has {values} more than once: measured once more each time"
+        yield f"evaluate.truncations has {values} more than once; each is measured separately"
 
 
 def _batches(config: Config) -> Iterator[str]:
@@ -147,7 +147,10 @@ def _batches(config: Config) -> Iterator[str]:
     for key, clips in sizes.items():
         if clips * clip > BATCH_BYTES:
             whole = clips * clip / 2**30
-            yield f"{key} is so large that {clips} clips of one forward alone take {whole:,.0f} GiB"
+            yield (
+                f"{key} is so large that the {clips} clips of one forward pass take {whole:,.0f} "
+                "GiB"
+            )
 
 
 def _train(config: Config) -> Iterator[str]:
@@ -155,7 +158,7 @@ def _train(config: Config) -> Iterator[str]:
     if train.ema_start >= train.steps:
         yield (
             f"train.ema_start is {train.ema_start}, but the run has only train.steps = "
-            f"{train.steps}: weights are never averaged"
+            f"{train.steps}: the weights are never averaged"
         )
     if train.preview_every > train.steps:
         yield (
@@ -169,7 +172,7 @@ def _train(config: Config) -> Iterator[str]:
         )
     by_hash = config.index.source == "class_folders" and config.index.table is None
     if config.index.test_fraction == 0 and by_hash:
-        yield "index.test_fraction is 0: there will be no test videos to compare with"
+        yield "index.test_fraction is 0: there will be no test videos for comparison"
 
 
 def _leaves(prefix: str, values: dict[str, Any]) -> Iterator[tuple[str, Any]]:

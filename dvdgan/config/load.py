@@ -19,14 +19,14 @@ from dvdgan.errors import UserError
 def load_config(path: Path = Path("params.yaml")) -> Config:
     """Read and check a params file.
 
-    Raises UserError that names every unknown key (with the nearest known one), missing key, wrong
+    Raises UserError that lists every unknown key (with the nearest known one), missing key, wrong
     type, value out of range and impossible combination.
     """
     if not path.exists():
         raise UserError(
-            f"there is no {path.name} here",
+            f"{path.name} does not exist here",
             where=str(path.absolute()),
-            todo="run it in the folder with params.yaml, or copy one of presets/",
+            todo="run the command in the folder with params.yaml, or copy a preset from presets/",
         )
     return parse_config(read_yaml(path), source=str(path))
 
@@ -35,32 +35,32 @@ def parse_config(raw: Any, source: str = "params") -> Config:
     """Check already parsed params; see load_config."""
     if not isinstance(raw, dict):
         found = "is empty" if raw is None else f"holds {_kind(raw)}"
-        raise UserError(f"{source} {found}, not sections", todo="copy one of presets/")
+        raise UserError(f"{source} {found}, not sections", todo="copy a preset from presets/")
     problems, wrong = [], set()
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
         problems, wrong = described(error), keys_with_problems(error)
     values = dict(_values("", Config, raw))
-    # A value that is wrong by itself is corrected first, whatever it then contradicts.
+    # Contradictions are not reported for values that are invalid by themselves.
     problems += contradictions({key: values[key] for key in values.keys() - wrong})
     if problems:
         count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise UserError(
             f"{source} has {count}:\n" + "\n".join(f"  - {line}" for line in problems),
-            todo="fix them all; nothing has been run",
+            todo="fix all of them; nothing was run",
         )
     return config
 
 
 def fingerprint(*parts: BaseModel | str) -> str:
-    """16 hex digits that change when any section or string of ``parts`` does."""
+    """A fingerprint of 16 hex digits of the sections and strings in ``parts``."""
     plain = [part.model_dump() if isinstance(part, BaseModel) else part for part in parts]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _values(prefix: str, section: type[Section], raw: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
-    """The dotted key and the value of every known parameter that is given."""
+    """The dotted key and the value of every known parameter in the file."""
     for name, field in section.model_fields.items():
         value, below = raw.get(name), subsection(field)
         if below is not None:

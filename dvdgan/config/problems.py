@@ -1,4 +1,4 @@
-"""Describes what pydantic finds wrong with a params file, in the terms of YAML: a line each."""
+"""Describes pydantic's errors in a params file in terms of YAML, one line each."""
 
 import difflib
 import json
@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from dvdgan.config.schema import Config
 from dvdgan.config.section import Section, kind_of, subsection
 
-SHOWN = 60  # characters of a wrong value
+SHOWN = 60  # characters of an invalid value
 
 LIMITS = {
     "greater_than_equal": "at least {ge}",
@@ -30,12 +30,12 @@ OTHER_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
 def described(error: ValidationError) -> list[str]:
-    """A line for each problem that pydantic found."""
+    """One line for each problem that pydantic found."""
     return [_line(detail) for detail in error.errors()]
 
 
 def keys_with_problems(error: ValidationError) -> set[str]:
-    """The dotted keys of the parameters that have a problem of their own."""
+    """The dotted keys of the parameters whose own value is invalid."""
     return {
         ".".join(str(part) for part in detail["loc"] if isinstance(part, str))
         for detail in error.errors()
@@ -57,7 +57,7 @@ def _line(detail: ErrorDetails) -> str:
         context = {name: _plain(limit) for name, limit in detail.get("ctx", {}).items()}
         allowed = LIMITS[error].format(**context)
     elif subsection(field) is not None:
-        allowed = "a section: its keys stand below it, indented by two more spaces"
+        allowed = "a section: write its keys below it, indented by two more spaces"
     else:
         allowed = _article(kind_of(field, item=isinstance(path[-1], int)))
     hint = _hint(value, allowed)
@@ -73,7 +73,7 @@ def _article(kind: str) -> str:
 
 
 def _hint(value: Any, allowed: str) -> str:
-    """What the user most likely meant to write; empty where nobody knows."""
+    """The value that the user most likely meant; empty if unknown."""
     if isinstance(value, list) and len(value) == 1 and "list" not in allowed:
         return f"write {_yaml(value[0])}"
     if "list" in allowed and not isinstance(value, list | dict) and value is not None:
@@ -108,7 +108,7 @@ def _number_in(text: str) -> str:
 
 
 def _yaml(value: Any) -> str:
-    """``value`` as it stands in YAML, on one line."""
+    """``value`` as written in YAML, on one line."""
     if isinstance(value, float) and not math.isfinite(value):
         return ".nan" if math.isnan(value) else f"{'-' if value < 0 else ''}.inf"
     if isinstance(value, str | bool | int | float | list | dict) or value is None:
@@ -124,15 +124,17 @@ def _unknown(path: list[str]) -> str:
     key = ".".join(path)
     if "." in name and ".".join([*sections, name]) in fields:
         section, _, last = key.rpartition(".")
-        return f"{name} cannot be written with a point; write {last} below {section}"
+        return f"{name} cannot be written with a dot; write {last} below {section}"
     elsewhere = [each.rpartition(".")[0] for each in fields if each.rpartition(".")[2] == name]
     if elsewhere:
-        places = " or ".join(f"below {place}" if place else "at the top" for place in elsewhere)
+        places = " or ".join(
+            f"below {place}" if place else "at the top level" for place in elsewhere
+        )
         return f"{key} is not a parameter; {name} belongs {places}"
     prefix = ".".join(sections)
     known = sorted(each.rpartition(".")[2] for each in fields if each.rpartition(".")[0] == prefix)
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"known here: {', '.join(known)}"
+    hint = f"did you mean {nearest[0]}?" if nearest else f"allowed here: {', '.join(known)}"
     return f"{key} is not a parameter; {hint}"
 
 

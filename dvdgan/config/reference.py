@@ -1,6 +1,6 @@
 """Describes every parameter, from the docstrings of the schema.
 
-`python -m dvdgan.config.reference > docs/params.md` writes the page of all of them.
+`python -m dvdgan.config.reference > docs/params.md` writes this page.
 """
 
 from collections.abc import Iterator
@@ -25,12 +25,12 @@ BOUNDS = {Ge: "at least {.ge}", Gt: "above {.gt}", Le: "at most {.le}", Lt: "bel
 
 
 def params_page() -> str:
-    """The page as Markdown: a table for every section, a row for every key."""
+    """The page as Markdown, with a table for every section and a row for every key."""
     return INTRODUCTION + "".join(_table(name, section) for name, section in _sections("", Config))
 
 
 def meanings() -> dict[str, str]:
-    """What every key of params.yaml means, by dotted key, in one line."""
+    """The meaning of every key of params.yaml in one line, by dotted key."""
     return {
         f"{name}.{key}": _one_line(field.description)
         for name, section in _sections("", Config)

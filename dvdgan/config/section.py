@@ -1,4 +1,4 @@
-"""What all sections of params.yaml share: strictness, kinds of numbers, and their description."""
+"""The base of all sections of params.yaml: strict types, ranges of numbers, descriptions."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -15,11 +15,11 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 def _expanded(path: str) -> str:
     if path.lower() in ("none", "nil"):
-        raise ValueError("which is a name; write null where there is none")
+        raise ValueError("which is read as a name; write null for no value")
     try:
         return str(Path(path).expanduser()) if path.startswith("~") else path
     except RuntimeError as error:
-        raise ValueError("but this user has no home folder; write the whole path") from error
+        raise ValueError("but this user has no home folder; write the full path") from error
 
 
 PathText = Annotated[str, Field(min_length=1), AfterValidator(_expanded)]
@@ -39,7 +39,7 @@ class Section(BaseModel):
 
 
 def subsection(field: FieldInfo) -> type[Section] | None:
-    """The section that ``field`` holds; None where it is a parameter."""
+    """The section that ``field`` holds; None if it is a parameter."""
     kind: Any = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 

@@ -13,7 +13,7 @@ from ruamel.yaml.reader import ReaderError
 
 from dvdgan.errors import UserError
 
-ENCODINGS = {  # the longer marks first: that of UTF-16 begins that of UTF-32
+ENCODINGS = {  # longer marks first, because UTF-32's starts with UTF-16's
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
     codecs.BOM_UTF16_LE: "UTF-16",
@@ -23,23 +23,29 @@ ENCODINGS = {  # the longer marks first: that of UTF-16 begins that of UTF-32
 # Patterns of the parser's messages -> explanations.
 EXPLANATIONS = {
     r"found character '(.)' that cannot start": "a plain value cannot begin with {}: quote it",
-    r'found duplicate key "(.+?)" with': "the key {} is given a second time in its section",
-    r"mapping values are not allowed": "a colon in a plain value, or a line that is indented too "
-    "far: quote the value, or mend the indentation",
-    r"expected <block end>": "the line is not indented as the ones it belongs to",
-    r"expected ',' or '(.)'": "a bracket is opened here and not closed: add {}",
-    r"expected the node content": "the line begins with a dash, or with a colon, in a wrong place",
-    r"could not find expected ':'": "a key needs a colon and a space behind it",
-    r"but found another document": "--- begins a second document; only one may be here",
+    r'found duplicate key "(.+?)" with': "the key {} occurs twice in its section",
+    r"mapping values are not allowed": (
+        "a colon in a plain value, or a line that is indented too far: quote the value, or fix "
+        "the indentation"
+    ),
+    r"expected <block end>": "the line is not indented like the other lines of its section",
+    r"expected ',' or '(.)'": "a bracket opened here is not closed: add {}",
+    r"expected the node content": "a dash or colon at the start of the line is not allowed here",
+    r"could not find expected ':'": "a key needs a colon and a space after it",
+    r"but found another document": "--- starts a second document; only one is allowed",
     r"constructor for the tag '(?:tag:yaml.org,2002:)?!?(.+)'": "the tag !{} is not allowed",
-    r"found undefined alias '(.+)'": "*{0} stands for nothing named &{0}: quote it if it is text",
-    r"found unexpected end of stream": "a quotation mark is opened here and not closed",
-    r"found unknown escape character '(.)'": "\\{} means nothing in double quotes: use single ones",
+    r"found undefined alias '(.+)'": (
+        "*{0} refers to &{0}, which does not exist: quote it if it is text"
+    ),
+    r"found unexpected end of stream": "a quotation mark opened here is not closed",
+    r"found unknown escape character '(.)'": (
+        "\\{} is not an escape in double quotes: use single quotes"
+    ),
 }
 
 
 class _Constructor(SafeConstructor):
-    """Names the line of a value that looks like a date or a number and is none."""
+    """Reports the line of a value that looks like a date or a number but is invalid."""
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:
@@ -48,16 +54,16 @@ class _Constructor(SafeConstructor):
             raise ConstructorError(None, None, f"{error}: quote it", node.start_mark) from error
 
 
-# A hundred times those of any preset.
+# A hundred times as many as in any preset.
 MOST_VALUES = 10_000
 
 
 def read_yaml(path: Path) -> Any:
-    """The values of a YAML 1.2 file in UTF-8. Raises UserError where it is none, with the line."""
+    """The values of a YAML 1.2 file in UTF-8. Raises UserError with the line if it is not valid."""
     text = _text(path)
     for place, content in enumerate(text.splitlines(), 1):
         if re.match(r"\s*[^\S\t\n\r ]", content):
-            raise _error(path, place, "a non-breaking space: type spaces in its place")
+            raise _error(path, place, "a non-breaking space: replace it by a space")
     try:
         if "&" in text:
             _refuse_endless(_parser().compose(text), path)
@@ -79,7 +85,7 @@ def _parser() -> YAML:
 
 def _text(path: Path) -> str:
     if path.is_dir():
-        raise UserError(f"{path} is a folder, not a file", todo="give a params file")
+        raise UserError(f"{path} is a folder, not a file", todo="give the path of a params file")
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -101,7 +107,7 @@ def _text(path: Path) -> str:
 
 
 def _refuse_endless(root: Node | None, path: Path) -> None:
-    """Raise UserError for aliases that hold themselves, or that multiply beyond any params."""
+    """Raise UserError for aliases that contain themselves or expand to too many values."""
     waiting: list[tuple[Node | None, tuple[Node | None, ...]]] = [(root, ())]
     seen = 0
     while waiting:
@@ -112,9 +118,10 @@ def _refuse_endless(root: Node | None, path: Path) -> None:
             raise _error(path, node.start_mark.line + 1, f"&{node.anchor} contains itself")
         if seen > MOST_VALUES:
             raise UserError(
-                f"{path} holds more than {MOST_VALUES:,} values: its aliases (*NAME) multiply",
+                f"{path} holds more than {MOST_VALUES:,} values: its aliases (*NAME) expand to "
+                "too many",
                 where=str(path.absolute()),
-                todo="write the values out instead of the aliases",
+                todo="write out the values instead of using aliases",
             )
         if isinstance(node, MappingNode):
             children = [each for pair in node.value for each in pair]
@@ -124,13 +131,13 @@ def _refuse_endless(root: Node | None, path: Path) -> None:
 
 
 def _explained(error: MarkedYAMLError, text: str) -> tuple[int, str]:
-    """The line, from 1, and what is wrong there."""
+    """The line number, from 1, and the error there."""
     mark = error.problem_mark
     problem = str(error.problem if error.problem.strip() else error.context)
     if "'\\t'" in problem or "tab" in problem:
         lines = text.splitlines()
         found = [n for n, line in enumerate(lines, 1) if n > mark.line and re.match(r" *\t", line)]
-        return (found or [mark.line + 1])[0], "a tab: YAML is indented by spaces"
+        return (found or [mark.line + 1])[0], "a tab: indent YAML with spaces"
     if re.search("expected (',' or|':')|end of stream", problem) and error.context_mark is not None:
         mark = error.context_mark  # where it was opened
     for pattern, explanation in EXPLANATIONS.items():

@@ -32,9 +32,9 @@ def device() -> str:
         return "cuda" if gpus else "cpu"
     if requested != "cpu" and int(requested.partition(":")[2] or 0) >= gpus:
         raise UserError(
-            f"DVDGAN_EVALUATION_DEVICE is {requested}, and there are {gpus} GPUs here",
+            f"DVDGAN_EVALUATION_DEVICE is {requested}, but this machine has {gpus} GPUs",
             where="the environment variable DVDGAN_EVALUATION_DEVICE",
-            todo="set it to cpu or to a GPU that is there (cuda:0 is the first)",
+            todo="set it to cpu or to an existing GPU (cuda:0 is the first)",
         )
     return requested
 
@@ -66,8 +66,8 @@ def beside_trainer(work: Callable[[str], ResultT]) -> ResultT:
         reason = str(error).partition("\n")[0]
     # Outside the handler, where the exception no longer references GPU memory.
     print(
-        f"evaluate: too little memory is free on {where} ({reason}): measuring on the CPU; "
-        "DVDGAN_EVALUATION_DEVICE names another GPU",
+        f"evaluate: not enough free memory on {where} ({reason}): measuring on the CPU; set "
+        "DVDGAN_EVALUATION_DEVICE to choose another GPU",
         file=sys.stderr,
         flush=True,
     )

@@ -261,7 +261,7 @@ class FeatureCache:
         lines = self._refusals
         if len(lines) > self.most_refused:
             raise UserError(
-                f"{len(lines)} of {len(self.source)} videos give no clip so far, and "
+                f"{len(lines)} of {len(self.source)} videos could not be used so far, and "
                 f"{self.most_refused or 'none'} may be left out",
                 where="\n         ".join(lines[-5:]),
                 todo="repair or remove them, or raise --max-refused",

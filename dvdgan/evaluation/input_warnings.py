@@ -16,8 +16,8 @@ def input_warnings(clips: ClipFeatures, real: ClipFeatures) -> list[str]:
     found = []
     if count < 2 * MINIMUM_CLIPS:
         found.append(
-            f"{count} generated clips are hardly more than the {MINIMUM_CLIPS} that a covariance "
-            "needs: use several thousand"
+            f"{count} generated clips are only slightly more than the {MINIMUM_CLIPS} that a "
+            "covariance needs: use several thousand"
         )
     repeated = duplicates(clips)
     if repeated:
@@ -26,8 +26,8 @@ def input_warnings(clips: ClipFeatures, real: ClipFeatures) -> list[str]:
             f"{count - repeated} different ones, and the intervals are too narrow"
         )
     for what, values, others in [
-        ("stand still", clips.motion, real.motion),
-        ("are one colour throughout", clips.contrast, real.contrast),
+        ("are static", clips.motion, real.motion),
+        ("have a single colour", clips.contrast, real.contrast),
     ]:
         share = (values == 0).double().mean()
         if share > (others == 0).double().mean():

@@ -35,7 +35,7 @@ def manifold_scores(generated: Tensor, real: Tensor, neighbours: int = 5) -> Man
     """
     if min(len(generated), len(real)) <= neighbours:
         raise UserError(
-            f"{min(len(generated), len(real))} clips do not have {neighbours} neighbours each",
+            f"{min(len(generated), len(real))} clips are too few for {neighbours} neighbours each",
             todo="use more clips",
         )
     radii, real_radii = _radii(generated, neighbours), _radii(real, neighbours)

@@ -127,7 +127,7 @@ def measure(
     if len(clips) < fewest_clips:
         raise UserError(
             f"{len(clips)} clips are too few for {reference.description.protocol}",
-            todo=f"use at least {fewest_clips}, better several thousand",
+            todo=f"use at least {fewest_clips}, preferably several thousand",
         )
     _refuse_non_finite(clips)
     layers = PROTOCOLS[reference.description.protocol].layers
@@ -245,9 +245,9 @@ def compare(one: Metric, other: Metric) -> float:
     unequal = one.settings.differences(other.settings)
     if unequal:
         raise UserError(
-            f"these two numbers of {one.metric} do not compare",
+            f"these two values of {one.metric} are not comparable",
             where="; ".join(unequal),
-            todo="measure both under one protocol",
+            todo="measure both with the same protocol",
         )
     return other.value - one.value
 

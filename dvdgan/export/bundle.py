@@ -44,7 +44,7 @@ PICTURED_CLASSES, PICTURED_CLIPS, PICTURED_SIDE = 4, 4, 96
 
 @dataclass(frozen=True)
 class BundleSource:
-    """What a bundle contains beside the weights."""
+    """The contents of a bundle besides the weights."""
 
     architecture: GeneratorArchitecture
     classes: list[str]
@@ -135,7 +135,7 @@ def write_bundle(
 
 
 def _picture(sampler: Sampler) -> bytes:
-    """An animation of clips that nobody selected: a row for each of the first classes."""
+    """An animation of random clips, with a row for each of the first classes."""
     draws = Draws([0], PICTURED_CLIPS)
     samples = class_samples(sampler, sampler.classes[:PICTURED_CLASSES], draws)
     scale = max(1, PICTURED_SIDE // sampler.resolution)

@@ -53,8 +53,8 @@ sampler = Sampler.load("artifacts/model")
 {origin}
 
 {_metrics(config)}## Limits
-It reproduces the content and the biases of its training videos, and may reproduce single training
-clips. The rights in the training videos apply.
+The model reproduces the content and the biases of its training videos, and may reproduce single
+training clips. The rights in the training videos apply.
 """
 
 
@@ -103,7 +103,10 @@ def _metrics(config: dict[str, Any]) -> str:
     return "\n".join(
         [
             "## Metrics",
-            "Of the checkpoint, measured while it trained. Only values of equal names compare.",
+            (
+                "Measured on the checkpoint during training. Only values with equal names are "
+                "comparable."
+            ),
             "",
             "| metric | value | 95% interval |",
             "|---|---|---|",

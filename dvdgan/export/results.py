@@ -154,27 +154,40 @@ def measure_clip_sets(
         {"level": level, "FID": point["FID"].to_json(), "IS": point["IS"].to_json()}
         for level, point in points.items()
     ]
-    results.warnings += _count_warnings(results)
     return first
 
 
-def _count_warnings(results: Results) -> list[str]:
-    """A warning for each control with other counts of clips than the generated clips."""
-    warnings = []
+def control_warnings(results: Results) -> list[str]:
+    """Warnings for controls with other numbers of clips than the generated set.
+
+    Controls with equal numbers share one warning.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
     for control, metrics in results.controls.items():
-        for name in metrics.keys() & results.generated.keys() & {"FID", "FVD"}:
-            own, other = results.generated[name].settings, metrics[name].settings
-            if own.clips != other.clips:
-                warnings.append(
-                    f"{control}: {other.clips} clips, beside {own.clips} generated ones; fewer "
-                    "clips inflate a Frechet distance"
-                )
-            if (own.real_split, own.real_clips) != (other.real_split, other.real_clips):
-                warnings.append(
-                    f"{control}: against {other.real_clips} {other.real_split} clips, the "
-                    f"generated ones against {own.real_clips} {own.real_split} clips"
-                )
-    return [line for line in dict.fromkeys(warnings) if line not in results.warnings]
+        for warning in sorted(_differences(metrics, results.generated)):
+            found[warning].append(f"'{control}'")
+    return [
+        warning.format("the control " + names[0])
+        if len(names) == 1
+        else warning.format(f"each of the controls {', '.join(names[:-1])} and {names[-1]}")
+        for warning, names in found.items()
+    ]
+
+
+def _differences(control: Metrics, generated: Metrics) -> set[str]:
+    """Sentences with {} in place of the control's name."""
+    found = set()
+    for name in control.keys() & generated.keys() & {"FID", "FVD"}:
+        other, own = control[name].settings, generated[name].settings
+        if other.clips != own.clips:
+            found.add(
+                f"{{}} has {other.clips} clips, the generated set {own.clips}; fewer clips inflate "
+                "a Frechet distance"
+            )
+        real = [f"{each.real_clips} {each.real_split} clips" for each in (other, own)]
+        if real[0] != real[1]:
+            found.add(f"{{}} is compared with {real[0]}, the generated set with {real[1]}")
+    return found
 
 
 def _average(results: Results, sets: list[Metrics]) -> dict[str, Any]:

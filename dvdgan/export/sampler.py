@@ -52,8 +52,8 @@ class Sampler:
         for name in (CONFIG, WEIGHTS):
             if not (bundle / name).is_file():
                 raise UserError(
-                    f"{bundle} is no model bundle: {name} is missing",
-                    todo="name a folder written by `dvdgan export`",
+                    f"{bundle} is not a model bundle: {name} is missing",
+                    todo="give a folder written by `dvdgan export`",
                 )
         config = read_json(bundle / CONFIG)
         generator = empty_network(partial(_plain_generator, config["generator"]), device)

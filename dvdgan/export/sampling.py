@@ -116,7 +116,7 @@ def between_classes(sampler: Sampler, names: list[str], draws: Draws) -> Caption
     labels = [label_of(sampler, name) for name in names]
     if len(labels) < 2:
         raise UserError(
-            "interpolation between classes needs two classes", todo="name two: --class A --class B"
+            "interpolation between classes needs two classes", todo="give two: --class A --class B"
         )
     _refuse_too_few(draws.count)
     _refuse_too_many((len(labels) - 1) * draws.count)
@@ -145,12 +145,12 @@ def opening_frames(
     except (OSError, VideoError) as error:
         reason = error.detail if isinstance(error, VideoError) else error.strerror
         raise UserError(
-            f"{name} cannot be read: {reason}", todo="name a video file that plays"
+            f"{name} cannot be read: {reason}", todo="give a playable video file"
         ) from error
     if len(first) < count:
         raise UserError(
-            f"{name} has {len(first)} frames, and the model continues {count}",
-            todo="name a longer video",
+            f"{name} has {len(first)} frames, but the model continues {count}",
+            todo="give a longer video",
         )
     cropped = [center_crop(resize_short_side(frame, resolution), resolution) for frame in first]
     return torch.from_numpy(np.stack(cropped)).permute(0, 3, 1, 2)

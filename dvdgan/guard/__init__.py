@@ -1,1 +1,1 @@
-"""Is the run healthy, and what is done when it is not. No torch: a scheduler can run it."""
+"""Supervision of a run: verdicts on its checkpoints, and rollbacks. Does not import torch."""

@@ -43,16 +43,17 @@ def node_file(run: RunFolder, name: str) -> Path:
 
 
 def serve(run: RunFolder, name: str, launch_id: str, on_line: Callable[[str], None]) -> int:
-    """Be node ``name`` of ``run`` in the launch with ``launch_id``.
+    """Run node ``name`` of ``run`` in the launch with ``launch_id``.
 
     Returns the exit code of its torchrun, or EXIT_INTERRUPTED when the coordinator stopped it.
-    Every line the trainer prints goes to ``on_line``. When an exception interrupts this call, the
-    trainer saves and stops first. Raises UserError where an earlier trainer does not leave this
-    host.
+    Every line that the trainer prints goes to ``on_line``. If an exception interrupts this call,
+    the trainer saves and stops first. Raises UserError if an earlier trainer on this host does not
+    end.
     """
     coordinator = CoordinatorReader(run, name, launch_id)
     alone = lock(
-        Path(tempfile.gettempdir()) / f"dvdgan-node-{name}.lock", f"an earlier run of node {name}"
+        Path(tempfile.gettempdir()) / f"dvdgan-node-{name}.lock",
+        f"an earlier trainer of node {name}",
     )
     with alone, Heartbeat(node_file(run, name), launch_id=launch_id, code=None) as heartbeat:
         code = EXIT_INTERRUPTED

@@ -1,8 +1,8 @@
-"""The index of a remote backup, copy.json: what belongs together, and under which keys it lies.
+"""The index of a remote backup, copy.json: the files that belong together, and their keys.
 
-What the index names never changes and is deleted only after the next index is written: a sync that
-was cut short leaves the backup before it. So a checkpoint lies below a prefix with its manifest's
-sha256, a preview below its restart index, and telemetry in segments.
+A file in the index never changes and is deleted only after the next index is written, so an
+interrupted sync leaves the previous backup intact. Therefore a checkpoint has a prefix with its
+manifest's sha256, a preview one with its restart index, and telemetry is stored in segments.
 """
 
 import hashlib
@@ -82,7 +82,7 @@ class Segments:
 
 @dataclass(frozen=True)
 class BackupIndex:
-    """What a backup holds."""
+    """The contents of a backup."""
 
     ledger: bytes = b""
     """Its lines."""
@@ -93,7 +93,7 @@ class BackupIndex:
 
     @classmethod
     def read(cls, store: Store) -> "BackupIndex":
-        """That of the backup in ``store``, an empty one where there is none.
+        """The index of the backup in ``store``; an empty one if there is no backup.
 
         Raises ValueError where it cannot be read.
         """
@@ -102,7 +102,7 @@ class BackupIndex:
         except FileNotFoundError:
             return cls()
         if not isinstance(data, dict) or not KEYS - {"telemetry"} <= data.keys() <= KEYS:
-            raise ValueError(f"{INDEX} in {store} is not what this program writes")
+            raise ValueError(f"{INDEX} in {store} was not written by this program")
         checkpoints = {step_of(Path(name)): sha256 for name, sha256 in data["checkpoints"].items()}
         telemetry = None
         if "telemetry" in data:
@@ -153,16 +153,17 @@ class BackupIndex:
 
 
 def claim(store: Store) -> None:
-    """Begin a backup in ``store`` unless there is one.
+    """Start a backup in ``store`` unless there is one.
 
-    Raises UserError where it holds files but no backup: they are not replaced.
+    Raises UserError if it holds other files, which are not replaced.
     """
     keys = store.keys()
     if INDEX in keys:
         return
     if keys:
         raise UserError(
-            f"the location of this run's backup has other files: {', '.join(sorted(keys)[:3])}",
+            "the location of this run's backup contains other files: "
+            f"{', '.join(sorted(keys)[:3])}",
             where=str(store),
             todo="move them away, or set another store in DVDGAN_BACKUP",
         )

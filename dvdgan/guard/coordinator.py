@@ -1,4 +1,4 @@
-"""The coordinator of a run on many nodes: one trainer to the supervisor, made of one per host.
+"""The coordinator of a run on many nodes. To the supervisor, all nodes together are one trainer.
 
 Every launch gathers the nodes, has their agents (guard/agent.py) train, and stops all of them when
 one has ended or is lost. A `NodeLauncher` starts the agents (flows/nodes.py: a Prefect worker on
@@ -34,13 +34,12 @@ FIRST_PORT, PORTS = 15000, 15000
 
 
 class NodeLauncher(Protocol):
-    """Starts agents (`serve` in guard/agent.py) on the hosts: one run for each node and launch."""
+    """Starts agents (`serve` in guard/agent.py) on the hosts, one run per node and launch."""
 
     def start(self, name: str, launch_id: str) -> bool:
         """Request a run of node ``name`` with ``launch_id``; it begins when the host is there.
 
-        Returns False where it could not be requested now. Requested twice with one ``launch_id``,
-        there is one run.
+        Returns False if the request failed. Two requests with one ``launch_id`` start one run.
         """
 
     def state(self, name: str) -> str | None:
@@ -54,9 +53,9 @@ class NodeLauncher(Protocol):
 class Coordinator:
     """All nodes as one trainer.
 
-    A node without a heartbeat is named lost and the others are stopped; then all start again from
-    the last checkpoint, when it is back or without it, by DVDGAN_LOST_NODE. ``warn`` gets one line
-    for each thing that a person should know.
+    A node without a heartbeat is reported as lost and the others are stopped. Then all start again
+    from the last checkpoint, with or without the lost node as set by DVDGAN_LOST_NODE. ``warn``
+    gets one line per warning.
     """
 
     def __init__(
@@ -210,7 +209,7 @@ class _Launch:
             names = ", ".join(node.name for node in late)
             overdue = time.monotonic() - began > self._timeout
             if overdue and ready and self._environment.lost_node == GO_ON:
-                self._warn(f"node {names} does not come: training goes on without it")
+                self._warn(f"node {names} did not start in time: training continues without it")
                 return ready
             if overdue and not warned:
                 warned = True
@@ -232,12 +231,12 @@ class _Launch:
         state = self._launcher.state(node.name)
         limit = self._timeout if node.joined else START_SECONDS
         if state == ENDED:
-            self._warn(f"the run of node {node.name} ended before it trained: see its log")
+            self._warn(f"the run of node {node.name} ended before training: see its log")
             return True
         if state == WAITING:
             node.watch()  # it cannot have a heartbeat yet
         elif state == BEGUN and node.seconds_since_last_seen() > limit:
-            self._warn(f"node {node.name} began and has no heartbeat: it is started again")
+            self._warn(f"node {node.name} started but has no heartbeat: it is restarted")
             self._launcher.give_up(node.name)
             node.renew()
         return False

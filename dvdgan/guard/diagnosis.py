@@ -27,7 +27,7 @@ def never_learned(events: list[ledger.Event], train: "Train", where: Path) -> Us
     reasons = f": {'; '.join(ended['reasons'])}" if ended and ended["reasons"] else ""
     return UserError(
         f"the run never learned: none of its checkpoints up to step {step} is healthy and clearly "
-        f"nearer to real clips than the untrained generator{reasons}",
+        f"closer to real clips than the untrained generator{reasons}",
         where=str(where),
         todo="; ".join(advice(events, train)),
     )
@@ -52,11 +52,11 @@ def _causes(
     )
     if baseline is not None and (baseline.mean_clip.value < ONE_PICTURE * baseline.untrained.value):
         yield (
-            f"look at the real clips, they hardly differ: the mean of all of them has FVD "
+            "check the real clips, which hardly differ: the mean of all clips has FVD "
             f"{baseline.mean_clip.value:.3g}"
         )
     if _too_high(records, baseline):
-        yield f"lower train.{rates}: the networks broke, or left what they had"
+        yield f"lower train.{rates}: the networks diverged"
     elif _hardly_moves(records, "generator"):
         yield (
             f"raise train.generator_learning_rate ({train.generator_learning_rate:g}): the weights "
@@ -64,10 +64,10 @@ def _causes(
         )
     elif won := [name for name in DISCRIMINATORS if _won(records, name, train.guard.thresholds)]:
         yield (
-            f"weaken the discriminators, the {' and the '.join(won)} one makes no mistakes: "
-            f"lower train.discriminator_learning_rate ({train.discriminator_learning_rate:g}), "
-            f"train.discriminator_steps ({train.discriminator_steps}) or "
-            "model.discriminator_channels"
+            f"weaken the discriminators, because the {' and the '.join(won)} one makes no "
+            "mistakes: lower train.discriminator_learning_rate "
+            f"({train.discriminator_learning_rate:g}), train.discriminator_steps "
+            f"({train.discriminator_steps}) or model.discriminator_channels"
         )
 
 

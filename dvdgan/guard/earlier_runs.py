@@ -1,4 +1,4 @@
-"""The runs there are already, in this work tree and in the remote backup."""
+"""The existing runs in this work tree and in the remote backup."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -89,4 +89,4 @@ def _origin(settings: bytes, provenance: bytes | None, where: str) -> RunOrigin:
         return RunOrigin.of_files(settings, provenance)
     except (LookupError, AttributeError, TypeError, ValueError) as error:
         names = f"{SETTINGS} or {PROVENANCE} in {where}"
-        raise ValueError(f"{names} is not what dvdgan writes: {error}") from error
+        raise ValueError(f"{names} was not written by dvdgan: {error}") from error

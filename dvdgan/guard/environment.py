@@ -111,16 +111,16 @@ class RunEnvironment:
         """Raise UserError where a variable requires Prefect."""
         if self.nodes:
             raise UserError(
-                "trainers on other hosts cannot be started without Prefect's server",
+                "trainers on other hosts cannot be started without a Prefect server",
                 where="the environment variable DVDGAN_NODES",
-                todo="set PREFECT_API_URL to a server that answers, or unset the variable "
+                todo="set PREFECT_API_URL to a running server, or unset the variable "
                 "(docs/clusters.md)",
             )
         if self.approve_rollbacks:
             raise UserError(
-                "nobody can approve a rollback without Prefect's server",
+                "rollbacks cannot be approved without a Prefect server",
                 where="the environment variable DVDGAN_APPROVE_ROLLBACKS",
-                todo="set PREFECT_API_URL to a server that answers, or unset the variable",
+                todo="set PREFECT_API_URL to a running server, or unset the variable",
             )
 
 
@@ -159,7 +159,7 @@ def _positive(name: str, of_what: str) -> Callable[[str], float]:
 def _trackers(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not set(names) <= set(TRACKERS):
-        allowed = f"a list of {', '.join(TRACKERS)} with commas between"
+        allowed = f"a comma-separated list of {', '.join(TRACKERS)}"
         raise _refused("DVDGAN_TRACKERS", text, allowed)
     return names
 
@@ -184,7 +184,7 @@ def _nodes(text: str) -> tuple[tuple[str, str], ...]:
     nodes = tuple(match.groups() for match in found if match)
     names, addresses = {node[0] for node in nodes}, {node[1] for node in nodes}
     if not len(names) == len(addresses) == len(found):
-        allowed = "NAME=ADDRESS of every node with commas between, none of them twice"
+        allowed = "a comma-separated list of NAME=ADDRESS, each node once"
         raise _refused("DVDGAN_NODES", text, allowed)
     return nodes  # type: ignore[return-value]
 

@@ -54,9 +54,9 @@ class EvaluationFailedError(Exception):
 class EvaluationProcess:
     """The evaluation of one checkpoint, begun at the first call of `done`.
 
-    A result already in the run folder is not measured again. The process ends when its supervisor
-    does. Where it fails, whatever the reason, it is begun again after each of RETRY_PAUSES. One
-    thread may call `done` while another cancels.
+    A result that is already in the run folder is not measured again. The process ends when its
+    supervisor does. If it fails, it is retried after each of RETRY_PAUSES. One thread may call
+    `done` while another cancels.
     """
 
     def __init__(self, run: RunFolder, step: int) -> None:
@@ -144,7 +144,7 @@ class _Attempt:
     def runs(self) -> bool:
         """Whether the process runs; one that hangs is killed."""
         if self.process.poll() is None and time.monotonic() - self._last_output > SILENCE_SECONDS:
-            self._last.append(f"silent for {SILENCE_SECONDS:g} s")
+            self._last.append(f"no output for {SILENCE_SECONDS:g} s")
             self.process.kill()
             await_end(self.process)
             return False

@@ -95,8 +95,7 @@ class EvaluationRecord:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a checkpoint is compared with before a run has learned anything, measured once a run by
-    its own protocol and number of clips."""
+    """The values with which a run is compared until it has learned; measured once per run."""
 
     untrained: Distance
     """Of the generator before step 1."""
@@ -182,9 +181,9 @@ def judge(
     compare a record with earlier ones of the same run that were not suspect. Once suspect, a run
     recovers only when every value is back half the way to its threshold.
 
-    Where no criterion is met, a record is healthy if its samples are clearly nearer to real clips
-    than those of the untrained generator in ``baseline``, else warming up; without a baseline (a
-    ledger begun before it was measured) it is healthy.
+    If no criterion is met, a record is healthy if its samples are clearly closer to real clips than
+    those of the untrained generator in ``baseline``, and otherwise warming up. Without a baseline
+    (in a ledger of an older version) it is healthy.
     """
     narrow, factor = _half_way(guard.thresholds), guard.thresholds.baseline_factor
     known = _known(baseline.metrics if baseline else {})
@@ -271,7 +270,8 @@ def _sample_criteria(
 ) -> Iterator[tuple[str, str]]:
     """What is found, and what it is compared with: the best checkpoint, which a run ends with.
 
-    Not with the best of each value: young samples may be diverse like noise, and never flicker.
+    Not with the best of each value, because early samples may be as diverse as noise and never
+    flicker.
     """
     if not healthy:
         return
@@ -320,7 +320,7 @@ def _training_criteria(
             )
     for name in SINGULAR_VALUES:
         if abs(now.get(name, math.inf) - 1) < limits.singular_value_change:
-            yield f"{_spaced(name)} stand still", ""
+            yield f"{_spaced(name)} do not change", ""
 
 
 def _compared(

@@ -73,7 +73,10 @@ def await_end(process: "subprocess.Popen[Any]", seconds: float | None = None) ->
 def _name(pids: Iterable[int]) -> None:
     """Print which processes did not end after SIGKILL."""
     for pid in pids:
-        print(f"process {_described(pid)} does not end after SIGKILL: it is left", file=sys.stderr)
+        print(
+            f"process {_described(pid)} does not end after SIGKILL and is left running",
+            file=sys.stderr,
+        )
 
 
 def _described(pid: int) -> str:

@@ -1,5 +1,5 @@
-"""The run's memory, an append-only list of events, and what follows from it: the best checkpoint,
-where a rollback goes back to, which checkpoints are kept."""
+"""The ledger of a run, an append-only list of events, and what follows from it: the best
+checkpoint, the target of a rollback, and the checkpoints to keep."""
 
 import json
 import os
@@ -221,13 +221,13 @@ def describe(event: Event) -> str:
             scale, added = event["learning_rate_scale"], event["added_discriminator_steps"]
             more = f", {added} more D updates a step" if added else ""
             step = event["to_step"]
-            where = f"back to step {step}" if step else "back to the beginning, fresh weights"
+            where = f"back to step {step}" if step else "back to the beginning, new weights"
             text = f"{where}, learning rates x {scale:g}{more}, new seeds"
         case "ended_early":
             where = event.get("reached", "an unknown step")  # missing in early ledgers
             text = f"ended early at step {where}; the best checkpoint is step {event['step']}"
         case "never_learned":
-            text = f"ended at step {event['reached']} without having learned"
+            text = f"ended at step {event['reached']} as never learned"
         case "not_evaluated":
             text = f"step {event['step']}: not evaluated"
         case _:
@@ -236,7 +236,7 @@ def describe(event: Event) -> str:
                 for name, value in event["metrics"].items()
                 if value is not None
             ]
-            metrics = ", ".join(values) or "nothing finite"
+            metrics = ", ".join(values) or "no finite value"
             text = f"step {event['step']}: {metrics}, {event['verdict'].replace('_', ' ')}"
     return text + reasons
 

@@ -1,4 +1,4 @@
-"""Variables of other libraries that would change numbers behind params.yaml are refused.
+"""Environment variables of other libraries that would change results are refused.
 
 accelerate and torch are given explicitly what they take as arguments (training/runtime.py,
 evaluation/device.py). The variables here would have an effect all the same, or contradict
@@ -18,9 +18,9 @@ OFF = ("", "0", "no", "false", "none")
 
 # Read by the libraries below torch, in every process that computes. No call can override them.
 ARITHMETIC = {
-    "NVIDIA_TF32_OVERRIDE": (OFF[:1], "decides for all GPU libraries whether fp32 is rounded"),
+    "NVIDIA_TF32_OVERRIDE": (OFF[:1], "sets for all GPU libraries whether fp32 is rounded"),
     "CUBLAS_EMULATE_SINGLE_PRECISION": (OFF, "computes fp32 products from bf16 ones"),
-    "CUBLAS_EMULATE_DOUBLE_PRECISION": (OFF, "computes fp64 products from integer ones"),
+    "CUBLAS_EMULATE_DOUBLE_PRECISION": (OFF, "computes fp64 products from integer products"),
     "ONEDNN_DEFAULT_FPMATH_MODE": (("", "strict"), "computes fp32 in a narrower type"),
     "DNNL_DEFAULT_FPMATH_MODE": (("", "strict"), "computes fp32 in a narrower type"),
     "XLA_USE_BF16": (OFF, "makes every fp32 number bf16"),
@@ -56,7 +56,7 @@ def _other_arithmetic(variables: Mapping[str, str]) -> Iterator[str]:
     for name, (harmless, effect) in ARITHMETIC.items():
         value = variables.get(name, "").strip()
         if value.lower() not in harmless:
-            yield f"{name} is {value!r}, which {effect}; no key of params.yaml sets that"
+            yield f"{name} is {value!r}, which {effect}; params.yaml has no key for this"
 
 
 def _other_training(train: "Train", variables: Mapping[str, str]) -> Iterator[str]:
@@ -76,14 +76,14 @@ def _other_training(train: "Train", variables: Mapping[str, str]) -> Iterator[st
     for name, effect in TRAINING.items():
         value = variables.get(name, "").strip()
         if value.lower() not in OFF:
-            yield f"{name} is {value!r}, which {effect}; no key of params.yaml sets that"
+            yield f"{name} is {value!r}, which {effect}; params.yaml has no key for this"
 
 
 def _raise(found: Iterator[str] | list[str]) -> None:
     lines = list(found)
     if lines:
         raise UserError(
-            "the environment contradicts params.yaml and would change results:\n"
+            "environment variables contradict params.yaml and would change results:\n"
             + "\n".join(f"  - {line}" for line in lines),
             where="environment variables, perhaps of `accelerate launch` and its config file",
             todo="unset them, or answer `no` in `accelerate config` (docs/stages/train.md)",

@@ -1,4 +1,4 @@
-"""What a run is made from, params, data and code, and how two such origins differ."""
+"""The origin of a run (params, data and code), and the differences between two origins."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ MOST_FILES = 5  # named in one line
 
 @dataclass(frozen=True)
 class RunOrigin:
-    """What moves the numbers of a run."""
+    """Everything that affects the results of a run."""
 
     params: Mapping[str, Any]
     """By dotted key, of SECTIONS."""

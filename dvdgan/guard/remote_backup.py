@@ -82,8 +82,8 @@ class BackupThread:
         if self._thread.is_alive():
             self._given_up.set()
             log(
-                f"the last sync to {self._store} did not end in {seconds:g} s; the same command "
-                "sends the rest"
+                f"the last sync to {self._store} did not end within {seconds:g} s; the same "
+                "command uploads the rest"
             )
 
     def _work(self) -> None:
@@ -113,11 +113,11 @@ class BackupThread:
         except (StoreUnavailableError, UserError, OtherHistoryError, OSError, ValueError) as error:
             if not self._failed:
                 reason = error.what if isinstance(error, UserError) else error
-                log(f"{reason}. Training goes on; the backup is tried again")
+                log(f"{reason}. Training continues, and the backup is retried")
             self._failed = True
             return False
         if self._failed:
-            log(f"{self._store} is back and up to date")
+            log(f"{self._store} is available again and up to date")
         self._failed = False
         return True
 
@@ -149,7 +149,7 @@ class RemoteBackup:
         ledger, steps, telemetry = _consistent_state(self._run)
         if not ledger.startswith(old.ledger):
             raise OtherHistoryError(
-                f"{self._store} holds a later or another history of this run; it is left alone"
+                f"{self._store} holds a later or different history of this run and is not changed"
             )
         events = parse(ledger)
         rollback_step = earliest_rollback_step(ledger[len(old.ledger) :])
@@ -198,7 +198,7 @@ class RemoteBackup:
             if not folder.exists():
                 raise FileNotFoundError(folder)
             if step not in self._damaged:
-                log(f"checkpoint {folder.name} is damaged and not sent: {problem}")
+                log(f"checkpoint {folder.name} is damaged and not uploaded: {problem}")
                 self._damaged.add(step)
             return None
         for file in read_manifest(folder):

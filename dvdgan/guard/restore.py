@@ -56,9 +56,7 @@ class BackupReader:
     def assert_current(self) -> None:
         """Raise BackupChangedError unless the index in the store is still this one."""
         if _read_index(self.store) != self.index:
-            raise BackupChangedError(
-                f"the backup in {self.store} was written anew while it was read"
-            )
+            raise BackupChangedError(f"the backup in {self.store} was rewritten while it was read")
 
 
 def restore(run: RunFolder, store: Store) -> None:
@@ -75,20 +73,20 @@ def restore(run: RunFolder, store: Store) -> None:
                 _restore(run, BackupReader.of(store))
                 return
             except BackupChangedError as changed:
-                log(f"{changed}: it is read again")
+                log(f"{changed}: reading it again")
     except StoreUnavailableError as error:
         if latest_valid(run)[0] is None:
             raise UserError(
-                f"the backup does not answer and there is nothing local to resume from: {error}",
+                f"the backup does not answer, and there is no local run to resume: {error}",
                 where=str(store),
-                todo="try again later; to begin a run without a backup, unset DVDGAN_BACKUP",
+                todo="try again later, or unset DVDGAN_BACKUP to start a run without a backup",
             ) from error
-        log(f"{error}; going on from what is here")
+        log(f"{error}; continuing from the local run")
         return
     raise UserError(
         f"the backup of this run changed {MAX_READS} times while it was read",
         where=str(store),
-        todo="end the command that works on this run on another machine, then try again",
+        todo="stop the command that works on this run on another machine, then try again",
     )
 
 
@@ -113,7 +111,7 @@ def _restore(run: RunFolder, backup: BackupReader) -> None:
         raise UserError(
             "this run folder and its backup have diverged",
             where=f"{run.root} and {store}",
-            todo="move away the one that you do not want to continue",
+            todo="move the one that you do not want to continue away",
         )
     rollback_step = earliest_rollback_step(ledger[len(index.ledger) :])
     usable = [step for step in index.checkpoints if step <= rollback_step]
@@ -200,7 +198,7 @@ def _join(path: Path, backup: BackupReader, segments: Segments) -> None:
                 file.write(data)
         except (FileNotFoundError, ValueError) as error:
             backup.assert_current()
-            log(f"{path.name} in {backup.store} is damaged and goes no further here: {error}")
+            log(f"{path.name} in {backup.store} is damaged and restored only in part: {error}")
 
 
 def _fetch_small_files(run: RunFolder, backup: BackupReader, replace: bool) -> None:
@@ -214,7 +212,7 @@ def _fetch_small_files(run: RunFolder, backup: BackupReader, replace: bool) -> N
                 backup.store.fetch(key, target)
             except (FileNotFoundError, ValueError) as error:
                 backup.assert_current()
-                log(f"{key} in {backup.store} is damaged and left out: {error}")
+                log(f"{key} in {backup.store} is damaged and not restored: {error}")
 
 
 def _target(run: RunFolder, index: BackupIndex, key: str, events: list[Event]) -> Path | None:

@@ -53,9 +53,9 @@ def choose(
         run = max(same, key=lambda run: (bool(run.origin.continued), run.step))
         if request.new_run:
             raise UserError(
-                "there is a run of these params, data and code",
+                "a run of these params, data and code already exists",
                 where=str(run),
-                todo="change train.seed for another one, or move that folder away",
+                todo="change train.seed to start another run, or move that folder away",
             )
         return RunChoice(run.name, run.origin)
     waiting = [run for run in earlier if run.step and not run.finished and _same_but_code(run, now)]
@@ -74,7 +74,7 @@ def _continued(now: RunOrigin, earlier: Sequence[EarlierRun], name: str) -> RunC
     if not found:
         named = "\n".join(f"  - {run}" for run in earlier)
         raise UserError(
-            f"there is no run {name}" + (f"; there are\n{named}" if named else ""),
+            f"run {name} does not exist" + (f"; existing runs:\n{named}" if named else ""),
             todo="give --continue-run the name of a folder in .runs/train",
         )
     run = max(found, key=lambda run: run.step)
@@ -84,7 +84,7 @@ def _continued(now: RunOrigin, earlier: Sequence[EarlierRun], name: str) -> RunC
             "only a run of the same params and data can be continued; they differ in\n"
             + "\n".join(f"  - {each}" for each in differ),
             where=str(run),
-            todo="set them back, or run `dvdgan train` without --continue-run for a new run",
+            todo="change them back, or run `dvdgan train` without --continue-run for a new run",
         )
     if run.origin.equals(now):
         return RunChoice(name, run.origin)
@@ -95,7 +95,7 @@ def _continued(now: RunOrigin, earlier: Sequence[EarlierRun], name: str) -> RunC
         "diff": [line for change in code for line in change.diff],
     }
     origin = replace(now, continued=(*run.origin.continued, entry))
-    return RunChoice(name, origin, [f"train: {run} is continued by the present code"])
+    return RunChoice(name, origin, [f"train: {run} is continued with the current code"])
 
 
 def _refuse(run: EarlierRun, now: RunOrigin, runs: Path) -> NoReturn:

@@ -25,7 +25,7 @@ MANIFEST = "manifest.json"
 
 # The only kinds of files a checkpoint holds: neither can run code when it is read.
 SAFE = (".safetensors", ".json")
-UNSAFE = "neither safetensors nor JSON: refused, nothing is ever unpickled"
+UNSAFE = "neither safetensors nor JSON: refused, because other formats may run code"
 
 # Exit code of a trainer that met a number that is not finite.
 EXIT_NON_FINITE = 3

@@ -101,7 +101,7 @@ class SupervisorActions:
 
 
 def supervise(run: RunFolder, train: "Train", actions: SupervisorActions) -> int:
-    """Bring ``run`` to train.steps and return the step of its best checkpoint.
+    """Train ``run`` to train.steps and return the step of its best checkpoint.
 
     After train.guard.max_rollbacks collapses the run ends with the best checkpoint so far. A run
     without a healthy checkpoint within train.guard.warm_up of its steps ends as never learned.
@@ -129,7 +129,7 @@ def _supervise(run: RunFolder, train: "Train", actions: SupervisorActions) -> in
         approved, note = actions.approve(run, to_step, verdict.reasons)
         reasons = [*verdict.reasons, *([f"note: {note}"] if note else [])]
         if not approved:
-            _end(run, actions, ["no rollback was wanted", *reasons])
+            _end(run, actions, ["the rollback was declined", *reasons])
             break
         actions.roll_back(run, to_step, train.guard, replace(verdict, reasons=reasons))
         actions.announce(ledger.read(run.ledger)[-1])
@@ -322,5 +322,6 @@ def _refuse_without_evaluation(run: RunFolder) -> None:
         raise UserError(
             f"no checkpoint of this run could be evaluated (step {', '.join(map(str, failed))})",
             where=str(run.ledger),
-            todo="fix the reasons listed in that file; the same command evaluates them again",
+            todo="fix the causes listed in that file; the same command evaluates these "
+            "checkpoints again",
         )

@@ -103,7 +103,8 @@ def _addresses(endpoint: str) -> tuple[str, str]:
     name, colon, port = endpoint.rpartition(":")
     if not (colon and name and port.isdecimal()):
         raise UserError(
-            f"the endpoint is {endpoint!r}, not HOST:PORT", todo="write for instance node0:29400"
+            f"the endpoint is {endpoint!r}, not HOST:PORT",
+            todo="write HOST:PORT, such as node0:29400",
         )
     deadline = time.monotonic() + JOIN_SECONDS
     while True:

@@ -1,4 +1,4 @@
-"""Drift of generated clips against real ones, column by column, as an Evidently report."""
+"""Drift of generated clips from real clips per feature column, as an Evidently report."""
 
 import os
 import re

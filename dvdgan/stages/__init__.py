@@ -1,1 +1,1 @@
-"""The pipeline's stages: one short file per verb."""
+"""The pipeline's stages, one file each."""

@@ -1,4 +1,4 @@
-"""Where each stage leaves what it makes; the same paths stand in dvc.yaml."""
+"""The paths of each stage's outputs; dvc.yaml has the same paths."""
 
 from pathlib import Path
 
@@ -12,6 +12,6 @@ EVALUATE = Path("artifacts/evaluate")
 MONITOR = Path("artifacts/monitor")
 REPORT = Path("artifacts/report")
 
-# Working folders that DVC does not own: an interrupted stage resumes here.
+# Working folders outside of DVC, from which an interrupted stage resumes.
 RUNS = Path(".runs")
 FEATURE_CACHE = RUNS / "features"

@@ -1,4 +1,4 @@
-"""`dvdgan evaluate`: the bundle by every protocol, beside controls; or one checkpoint of a run."""
+"""`dvdgan evaluate`: the bundle by every protocol, with controls; or one checkpoint of a run."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +17,7 @@ from dvdgan.export.checkpoint_health import measure_checkpoint
 from dvdgan.export.clip_sets import EvaluationInputs
 from dvdgan.export.generated_clips import SampleSpec
 from dvdgan.export.memorisation import Memorisation, examine_memorisation
-from dvdgan.export.results import Results, measure_clip_sets
+from dvdgan.export.results import Results, control_warnings, measure_clip_sets
 from dvdgan.export.sampler import CONFIG, Sampler
 from dvdgan.export.sheets import write_sheets
 from dvdgan.guard.run_folder import step_name, verify_checkpoint
@@ -62,6 +62,7 @@ def run(config: "Config") -> None:
         config.evaluate.interpolation_videos,
     )
     results.add_memorisation(main, memorisation.metrics)
+    results.warnings += control_warnings(results)
     with atomic_directory(EVALUATE / "features") as folder:
         for name, features in generated.items():
             features.save(folder / f"{name}.safetensors")
@@ -79,10 +80,10 @@ def run(config: "Config") -> None:
 def run_checkpoint(checkpoint: Path, write: Path | None) -> None:
     """Measure one checkpoint of a run by its first protocol with train.guard.samples clips.
 
-    ``write``: where {"metrics", "names", "intervals", "health"} go as JSON, see
-    export/checkpoint_health.py. They are printed too. The name step-00000000, of which no folder is
-    needed, stands for the weights before step 1; beside them the mean clip is measured, as
-    "mean_clip". Raises UserError when the folder is not a valid checkpoint of a run.
+    ``write``: JSON file for {"metrics", "names", "intervals", "health"}, which are printed too (see
+    export/checkpoint_health.py). The name step-00000000 means the weights before step 1 and needs
+    no folder; the mean clip is then measured as well, as "mean_clip". Raises UserError if the
+    folder is not a valid checkpoint of a run.
     """
     run_root = checkpoint.parent.parent
     untrained = checkpoint.name == step_name(0)
@@ -90,7 +91,7 @@ def run_checkpoint(checkpoint: Path, write: Path | None) -> None:
     if problem is not None or not (run_root / "settings.json").is_file():
         raise UserError(
             f"{checkpoint} is not a valid checkpoint of a run: {problem or 'no settings.json'}",
-            todo="give a folder .runs/train/<run>/checkpoints/step-XXXXXXXX",
+            todo="give a folder such as .runs/train/<run>/checkpoints/step-XXXXXXXX",
         )
     settings = RunSettings.model_validate_json((run_root / "settings.json").read_text("utf-8"))
     average = None if untrained else checkpoint / AVERAGE
@@ -105,10 +106,10 @@ def _refuse_few(references: Iterable[dict[str, RealReference]]) -> None:
         kept = len(splits["train"].kept)
         if kept < MINIMUM_CLIPS:
             raise UserError(
-                f"{kept} training clips are too few to compare with",
+                f"{kept} training clips are too few for a comparison",
                 where=str(REFERENCE),
-                todo=f"add videos, or take more clips of each, at least {MINIMUM_CLIPS} together: "
-                "reference.clips_per_video",
+                todo="add videos, or raise reference.clips_per_video, to get at least "
+                f"{MINIMUM_CLIPS} clips",
             )
 
 

@@ -41,7 +41,7 @@ def run(config: "Config") -> None:
 
 
 def _metrics(step: int) -> list[BundleMetric]:
-    """Those of the best checkpoint's evaluation; none for a run that was not evaluated."""
+    """The metrics of the best checkpoint's evaluation; empty for a run that was not evaluated."""
     found = ledger.best(ledger.read(TRAIN / "ledger.jsonl"))
     if found is None or found["step"] != step:
         return []

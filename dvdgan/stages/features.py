@@ -27,7 +27,7 @@ from dvdgan.storage.local import atomic_directory, publish
 from dvdgan.storage.output import check_stage_output
 
 Task = Callable[[Iterator[TrainingBatch]], Iterator[TrainingBatch]]
-"""Clips and their classes -> what a network learns, and from what."""
+"""Clips and their classes -> the training task of a network."""
 
 
 def run(config: Config) -> None:
@@ -65,8 +65,8 @@ def _trained(config: Config, name: str) -> tuple[SmallI3D, list[str], float | No
         raise UserError(
             "the data set has only one class, and a classifier needs at least two",
             where=config.index.root,
-            todo="use a protocol without classes, features.protocols: [self_supervised], or "
-            "with networks that are trained already, or sort the videos into two or more classes",
+            todo="use a protocol without classes (features.protocols: [self_supervised]) or with "
+            "published networks, or sort the videos into two or more classes",
         )
     torch.manual_seed(section.seed)
     network = SmallI3D(len(classes), section.width)
@@ -76,7 +76,7 @@ def _trained(config: Config, name: str) -> tuple[SmallI3D, list[str], float | No
 
 
 def _test_accuracy(config: Config, network: SmallI3D, task: Task) -> float | None:
-    """Share of test videos classified rightly, one clip each; None when none are held out."""
+    """Fraction of test videos classified correctly, one clip each; None if no video is held out."""
     if "test" not in splits_of(open_shards(SHARDS)):
         return None
     test = open_clips(SHARDS, "test", config.clip)

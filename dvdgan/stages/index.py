@@ -31,11 +31,11 @@ PROBING_CODE = ("data/inspection.py", "data/raw_video.py", "video/decode.py")
 def run(config: "Config", workers: int | None = None, part: tuple[int, int] | None = None) -> None:
     """Write artifacts/index; ``workers`` processes (default: one per core) change no byte of it.
 
-    What becomes of each video is kept in .runs/index: an interrupted run goes on where it was, and
-    a later one probes only what is new or changed. Videos with the bytes that the manifest of
-    dvc.lock names are hashed, and not decoded. With ``part`` (i, n) only each n-th of the
-    new videos is probed, from the i-th on, and artifacts/index is left alone. Raises UserError;
-    where too much is refused, the tables are left in .runs/index to be read.
+    The outcome for each video is stored in .runs/index: an interrupted run resumes, and a later run
+    probes only new and changed videos. Videos whose bytes are in the manifest of dvc.lock are
+    hashed but not decoded. With ``part`` (i, n), only every n-th new video is probed, from the i-th
+    on, and artifacts/index is not written. Raises UserError; if too many videos are refused, the
+    tables remain in .runs/index for inspection.
     """
     check_stage_output(INDEX)
     root = open_root(config.index.root)
@@ -71,13 +71,13 @@ def run(config: "Config", workers: int | None = None, part: tuple[int, int] | No
 
 
 def _probing_key(limits: Limits) -> str:
-    """Equal where all outcomes of probing are."""
+    """A fingerprint that is equal if all outcomes of probing are equal."""
     code = fingerprint_of(code_behind(*PROBING_CODE))
     return fingerprint(json.dumps(asdict(limits)), version("av"), code)
 
 
 def _accepted_before(key: str) -> dict[str, Accepted]:
-    """The videos of the manifest in dvc.lock, where they were probed alike."""
+    """The videos of the manifest in dvc.lock, if they were probed in the same way."""
     probing = previous_output(INDEX / "probing.json")
     if probing is None or json.loads(probing)["key"] != key:
         return {}

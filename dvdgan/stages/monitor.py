@@ -1,4 +1,4 @@
-"""monitor: how far generated clips have drifted from real ones."""
+"""monitor: the drift of generated clips from real clips."""
 
 from dvdgan.config import Config
 from dvdgan.config.schema import Monitor
@@ -39,11 +39,13 @@ def run(config: Config) -> None:
 def check_gate() -> int:
     """Print the gate of the last run; its exit code, of EXIT_CODES."""
     if not SUMMARY.is_file():
-        raise UserError("there is no drift report yet", where=str(SUMMARY), todo="run `dvc repro`")
+        raise UserError(
+            "the drift report does not exist yet", where=str(SUMMARY), todo="run `dvc repro`"
+        )
     summary = read_json(SUMMARY)
     if "gate" not in summary:
         raise UserError(
-            "the drift report is of a version without a gate",
+            "the drift report was written by a version without a gate",
             where=str(SUMMARY),
             todo="run `dvc repro monitor`",
         )

@@ -1,4 +1,4 @@
-"""reference: statistics of the real clips that generated ones are compared with."""
+"""reference: statistics of the real clips with which generated clips are compared."""
 
 from dataclasses import replace
 
@@ -30,8 +30,8 @@ from dvdgan.storage.output import check_stage_output
 def run(config: Config) -> None:
     """Measure every video of every split by each protocol; write artifacts/reference/PROTOCOL.
 
-    Interrupted, it goes on with the clips it had not measured. Started by a launcher, its processes
-    share the work.
+    After an interruption it resumes with the remaining clips. The processes of a launcher share the
+    work.
     """
     check_stage_output(REFERENCE)
     process = Process.current()

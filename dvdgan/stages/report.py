@@ -129,7 +129,7 @@ def compare(config: Config, params: Path, other: str) -> None:
 def show() -> None:
     """Print the metrics of the last report, and the path of its page."""
     if not PAGE.is_file():
-        raise UserError("there is no report yet", where=str(PAGE), todo="run `dvc repro`")
+        raise UserError("the report does not exist yet", where=str(PAGE), todo="run `dvc repro`")
     measured = read_results(EVALUATE)
     print(assess(measured).sentence)
     print(numbers_table(measured))
@@ -174,7 +174,7 @@ def _of_revision(revision: str, folder: Path) -> Path:
             raise UserError(
                 f"{path} of {revision} cannot be read",
                 where=redacted(done.stderr.strip()),
-                todo="name a folder with params.yaml and artifacts/, or a revision with dvc.lock "
+                todo="give a folder with params.yaml and artifacts/, or a revision with dvc.lock "
                 "whose artifacts are in the cache (`dvc fetch`)",
             )
     return folder
@@ -184,7 +184,9 @@ def _compared(name: str, folder: Path, params: Path, config: Config) -> Compared
     """The run in ``folder``, with samples of the seed and number of ``config``."""
     for needed in (params, folder / MODEL, folder / EVALUATE):
         if not needed.exists():
-            raise UserError(f"{folder} holds no finished run", where=f"there is no {needed}")
+            raise UserError(
+                f"{folder} does not contain a finished run", where=f"{needed} is missing"
+            )
     sampler = Sampler.load(folder / MODEL)
     return ComparedRun(
         name=name,

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def run(config: "Config", workers: int | None = None) -> None:
     """Write artifacts/shards; ``workers`` processes (default: one per core) change no byte of it.
 
-    Where DVDGAN_SHARDS is set the shards are sent there, too. Interrupted, it keeps its finished
-    shards in .runs/shard and goes on with the rest when run again. Raises UserError.
+    If DVDGAN_SHARDS is set, the shards are also uploaded there. Finished shards are kept in
+    .runs/shard, so that an interrupted run resumes with the others. Raises UserError.
     """
     check_stage_output(SHARDS)
     job = _Job.of(config)
@@ -50,8 +50,8 @@ def run(config: "Config", workers: int | None = None) -> None:
 def run_part(config: "Config", part: int, parts: int, workers: int | None = None) -> None:
     """Write each ``parts``-th shard, from number ``part`` (of 1 to ``parts``) on, into .runs/shard.
 
-    So many machines that see this folder share the work; `run` then finds all shards finished, and
-    in the store at DVDGAN_SHARDS, where that is set. Raises UserError.
+    Machines that share this folder can share the work; `run` then finds all shards finished, and
+    uploaded if DVDGAN_SHARDS is set. Raises UserError.
     """
     job = _Job.of(config)
     store = _store_of(job.fingerprint)
@@ -63,11 +63,11 @@ def run_part(config: "Config", part: int, parts: int, workers: int | None = None
 
 
 def upload() -> None:
-    """Send artifacts/shards to DVDGAN_SHARDS, as they are. Raises UserError."""
+    """Upload artifacts/shards to DVDGAN_SHARDS unchanged. Raises UserError."""
     url = RunEnvironment.from_environment().shards
     if url is None:
         raise UserError(
-            "no store is set for uploading shards",
+            "no store for uploading shards is set",
             where="the environment variable DVDGAN_SHARDS",
             todo="set it to s3://BUCKET/PREFIX",
         )
@@ -76,7 +76,7 @@ def upload() -> None:
 
 
 def _store_of(fingerprint: str) -> "Store | None":
-    """Where these shards are sent, too. Raises UserError where other shards are there."""
+    """The store to which these shards are uploaded. Raises UserError if it holds other shards."""
     url = RunEnvironment.from_environment().shards
     if url is None:
         return None
@@ -87,7 +87,7 @@ def _store_of(fingerprint: str) -> "Store | None":
 
 @dataclass(frozen=True)
 class _Job:
-    """What is to be written, and the folder in which finished shards wait."""
+    """The shards to write, and the folder for finished ones."""
 
     config: "Config"
     fingerprint: str
@@ -98,7 +98,7 @@ class _Job:
         manifest = INDEX / "manifest.parquet"
         if not manifest.is_file():
             raise UserError(
-                "there is no manifest", where=str(manifest), todo="run `dvdgan index` first"
+                "the manifest does not exist", where=str(manifest), todo="run `dvdgan index` first"
             )
         code = fingerprint_of(code_of_stage("shard"))
         key = fingerprint(config.shard, sha256_of_file(manifest), code)

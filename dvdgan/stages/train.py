@@ -51,12 +51,12 @@ POLL_SECONDS = 0.2
 
 
 def run(config: "Config", request: RunRequest = NO_REQUEST) -> None:
-    """Bring the run of these params, this data and this code to its end, and write artifacts/train.
+    """Complete the run of these params, data and code, and write artifacts/train.
 
-    Works in .runs/train/<fingerprint>, so that the same command goes on where it was interrupted,
-    and a changed parameter starts a run of its own; ``request`` decides about changed code. With
-    DVDGAN_BACKUP the folder has a remote backup, which a run on another machine can resume.
-    Raises InterruptedRunError after a signal, UserError when the run never learned.
+    Works in .runs/train/<fingerprint>, so that the same command resumes after an interruption, and
+    a changed parameter starts a new run; ``request`` decides what happens after a change of the
+    code. With DVDGAN_BACKUP the folder has a remote backup from which another machine can resume.
+    Raises InterruptedRunError after a signal, UserError if the run never learned.
     """
     check_stage_output(TRAIN)
     refuse_other_training(config.train)
@@ -77,9 +77,9 @@ def run(config: "Config", request: RunRequest = NO_REQUEST) -> None:
 
 
 def prepare(config: "Config", request: RunRequest = NO_REQUEST) -> RunFolder:
-    """The run folder that belongs to these params, this data and this code, begun if need be.
+    """The run folder of these params, data and code; created if it does not exist.
 
-    Raises UserError where other code began that run, unless ``request`` decides.
+    Raises UserError if other code started that run, unless ``request`` decides.
     """
     protocol = config.features.protocols[0]
     now, name = _origin(config, protocol)
@@ -103,7 +103,7 @@ def prepare(config: "Config", request: RunRequest = NO_REQUEST) -> RunFolder:
 
 
 def _origin(config: "Config", protocol: str) -> tuple[RunOrigin, str]:
-    """What a run begun now is made from, and the fingerprint of that."""
+    """The origin of a run started now, and its fingerprint."""
     index = hashlib.sha256(read_index(open_shards(SHARDS))).hexdigest()
     inputs = (
         FEATURES / PROTOCOLS[protocol].network / "config.json",
@@ -124,7 +124,7 @@ def _origin(config: "Config", protocol: str) -> tuple[RunOrigin, str]:
 
 
 def _earlier_runs(now: RunOrigin) -> list[EarlierRun]:
-    """Those here; those of the backup, too, where none of these goes on with what is here."""
+    """The local runs; if none of them can be continued, also those of the backup."""
     earlier = local_runs(RUNS / "train")
     backup = RunEnvironment.from_environment().backup
     if backup is None or any(run.step and run.origin.equals(now) for run in earlier):
@@ -175,16 +175,18 @@ def _answers(api: str) -> bool:
         with urllib.request.urlopen(request, timeout=5):
             return True
     except (OSError, ValueError, HTTPException) as error:
-        line = redacted(f"train: no Prefect at {api} ({error}); going on without it")
+        line = redacted(
+            f"train: Prefect does not answer at {api} ({error}); training continues without it"
+        )
         print(line, file=sys.stderr)
         return False
 
 
 def _publish(folder: RunFolder, best: Path) -> None:
-    """Link what is worth keeping into artifacts/train; nothing in it differs between two runs.
+    """Link the results into artifacts/train; they are equal for equal runs.
 
-    Steps after the last one judged are left out: how far a trainer got before it was stopped for
-    good depends on timing.
+    Steps after the last judged one are left out, because the step at which a trainer is stopped
+    depends on timing.
     """
     judged = ledger.reached(ledger.read(folder.ledger))
     with atomic_directory(TRAIN) as aside:

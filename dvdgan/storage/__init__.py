@@ -1,1 +1,1 @@
-"""Where bytes are kept, and how they get there whole or not at all."""
+"""Storage on disks and in S3; files are written completely or not at all."""

@@ -41,9 +41,9 @@ class BoundedCache:
                 (folder / name).touch()
         except OSError as error:
             raise UserError(
-                f"the cache cannot be kept: {error.strerror}",
+                f"the cache cannot be used: {error.strerror}",
                 where=str(folder),
-                todo="set DVDGAN_SHARD_CACHE to a folder that can be written to, or unset it",
+                todo="set DVDGAN_SHARD_CACHE to a writable folder, or unset it",
             ) from error
 
     def takes(self, size: int) -> bool:
@@ -157,7 +157,7 @@ class BoundedCache:
             return
         except OSError as gone:
             error = gone
-        what = f"shard cache: nothing more is kept in {self.folder}: {error.strerror}"
+        what = f"shard cache: {self.folder} cannot be written any more: {error.strerror}"
         print(f"{what}; shards are read without it", file=sys.stderr, flush=True)
 
 

@@ -123,9 +123,9 @@ class FolderStore:
         except OSError as error:
             if error.errno in REFUSALS:
                 raise UserError(
-                    f"the store's folder refuses: {error.strerror}",
+                    f"the store's folder cannot be accessed: {error.strerror}",
                     where=str(error.filename or self.root),
-                    todo="fix its permissions, or set another folder",
+                    todo="fix its permissions, or choose another folder",
                 ) from error
             raise StoreUnavailableError(f"{self.root}: {error}") from error
 
@@ -137,7 +137,7 @@ def _same(one: Path, other: Path) -> bool:
 
 def _compare(copy: Path, sha256: str) -> None:
     if sha256_of_file(copy) != sha256:
-        raise StoreUnavailableError(f"{copy} does not hold what was written to it")
+        raise StoreUnavailableError(f"{copy} differs from what was written to it")
 
 
 def _aside(name: str) -> bool:

@@ -29,7 +29,7 @@ def open_store(url: str, bytes_per_second: float | None = None) -> Store:
         return FolderStore(Path(unquote(parts.path)), limiter)
     if "@" in parts.netloc or parts.query:
         raise UserError(
-            f"{url}: the URL of a store holds no credentials and no query",
+            f"{url}: the URL of a store must not contain credentials or a query",
             todo="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
         )
     if scheme == "s3" and parts.netloc:

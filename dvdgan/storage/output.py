@@ -32,7 +32,7 @@ DIGEST = "sha256"
 LONGEST_NAME = 200
 SHOWN = 5
 
-ANOTHER = "name another path, or move away what is there"
+ANOTHER = "choose another path, or move the existing files away"
 
 
 def check_output_folder(path: Path) -> None:
@@ -82,7 +82,7 @@ def check_recorded_file(path: Path) -> None:
             todo=f"{ANOTHER}; nothing was written",
         )
     if listed is None and os.path.lexists(path.parent / RECORD):
-        raise _refused(path.parent / RECORD, "is no list of files that dvdgan wrote")
+        raise _refused(path.parent / RECORD, "is not a list of files that dvdgan wrote")
 
 
 def check_stage_output(path: Path) -> None:
@@ -199,7 +199,7 @@ def _is_replaceable(path: Path, is_kind: Any, kind: str) -> bool:
         there = _status(path)
         _refuse_place(path)
         if there is not None and not is_kind(there.st_mode):
-            raise _refused(path, f"is {_kind(there.st_mode)}, and {kind} is to be written there")
+            raise _refused(path, f"is {_kind(there.st_mode)}, but {kind} is to be written there")
         _probe(path)
     except OSError as error:
         raise _refused(path, f"cannot be written: {error.strerror}") from error

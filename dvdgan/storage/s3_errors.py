@@ -1,4 +1,4 @@
-"""What S3 and the way to it refuse, in words: what is wrong, and what to do."""
+"""Explains errors of S3 and of the connection to it: what is wrong, and what to do."""
 
 import socket
 from collections.abc import Iterator
@@ -33,15 +33,17 @@ class Reason(NamedTuple):
 
 
 NO_BUCKET = Reason(
-    "there is no such bucket", "make it, or mend the URL (AWS_ENDPOINT_URL names the server)"
+    "the bucket does not exist",
+    "create it, or correct the URL (AWS_ENDPOINT_URL is the server's address)",
 )
 NO_KEY = Reason(
     "S3 rejects the credentials: it does not know this access key",
-    "check AWS_ACCESS_KEY_ID or AWS_PROFILE, and that AWS_ENDPOINT_URL names their server",
+    "check AWS_ACCESS_KEY_ID or AWS_PROFILE, and whether AWS_ENDPOINT_URL is the server they "
+    "belong to",
 )
 NO_SECRET = Reason(
     "S3 rejects the credentials: the secret key does not belong to the access key",
-    "check AWS_SECRET_ACCESS_KEY beside AWS_ACCESS_KEY_ID, or AWS_PROFILE",
+    "check AWS_SECRET_ACCESS_KEY and AWS_ACCESS_KEY_ID, or AWS_PROFILE",
 )
 EXPIRED = Reason(
     "S3 rejects the credentials: the session token has expired",
@@ -49,12 +51,12 @@ EXPIRED = Reason(
 )
 NO_TOKEN = Reason(
     "S3 rejects the credentials: the session token is not valid",
-    "set AWS_SESSION_TOKEN to the one of this access key, or unset it for a key without one",
+    "set AWS_SESSION_TOKEN to the token of this access key, or unset it if the key has none",
 )
 DENIED = Reason(
     "access denied",
-    "allow these credentials s3:GetObject and s3:ListBucket, and to write s3:PutObject, "
-    "s3:DeleteObject and s3:AbortMultipartUpload; or use others",
+    "allow these credentials s3:GetObject and s3:ListBucket and, for writing, s3:PutObject, "
+    "s3:DeleteObject and s3:AbortMultipartUpload; or use other credentials",
 )
 SKEWED = Reason(
     "the clock of this machine differs too much from the server's",
@@ -62,7 +64,9 @@ SKEWED = Reason(
 )
 REGION = Reason("the bucket is in another region", "set AWS_DEFAULT_REGION to the bucket's region")
 ARCHIVED = Reason("the object is archived", "restore it first (`aws s3api restore-object`)")
-NOT_IMPLEMENTED = Reason("the server cannot do this", "use a server that speaks all of S3")
+NOT_IMPLEMENTED = Reason(
+    "the server does not support this request", "use a server that supports all of S3"
+)
 REASONS = {
     "NoSuchBucket": NO_BUCKET,
     "InvalidAccessKeyId": NO_KEY,
@@ -80,7 +84,9 @@ REASONS = {
     "InvalidObjectState": ARCHIVED,
     "NotImplemented": NOT_IMPLEMENTED,
 }
-OTHERWISE = Reason("S3 refuses", "check the URL, AWS_ENDPOINT_URL and AWS_DEFAULT_REGION")
+OTHERWISE = Reason(
+    "S3 refuses the request", "check the URL, AWS_ENDPOINT_URL and AWS_DEFAULT_REGION"
+)
 
 NO_CREDENTIALS = (
     exceptions.NoCredentialsError,
@@ -138,20 +144,20 @@ def of_silence(error: Exception, doing: str, where: str) -> Exception:
             todo="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
         )
     if isinstance(error, NO_CONFIGURATION):
-        todo = "mend the URL, or the AWS_... variables and the files in ~/.aws"
+        todo = "correct the URL, the AWS_... variables or the files in ~/.aws"
         return UserError(f"cannot {doing}: {error}", where=where, todo=todo)
     text = str(error)
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return UserError(
             f"cannot {doing}: the server's TLS certificate is not trusted ({text})",
             where=where,
-            todo="set AWS_CA_BUNDLE to the file of the authority that signed it",
+            todo="set AWS_CA_BUNDLE to the certificate file of the authority that signed it",
         )
     if "WRONG_VERSION_NUMBER" in text:
         return UserError(
             f"cannot {doing}: the server does not speak TLS ({text})",
             where=where,
-            todo="write http:// in AWS_ENDPOINT_URL, or the port of its https",
+            todo="use http:// in AWS_ENDPOINT_URL, or the server's https port",
         )
     return StoreUnavailableError(f"cannot {doing}: {text}{_advice(error)} ({where})")
 
@@ -159,9 +165,9 @@ def of_silence(error: Exception, doing: str, where: str) -> Exception:
 def _advice(error: Exception) -> str:
     causes = list(_causes(error))
     if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return ": the server's name does not resolve; check the network and AWS_ENDPOINT_URL"
+        return ": the server's name cannot be resolved; check the network and AWS_ENDPOINT_URL"
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return ": the connection is refused; start the server, or mend AWS_ENDPOINT_URL"
+        return ": the connection is refused; start the server, or correct AWS_ENDPOINT_URL"
     return ""
 
 

@@ -1,1 +1,1 @@
-"""The adversarial game: losses, state, steps, checkpoints, and the loop that plays it."""
+"""Training: losses, state, steps, checkpoints and the training loop."""

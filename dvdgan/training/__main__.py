@@ -36,9 +36,9 @@ def main() -> int:
         parts = runtime.world_size * settings.train.accumulation
         if settings.train.batch_size % parts:
             raise UserError(
-                f"train.batch_size is {settings.train.batch_size}, which {runtime.world_size} "
-                f"processes with train.accumulation = {settings.train.accumulation} cannot share "
-                "evenly",
+                f"train.batch_size is {settings.train.batch_size}, which cannot be divided evenly "
+                f"among {runtime.world_size} processes with train.accumulation = "
+                f"{settings.train.accumulation}",
                 where="params.yaml and DVDGAN_LAUNCHER",
                 todo=f"set train.batch_size to a multiple of {parts}",
             )
@@ -56,7 +56,7 @@ def main() -> int:
         with lock(run.trainer_lock, "another trainer") if runtime.is_main else nullcontext():
             train(job)
     except StoreUnavailableError as gone:
-        print(f"train: {gone}; the same command goes on when it is back", file=sys.stderr)
+        print(f"train: {gone}; run the same command again when it is available", file=sys.stderr)
         return EXIT_INTERRUPTED
     except InterruptedRunError as stopped:
         print(f"train: {stopped}", file=sys.stderr)

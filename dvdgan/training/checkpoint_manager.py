@@ -81,7 +81,7 @@ class CheckpointManager:
             if blocked and stopping:
                 self._writer.give_up()
                 raise InterruptedRunError(
-                    "stopped while the disk is full; the last checkpoint is valid"
+                    "stopped while the disk was full; the last checkpoint is valid"
                 )
 
     def _cancel_deadline(self, stopping: bool) -> None:
@@ -184,15 +184,15 @@ class BackgroundWriter:
                     raise
                 if self.blocked is None:
                     _print(
-                        f"paused, cannot write {what}: {error.strerror}. Free some space to "
-                        "continue, or stop the run: the last checkpoint is valid"
+                        f"paused because {what} cannot be written: {error.strerror}. Free some "
+                        "space to continue, or stop the run; the last checkpoint is valid"
                     )
                 self.blocked = what
                 with self._changed:
                     self._changed.wait_for(lambda: self._given_up, self._retry_seconds)
             else:
                 if self.blocked is not None:
-                    _print(f"{what} is written, training continues")
+                    _print(f"{what} has been written; training continues")
                 self.blocked = None
                 return
 

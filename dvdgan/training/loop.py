@@ -1,4 +1,4 @@
-"""The training loop, on one page."""
+"""The training loop."""
 
 import math
 import time
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class NonFiniteError(Exception):
-    """A metric of the train step is not finite; training cannot continue from here."""
+    """A metric of the train step is not finite; training cannot continue."""
 
 
 @dataclass

@@ -52,9 +52,9 @@ def _load(run: RunFolder, step: int, state: TrainState, runtime: Runtime) -> dic
     ]
     if changed:
         print(
-            f"train: now {', '.join(changed)}: the same clips, latents and views in the same "
-            "order, but sums are rounded otherwise, so that weights are no longer those of the "
-            "unbroken run bit for bit",
+            f"train: now {', '.join(changed)}: the clips, latents and views and their order are "
+            "the same, but sums are rounded differently, so the weights are no longer "
+            "bit-identical to those of an uninterrupted run",
             flush=True,
         )
     return rest

@@ -72,6 +72,6 @@ class StopDeadline:
             continue
         seconds = max(DEADLINE_SECONDS, DEADLINE_STEPS * max(self._seconds))
         if not self._cancelled.wait(seconds):
-            line = f"train: no step has ended for {seconds:.0f} s since the stop request: "
-            os.write(2, f"{line}another rank is gone, this one exits\n".encode())
+            line = f"train: no step has ended within {seconds:.0f} s of the stop request: "
+            os.write(2, f"{line}another rank has died, so this one exits\n".encode())
             os._exit(EXIT_INTERRUPTED)

@@ -44,9 +44,12 @@ class LineLog:
         self._waiting.append(line.encode() + b"\n")
         full = self._append()
         if full is not None and not was_full:
-            _report(f"{self._path.name} cannot be written: {full}. Lines are kept until it can")
+            _report(
+                f"{self._path.name} cannot be written: {full}. Its lines are kept in memory until "
+                "it can"
+            )
         if full is None and was_full:
-            _report(f"{self._path.name} is written again, no line is lost")
+            _report(f"{self._path.name} is written again; no line was lost")
 
     def close(self) -> None:
         """Write what waits for room, or report that it is lost."""

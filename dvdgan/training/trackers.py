@@ -107,9 +107,9 @@ class Trackers:
         for name in names:
             if find_spec(name) is None:
                 raise UserError(
-                    f"the tracker {name} was asked for, but {name} is not installed",
+                    f"the tracker {name} is requested, but {name} is not installed",
                     where="DVDGAN_TRACKERS",
-                    todo=f"pip install {name}, or take {name} off the list",
+                    todo=f"run `pip install {name}`, or remove {name} from the list",
                 )
         return cls([_TrackerThread(each, folder / each, run, finished_steps) for each in names])
 
@@ -151,7 +151,7 @@ class _TrackerThread(Thread):
         self.put(*FINISH)
         self.join(0 if self._dropped else CLOSE_SECONDS)
         if self.is_alive():
-            self._drop(f"it did not end in {CLOSE_SECONDS:.0f} s")
+            self._drop(f"it did not end within {CLOSE_SECONDS:.0f} s")
 
     def run(self) -> None:
         try:
@@ -166,7 +166,7 @@ class _TrackerThread(Thread):
     def _drop(self, why: str) -> None:
         if not self._dropped:
             self._dropped = True
-            line = redacted(f"train: {self.name} is left out from here on: {why}")
+            line = redacted(f"train: {self.name} is disabled from now on: {why}")
             print(line, file=sys.stderr, flush=True)
 
 

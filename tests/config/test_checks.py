@@ -1,4 +1,4 @@
-"""Warnings: what may run and is hardly meant. No preset has one."""
+"""Warnings: what can run but is probably a mistake. No preset has one."""
 
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,10 @@ def test_presets_have_no_warning_but_for_their_data() -> None:
     ("changes", "words"),
     [
         ({"evaluate.samples": 10**20}, "evaluate.samples is 100000000000000000000: a number above"),
-        ({"evaluate.samples": 2_000_000}, "a number above 1,000,000 is hardly meant"),
+        ({"evaluate.samples": 2_000_000}, "a number above 1,000,000 is probably a typo"),
         ({"reference.kept_clips": 10**7}, "reference.kept_clips is 10000000: a number above"),
         ({"train.steps": 10**9}, "train.steps is 1000000000: a number above 10,000,000"),
-        ({"train.batch_size": 10**7}, "train.batch_size is so large that 10000000 clips"),
+        ({"train.batch_size": 10**7}, "train.batch_size is so large that the 10000000 clips"),
         ({"features.batch_size": 10**7}, "features.batch_size is so large that"),
         ({"export.standing_batch_size": 10**7}, "export.standing_batch_size is so large that"),
         (
@@ -58,7 +58,7 @@ def test_presets_have_no_warning_but_for_their_data() -> None:
         ({"index.root": "missing"}, "index.root is missing, which does not exist; relative paths"),
     ],
 )
-def test_what_is_hardly_meant(here: Path, changes: dict[str, Any], words: str) -> None:
+def test_what_is_probably_a_mistake(here: Path, changes: dict[str, Any], words: str) -> None:
     (line,) = warnings(preset_with(changes))
     assert words in line
 

@@ -36,17 +36,17 @@ PROBLEMS: dict[Edit, list[str]] = {
         "patience is not a parameter; patience belongs below train.guard"
     ],
     ("clip:\n", "train.seed: 3\nclip:\n"): [
-        "train.seed cannot be written with a point; write seed below train"
+        "train.seed cannot be written with a dot; write seed below train"
     ],
     ("train:\n", "train:\n  frames: 8\n"): [
         "train.frames is not a parameter; frames belongs below clip"
     ],
     ("train:\n", "train:\n  export: {}\n"): [
-        "train.export is not a parameter; export belongs at the top"
+        "train.export is not a parameter; export belongs at the top level"
     ],
     ("  max_rollbacks: 2", "# max_rollbacks: 2"): ["train.guard.max_rollbacks is missing"],
     ("report:\n", "3: x\nreport:\n"): [
-        "3 is not a parameter; known here: clip, evaluate, export, features, index, model, "
+        "3 is not a parameter; allowed here: clip, evaluate, export, features, index, model, "
         "monitor, reference, report, shard, train"
     ],
     # Numbers.
@@ -105,7 +105,7 @@ PROBLEMS: dict[Edit, list[str]] = {
         "train.guard.max_rollbacks is null, but must be a whole number"
     ],
     ("table:", "table: None"): [
-        'index.table is "None", which is a name; write null where there is none'
+        'index.table is "None", which is read as a name; write null for no value'
     ],
     ("table:", 'table: ""'): ['index.table is "", but must be text that is not empty'],
     ("root: data/moving_shapes", "root:"): ["index.root is null, but must be text"],
@@ -116,7 +116,7 @@ PROBLEMS: dict[Edit, list[str]] = {
         'index.root is 2026-01-02, but must be text; write "2026-01-02", in quotes'
     ],
     ("root: data/moving_shapes", "root: ~no-such-user/videos"): [
-        'index.root is "~no-such-user/videos", but this user has no home folder; write the whole '
+        'index.root is "~no-such-user/videos", but this user has no home folder; write the full '
         "path"
     ],
     ("resolution: 32", "resolution: 48"): [
@@ -139,35 +139,38 @@ PROBLEMS: dict[Edit, list[str]] = {
         "evaluate.truncations[1] is 44, but must be below 1",
     ],
     ("monitor:\n  components: 8\n  drift_threshold: 0.1\n", "monitor:\n"): [
-        "monitor is null, but must be a section: its keys stand below it, indented by two more "
+        "monitor is null, but must be a section: write its keys below it, indented by two more "
         "spaces"
     ],
     ("monitor:\n  components: 8\n  drift_threshold: 0.1\n", "monitor: []\n"): [
-        "monitor is [], but must be a section: its keys stand below it, indented by two more spaces"
+        "monitor is [], but must be a section: write its keys below it, indented by two more spaces"
     ],
 }
 
 # (text of the preset, what it becomes): line, counted from the edit's own, and the words.
 BROKEN: dict[Edit, tuple[int, str]] = {
-    ("  frames: 8", "\tframes: 8"): (0, "a tab: YAML is indented by spaces"),
-    ("  frames: 8", "  frames: 8\n\t# eight"): (1, "a tab: YAML is indented by spaces"),
-    ("  frames: 8", "\u00a0 frames: 8"): (0, "a non-breaking space: type spaces in its place"),
+    ("  frames: 8", "\tframes: 8"): (0, "a tab: indent YAML with spaces"),
+    ("  frames: 8", "  frames: 8\n\t# eight"): (1, "a tab: indent YAML with spaces"),
+    ("  frames: 8", "\u00a0 frames: 8"): (0, "a non-breaking space: replace it by a space"),
     ("  frames: 8", "   frames: 8"): (0, "a line that is indented too far"),
-    ("  frames: 8", " frames: 8"): (0, "the line is not indented as the ones it belongs to"),
-    ("  frames: 8", "  frames 8"): (0, "a key needs a colon and a space behind it"),
-    ("  frames: 8", "  frames:8"): (0, "a key needs a colon and a space behind it"),
-    ("  frames: 8", "  frames: 8\n  frames: 9"): (1, "the key frames is given a second time"),
-    ("shard:\n", "clip:\n  frames: 3\nshard:\n"): (0, "the key clip is given a second time"),
+    ("  frames: 8", " frames: 8"): (
+        0,
+        "the line is not indented like the other lines of its section",
+    ),
+    ("  frames: 8", "  frames 8"): (0, "a key needs a colon and a space after it"),
+    ("  frames: 8", "  frames:8"): (0, "a key needs a colon and a space after it"),
+    ("  frames: 8", "  frames: 8\n  frames: 9"): (1, "the key frames occurs twice"),
+    ("shard:\n", "clip:\n  frames: 3\nshard:\n"): (0, "the key clip occurs twice"),
     ("root: data/moving_shapes", r"root: C:\videos: mine"): (0, "a colon in a plain value"),
-    ("root: data/moving_shapes", r'root: "C:\data"'): (0, r"\d means nothing in double quotes"),
-    ("root: data/moving_shapes", "root: 'data"): (0, "a quotation mark is opened here"),
+    ("root: data/moving_shapes", r'root: "C:\data"'): (0, r"\d is not an escape in double quotes"),
+    ("root: data/moving_shapes", "root: 'data"): (0, "a quotation mark opened here"),
     ("root: data/moving_shapes", "root: @data"): (0, "a plain value cannot begin with @: quote it"),
-    ("root: data/moving_shapes", "root: *.mp4"): (0, "*.mp4 stands for nothing named &.mp4"),
+    ("root: data/moving_shapes", "root: *.mp4"): (0, "*.mp4 refers to &.mp4"),
     ("root: data/moving_shapes", "root: 2026-13-45"): (0, "month must be in 1..12: quote it"),
     ("root: data/moving_shapes", "root: !!python/name:os.system x"): (0, "is not allowed"),
-    ("truncations:\n  - 0.44", "truncations: [0.44"): (0, "a bracket is opened here"),
+    ("truncations:\n  - 0.44", "truncations: [0.44"): (0, "a bracket opened here"),
     ("clip:\n", "clip: &again\n  more: *again\n"): (0, "&again contains itself"),
-    ("report:\n", "---\nreport:\n"): (0, "--- begins a second document"),
+    ("report:\n", "---\nreport:\n"): (0, "--- starts a second document"),
     ("  frames: 8", "  frames: 8\x00"): (0, "the character U+0000 is not allowed"),
     ("  frames: 8", "  - frames: 8"): (0, "the line"),
 }

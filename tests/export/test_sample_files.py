@@ -152,7 +152,7 @@ def test_a_list_that_dvdgan_did_not_write_is_not_replaced(
 ) -> None:
     Path(".dvdgan-output.json").write_text("[1, 2]")
     assert run(monkeypatch, synthesis, "--count", 1, "--write", "x.gif") == EXIT_USER_ERROR
-    assert "is no list of files that dvdgan wrote" in capsys.readouterr().err
+    assert "is not a list of files that dvdgan wrote" in capsys.readouterr().err
     assert Path(".dvdgan-output.json").read_text() == "[1, 2]"
 
 

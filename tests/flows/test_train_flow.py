@@ -205,7 +205,7 @@ def test_a_person_may_end_the_run_here(new_run: NewRun, server: Mortal) -> None:
         server.resume(run, decision="end here")
         assert run.ended(process) == 0, run.log.read_text()
     [early] = run.events("ended_early")
-    assert early["reasons"] == ["no rollback was wanted", "FVD not finite at step 32"]
+    assert early["reasons"] == ["the rollback was declined", "FVD not finite at step 32"]
     assert not run.events("rolled_back")
 
 
@@ -213,7 +213,7 @@ def test_where_nobody_can_approve_training_does_not_begin(new_run: NewRun) -> No
     run = new_run(**(APPROVE | {"PREFECT_API_URL": ""}))
     with nothing_left(run):
         assert run.finish() == EXIT_USER_ERROR
-        assert "nobody can approve a rollback" in run.log.read_text()
+        assert "rollbacks cannot be approved" in run.log.read_text()
     assert run.steps() == 0
 
 

@@ -89,7 +89,7 @@ def test_a_backup_that_changes_at_every_read_is_refused(tmp_path: Path, capsys) 
 
     with pytest.raises(UserError, match=f"changed {MAX_READS} times"):
         restore(RunFolder(tmp_path / "machine"), ReadStore(tmp_path / "store", goes_on, None))
-    assert capsys.readouterr().err.count("written anew while it was read") == MAX_READS
+    assert capsys.readouterr().err.count("rewritten while it was read") == MAX_READS
 
 
 def first_layout(life: Life, root: Path) -> None:

@@ -126,8 +126,8 @@ def test_a_store_that_goes_away_is_reported_once_and_so_is_its_return(
     lines = capsys.readouterr().err.splitlines()
     reason = error.what if isinstance(error, UserError) else str(error)
     assert lines == [
-        f"backup: {reason}. Training goes on; the backup is tried again",
-        f"backup: {store} is back and up to date",
+        f"backup: {reason}. Training continues, and the backup is retried",
+        f"backup: {store} is available again and up to date",
     ]
 
 
@@ -140,7 +140,7 @@ def test_the_last_sync_has_an_end(
     thread.finish(0.2)
     assert time.monotonic() - began < 5
     line = capsys.readouterr().err
-    assert "the last sync to" in line and "did not end in 0.2 s; the same command" in line
+    assert "the last sync to" in line and "did not end within 0.2 s; the same command" in line
     store.free.set()
     wait_for(lambda: not thread._thread.is_alive())
 
@@ -171,13 +171,13 @@ def test_a_store_that_is_away_at_the_start_matters_only_where_nothing_is_here(
 ) -> None:
     monkeypatch.setattr(remote_backup, "open_store", lambda url, rate: store)
     store.error = StoreUnavailableError("no answer")
-    nothing = "nothing local to resume from: no answer"
+    nothing = "no local run to resume: no answer"
     with pytest.raises(UserError, match=nothing) as raised, backed_up(run, environment):
         pytest.fail("training began")
     assert "DVDGAN_BACKUP" in raised.value.todo
     save(run, 10)
     with backed_up(run, environment):
-        assert "no answer; going on from what is here" in capsys.readouterr().err
+        assert "no answer; continuing from the local run" in capsys.readouterr().err
         store.error = None
     assert list(store.root.glob("checkpoints/step-00000010/*/manifest.json"))
 

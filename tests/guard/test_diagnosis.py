@@ -66,7 +66,7 @@ def test_clips_of_one_picture_are_named() -> None:
     """Their mean is as near to them as they are to each other."""
     first, *_ = advice([baseline(mean_clip=0.01), evaluated(10)], TRAIN)
     assert first == (
-        "look at the real clips, they hardly differ: the mean of all of them has FVD 0.01"
+        "check the real clips, which hardly differ: the mean of all clips has FVD 0.01"
     )
 
 

@@ -94,9 +94,9 @@ def test_all_of_them_set() -> None:
         ("DVDGAN_FAILED_EVALUATIONS", "0", "a whole number, 1 or more"),
         ("DVDGAN_EVALUATION_WORKER", "gpu1", "1 or 0"),
         ("DVDGAN_APPROVE_ROLLBACKS", "yes", "1 or 0"),
-        ("DVDGAN_NODES", "node0", "NAME=ADDRESS of every node"),
-        ("DVDGAN_NODES", "node0=10.0.0.1,node0=10.0.0.2", "none of them twice"),
-        ("DVDGAN_NODES", "node0=10.0.0.1,node1=10.0.0.1", "none of them twice"),
+        ("DVDGAN_NODES", "node0", "list of NAME=ADDRESS, each node once"),
+        ("DVDGAN_NODES", "node0=10.0.0.1,node0=10.0.0.2", "each node once"),
+        ("DVDGAN_NODES", "node0=10.0.0.1,node1=10.0.0.1", "each node once"),
         ("DVDGAN_NODES", "../node=10.0.0.1", "NAME=ADDRESS"),
         ("DVDGAN_LOST_NODE", "hope", "wait or go_on"),
         ("DVDGAN_NODE_TIMEOUT", "1", "a whole number, 5 or more"),
@@ -115,7 +115,7 @@ def test_a_refusal_names_the_variable_its_value_and_what_it_may_be(
 
 def test_nobody_can_approve_without_prefect() -> None:
     RunEnvironment.from_environment({}).refuse_without_prefect()
-    with pytest.raises(UserError, match="nobody can approve a rollback"):
+    with pytest.raises(UserError, match="rollbacks cannot be approved"):
         RunEnvironment.from_environment({"DVDGAN_APPROVE_ROLLBACKS": "1"}).refuse_without_prefect()
 
 

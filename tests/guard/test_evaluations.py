@@ -111,7 +111,7 @@ def test_one_that_hangs_is_killed(
     failures("8:99:hang")
     with pytest.raises(EvaluationFailedError) as raised:
         ended(EvaluationProcess(run, 8)).result()
-    assert raised.value.reasons == ["killed by SIGKILL", "silent for 0.5 s"]
+    assert raised.value.reasons == ["killed by SIGKILL", "no output for 0.5 s"]
 
 
 def test_one_that_is_cancelled_in_a_pause_does_not_begin_again(

@@ -132,7 +132,7 @@ def test_a_number_that_is_not_finite_is_a_collapse_at_once(name: str) -> None:
         (
             {"singular_value_change": 1e-4},
             {"generator_singular_values": 1.0},
-            "generator singular values stand still before step 20",
+            "generator singular values do not change before step 20",
         ),
     ],
 )

@@ -124,7 +124,7 @@ def test_events_as_lines() -> None:
     line = ledger.describe(rolled_back(30))
     assert line == "back to step 30, learning rates x 0.5, new seeds: FVD too high"
     line = ledger.describe(rolled_back(0))
-    assert line.startswith("back to the beginning, fresh weights, learning rates x 0.5")
+    assert line.startswith("back to the beginning, new weights, learning rates x 0.5")
     early = {"event": "ended_early", "step": 20, "reached": 50, "reasons": ["after 1 rollbacks"]}
     line = ledger.describe(early)
     assert line == "ended early at step 50; the best checkpoint is step 20: after 1 rollbacks"

@@ -156,7 +156,7 @@ def test_a_checkpoint_damaged_here_is_fetched_again_and_not_sent(tmp_path: Path,
     backup = RemoteBackup(life.run, store, ENVIRONMENT)
     backup.sync()
     backup.sync()
-    assert capsys.readouterr().err.count("damaged and not sent: a.safetensors has 0 bytes") == 1
+    assert capsys.readouterr().err.count("damaged and not uploaded: a.safetensors has 0 bytes") == 1
     assert not (store.root / "checkpoints" / "step-00000020").exists()
 
 

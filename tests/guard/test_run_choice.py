@@ -99,7 +99,7 @@ def test_continued_on_request_it_is_the_run_of_the_new_code(tmp_path: Path) -> N
     run, changed = a_run(tmp_path, "mine"), replace(NOW, code=OTHER_CODE)
     choice = chosen(tmp_path, changed, continue_run="mine")
     assert choice.name == "mine"
-    assert "step 4 of 8) is continued by the present code" in choice.lines[0]
+    assert "step 4 of 8) is continued with the current code" in choice.lines[0]
     [entry] = choice.origin.continued
     assert (entry["step"], entry["files"]) == (4, ["models/leak.py (leak)"])
     assert "+    return x * 0.3" in entry["diff"]
@@ -186,14 +186,14 @@ def test_an_earlier_versions_run_of_other_params_is_named_in_a_line(tmp_path: Pa
 def test_requests_that_fit_nothing_are_refused(tmp_path: Path) -> None:
     a_run(tmp_path, "mine")
     message = refused(tmp_path, continue_run="yours")
-    assert "there is no run yours; there are" in message and "mine (step 4 of 8)" in message
+    assert "run yours does not exist; existing runs:" in message and "mine (step 4 of 8)" in message
     assert "cannot be combined" in refused(tmp_path, continue_run="mine", new_run=True)
 
 
 def test_a_broken_record_is_named(tmp_path: Path) -> None:
     run = a_run(tmp_path, "mine")
     run.provenance.write_text(json.dumps([]))
-    with pytest.raises(UserError, match="mine is not what dvdgan writes"):
+    with pytest.raises(UserError, match="mine was not written by dvdgan"):
         local_runs(tmp_path)
 
 

@@ -74,7 +74,7 @@ ENTRY = {"sha256": "0" * 64, "bytes": 1}
         ({"..": ENTRY}, "'..', which is not"),
         ({"": ENTRY}, "'', which is not"),
         ({"manifest.json": ENTRY}, "'manifest.json', which is not"),
-        ({"weights.pt": ENTRY}, "weights.pt is neither safetensors nor JSON: refused, nothing is"),
+        ({"weights.pt": ENTRY}, "weights.pt is neither safetensors nor JSON: refused, because"),
         ({"state.json": "0" * 64}, "no sha256 of state.json"),
         ({"state.json": {"bytes": 1}}, "no sha256 of state.json"),
         ({"state.json": {"sha256": "0" * 64}}, "does not have the bytes of state.json"),
@@ -91,7 +91,10 @@ def test_a_manifest_that_is_none_is_refused(run: RunFolder, manifest: Any, probl
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("weights.pt", "weights.pt is neither safetensors nor JSON: refused, nothing is ever unp"),
+        (
+            "weights.pt",
+            "weights.pt is neither safetensors nor JSON: refused, because other formats",
+        ),
         ("weights", "weights is neither safetensors nor JSON"),
         ("state.json.pkl", "state.json.pkl is neither"),
         ("more.safetensors", "more.safetensors is not in manifest.json: refused"),

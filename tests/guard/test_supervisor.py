@@ -91,7 +91,7 @@ def test_a_person_may_refuse_a_rollback(run: RunFolder) -> None:
     assert not events(run, "rolled_back")
     (early,) = events(run, "ended_early")
     assert early["reasons"] == [
-        "no rollback was wanted",
+        "the rollback was declined",
         "FVD not finite at step 20",
         "note: enough for the paper",
     ]

@@ -96,5 +96,5 @@ def test_the_gate_has_an_exit_code(values, gate, code, tmp_path, monkeypatch):
 
 def test_the_gate_needs_a_report(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="there is no drift report yet"):
+    with pytest.raises(UserError, match="the drift report does not exist yet"):
         check_gate()

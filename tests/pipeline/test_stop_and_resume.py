@@ -38,7 +38,7 @@ def test_a_run_of_other_code_goes_on_by_repro_once_it_was_asked_for(
     stopped.terminate()
     output, _ = stopped.communicate(timeout=120)
     wait_until_quiet(tree)
-    assert "is continued by the present code" in output
+    assert "is continued with the current code" in output
     assert "resumed from step-00000004" in run_in(tree, *own, *COMMAND)
     assert (tree / "artifacts/train/code_changes.json").is_file()
     assert "Stage 'train' didn't change, skipping" in run_in(tree, *own, *COMMAND)

@@ -38,7 +38,7 @@ def test_comments_and_docstrings_make_nothing_stale(package: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "instead"),
     [
-        ("guard/supervisor.py", "no rollback was wanted", "nobody wanted a rollback"),
+        ("guard/supervisor.py", "the rollback was declined", "nobody approved the rollback"),
         ("guard/trainer_process.py", "STOP_GRACE_SECONDS = 120.0", "STOP_GRACE_SECONDS = 60.0"),
         ("training/trackers.py", "import", "import sys\nimport"),
         ("progress.py", "import", "import sys\nimport"),

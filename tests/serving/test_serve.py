@@ -164,7 +164,7 @@ def test_uploads_are_bounded_and_must_be_videos(
     path = "/continuation?seed=0"
     assert request(prediction, path, b"no video")[0] == 400
     status, content = request(prediction, path, upload(frames=1))
-    assert status == 400 and b"has 1 frames, and the model continues 2" in content
+    assert status == 400 and b"has 1 frames, but the model continues 2" in content
     monkeypatch.setattr(serving, "MOST_PIXELS", 63 * 64)
     status, content = request(prediction, path, upload(side=64))
     assert status == 400 and b"at most 4032 pixels" in content

@@ -217,7 +217,7 @@ def test_the_run_stands_beside_another_folder(several: Path, tmp_path: Path) -> 
         address = command("report", "--compare", str(other)).split()[-1]
         page = Path(".runs/report/compare.html")
         assert address == page.resolve().as_uri()
-        with pytest.raises(UserError, match="holds no finished run"):
+        with pytest.raises(UserError, match="does not contain a finished run"):
             command("report", "--compare", str(tmp_path))
         with pytest.raises(UserError, match="exclude each other"):
             command("report", "--compare", str(other), "--dated")

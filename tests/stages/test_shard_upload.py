@@ -145,7 +145,7 @@ def test_shards_that_exist_are_sent_and_damaged_ones_are_not(
         shard.upload()
         assert line.sent_bytes == sent
         monkeypatch.delenv("DVDGAN_SHARDS")
-        with pytest.raises(UserError, match="no store is set"):
+        with pytest.raises(UserError, match="no store for uploading shards is set"):
             shard.upload()
 
 
@@ -177,6 +177,6 @@ def test_a_store_that_is_not_there_is_reported_before_any_work(
 ) -> None:
     monkeypatch.setenv("DVDGAN_SHARDS", "s3://nowhere/shards")
     config = parse_config(params_of(synthetic_videos))
-    with contextlib.chdir(indexed), pytest.raises(UserError, match="there is no such bucket"):
+    with contextlib.chdir(indexed), pytest.raises(UserError, match="the bucket does not exist"):
         shard.run(config, workers=1)
     assert not (indexed / ".runs").exists()

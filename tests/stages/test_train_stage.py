@@ -208,7 +208,7 @@ def test_ctrl_c_during_an_evaluation_says_that_alone(tree: Tree) -> None:
         process.kill()
         process.wait()
     assert process.returncode == EXIT_INTERRUPTED
-    assert errors.endswith("interrupted: SIGINT received; the same command goes on from here\n")
+    assert errors.endswith("interrupted: SIGINT received; the same command resumes\n")
     assert "Traceback" not in errors
     assert "evaluation" not in errors  # no retry is announced that nobody will make
     assert processes_in(folder) == []

@@ -150,7 +150,7 @@ def test_a_full_disk_is_one_line_and_no_error(tmp_path: Path) -> None:
     errors = "".join(process.communicate("\n")[1] for process in started)
     assert printed == ["1000 None\n"] * 2
     assert errors == (
-        f"shard cache: nothing more is kept in {tmp_path}: File too large; "
+        f"shard cache: {tmp_path} cannot be written any more: File too large; "
         "shards are read without it\n"
     )
     assert not list(tmp_path.glob("*/*.tmp"))
@@ -158,7 +158,7 @@ def test_a_full_disk_is_one_line_and_no_error(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(UserError, match="cannot be kept") as raised:
+    with pytest.raises(UserError, match="cannot be used") as raised:
         BoundedCache(tmp_path / "file" / "cache", 1000)
     assert "DVDGAN_SHARD_CACHE" in raised.value.todo
 
@@ -172,4 +172,4 @@ def test_a_folder_that_is_removed_meanwhile_is_no_error(
     for _ in range(2):
         cache.put("ab", b"data")
     assert cache.read("ab", 4, 0, 4) is None
-    assert capfd.readouterr().err.count("nothing more is kept") == 1
+    assert capfd.readouterr().err.count("cannot be written any more") == 1

@@ -76,7 +76,7 @@ def test_a_copy_that_differs_does_not_appear(
 ) -> None:
     (tmp_path / "source").write_bytes(b"whole")
     monkeypatch.setattr(folder, "sha256_of_file", lambda path: "another")
-    with pytest.raises(StoreUnavailableError, match="does not hold what was written"):
+    with pytest.raises(StoreUnavailableError, match="differs from what was written"):
         store.put(tmp_path / "source", "file")
     assert store.keys() == []
 

@@ -190,7 +190,7 @@ def test_rejected_credentials_are_the_users_to_mend(store: S3Store, line: Behavi
 def test_no_credentials_and_no_bucket_are_named(
     line: Behaviour, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match="there is no such bucket") as raised:
+    with pytest.raises(UserError, match="the bucket does not exist") as raised:
         S3Store("nowhere", policy=QUICK).keys()
     assert "s3://nowhere" in raised.value.where
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

@@ -39,7 +39,7 @@ METHODS: dict[str, Callable[[S3Store, Path], object]] = {
     "delete": lambda store, folder: store.delete("file"),
 }
 REFUSALS = {
-    "404 NoSuchBucket": ("there is no such bucket", "mend the URL"),
+    "404 NoSuchBucket": ("the bucket does not exist", "correct the URL"),
     "403 AccessDenied": ("access denied", "s3:GetObject"),
     "403 InvalidAccessKeyId": ("does not know this access key", "AWS_ACCESS_KEY_ID"),
     "403 SignatureDoesNotMatch": ("secret key does not belong", "AWS_SECRET_ACCESS_KEY"),
@@ -52,7 +52,7 @@ REFUSALS = {
     ),
     "301 PermanentRedirect Region=eu-west-3": ("the region eu-west-3", "AWS_DEFAULT_REGION"),
     "403 InvalidObjectState": ("archived", "restore"),
-    "501 NotImplemented": ("the server cannot do this", "use a server"),
+    "501 NotImplemented": ("the server does not support this", "use a server"),
 }
 
 
@@ -78,7 +78,7 @@ def test_every_method_says_why_it_is_refused_and_what_to_do(
 def test_a_bucket_that_is_not_there_is_no_missing_file(
     line: Behaviour, tmp_path: Path, method: Callable[[S3Store, Path], object]
 ) -> None:
-    with pytest.raises(UserError, match="there is no such bucket") as raised:
+    with pytest.raises(UserError, match="the bucket does not exist") as raised:
         method(S3Store("nowhere", policy=QUICK), tmp_path)
     assert "s3://nowhere" in raised.value.where
 
@@ -136,7 +136,7 @@ def test_a_server_that_has_answered_is_waited_for(
 
 def test_a_name_that_does_not_resolve(line: Behaviour, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://nowhere.invalid")
-    with pytest.raises(StoreUnavailableError, match="name does not resolve"):
+    with pytest.raises(StoreUnavailableError, match="name cannot be resolved"):
         S3Store("runs", policy=QUICK).size("file")
 
 

@@ -49,7 +49,7 @@ def stopped(how: str) -> tuple[int, str, float]:
 def test_a_rank_in_a_collective_that_never_ends_leaves() -> None:
     code, errors, seconds = stopped("stuck")
     assert code == EXIT_INTERRUPTED
-    assert "no step has ended for 1 s" in errors
+    assert "no step has ended within 1 s" in errors
     assert seconds >= 0.9
 
 

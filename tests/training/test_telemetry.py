@@ -99,7 +99,7 @@ def test_a_full_disk_costs_no_line(
     disk.room = 10_000
     for step in range(7, 10):
         log.write(step, {"loss": step / 10})
-    assert "no line is lost" in capsys.readouterr().err
+    assert "no line was lost" in capsys.readouterr().err
     log.close()
     assert log._path.read_bytes() == whole
 

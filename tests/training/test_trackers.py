@@ -123,8 +123,8 @@ def test_one_that_fails_is_reported_once_and_the_others_go_on(
     assert [step for step, _ in failing.logged[1:]] == [1, 2]
     assert len(well.logged) == 10
     assert sorted(capsys.readouterr().err.splitlines()) == [
-        "train: failing is left out from here on: RuntimeError: no network",
-        "train: never is left out from here on: OSError: disk full",
+        "train: failing is disabled from now on: RuntimeError: no network",
+        "train: never is disabled from now on: OSError: disk full",
     ]
 
 
@@ -144,7 +144,7 @@ def test_one_that_hangs_stalls_nothing(
 
     known(hangs=hangs)
     log_run(["hangs"], tmp_path, range(1, 4))
-    assert "hangs is left out from here on: it did not end in" in capsys.readouterr().err
+    assert "hangs is disabled from now on: it did not end within" in capsys.readouterr().err
     log_run(["hangs"], tmp_path, range(1, 40))
     released.set()
     assert "it is 10 steps behind" in capsys.readouterr().err

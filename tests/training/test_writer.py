@@ -40,8 +40,8 @@ def test_a_full_disk_is_waited_for(error: int, capfd: pytest.CaptureFixture[str]
     assert writer.wait(10)
     assert done == ["it"] and writer.blocked is None
     told = capfd.readouterr().err
-    assert told.count("paused, cannot write step-00000007: as told") == 1
-    assert "step-00000007 is written, training continues" in told
+    assert told.count("paused because step-00000007 cannot be written: as told") == 1
+    assert "step-00000007 has been written; training continues" in told
 
 
 def test_while_it_waits_it_says_so_and_can_be_given_up() -> None:

@@ -90,7 +90,7 @@ def convert(
     if check is not None:
         if known.name != "i3d_k400":
             raise UserError(
-                f"no output of {known.name} for that clip is published", todo="leave --check out"
+                f"no output of {known.name} for that clip is published", todo="leave out --check"
             )
         checks.append(check_cricket(network, check))
     if known.name == "i3d_torchscript" or converted.source.get("epsilon") == HUB_EPSILON:
@@ -190,7 +190,7 @@ def _torchscript(known: KnownNetwork, source: Path) -> Converted:
 
 def _c3d(known: KnownNetwork, source: Path, mean: Path | None) -> Converted:
     if mean is None:
-        raise UserError("C3D subtracts a mean clip", todo="name its file: --mean mean2.npz")
+        raise UserError("C3D needs its mean clip", todo="give its file: --mean mean2.npz")
     tensors = read_npz(source)
     with torch.device("meta"):
         shapes = {
@@ -203,7 +203,9 @@ def _c3d(known: KnownNetwork, source: Path, mean: Path | None) -> Converted:
     )
     clip = read_npz(mean).get("mean")
     if clip is None or clip.size != np.prod(MEAN_SHAPE):
-        raise UserError(f"{mean.name} holds no mean clip {MEAN_SHAPE}", where=str(mean))
+        raise UserError(
+            f"{mean.name} does not hold a mean clip of shape {MEAN_SHAPE}", where=str(mean)
+        )
     cropped = clip.reshape(MEAN_SHAPE)[..., MEAN_COLUMNS][..., CROP, CROP]
     state = {ours: torch.from_numpy(tensors[name]) for name, ours in names.items()}
     state["mean"] = torch.from_numpy(np.ascontiguousarray(cropped))
@@ -225,7 +227,7 @@ def _class_names(known: KnownNetwork, labels: Path | None) -> list[str]:
     names = labels.read_text(encoding="utf-8").splitlines()
     if len(names) != known.classes:
         raise UserError(
-            f"{known.name} has {known.classes} classes, and the file names {len(names)}",
+            f"{known.name} has {known.classes} classes, but the file lists {len(names)}",
             where=str(labels),
         )
     return names
@@ -233,7 +235,7 @@ def _class_names(known: KnownNetwork, labels: Path | None) -> list[str]:
 
 def _wrong(computed: str, known: str) -> UserError:
     return UserError(
-        "the converted network does not give the published output; nothing was written",
+        "the output of the converted network differs from the published one; nothing was written",
         where=f"{computed}; published: {known}",
         todo="check that the file is the one that `dvdgan convert` lists",
     )

@@ -63,14 +63,14 @@ def read_npz(path: Path) -> dict[str, Float32Array]:
             return {name: np.asarray(file[name], np.float32) for name in file.files}
     except Exception as error:  # numpy raises many types for a file that is no archive of arrays
         raise UserError(
-            f"{path.name} is no whole .npz of arrays: {error}", where=str(path)
+            f"{path.name} is not a complete .npz file of arrays: {error}", where=str(path)
         ) from error
 
 
 def must_exist(path: Path) -> None:
     """Raise UserError if there is no such file."""
     if not path.is_file():
-        raise UserError("there is no such file", where=str(path))
+        raise UserError("the file does not exist", where=str(path))
 
 
 def file_facts(path: Path) -> dict[str, Any]:

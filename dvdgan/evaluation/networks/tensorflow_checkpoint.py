@@ -60,7 +60,7 @@ def read_index(prefix: Path) -> dict[str, Variable]:
         variables = [_variable(name.decode(), value) for name, value in entries.items()]
     except (ValueError, IndexError, struct.error) as error:
         raise UserError(
-            f"{path.name} is not a whole index of a TensorFlow V2 checkpoint: {error}",
+            f"{path.name} is not a complete index of a TensorFlow V2 checkpoint: {error}",
             where=str(path),
             todo="download it again",
         ) from error
@@ -104,7 +104,7 @@ def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Keys and values of a LevelDB table without compression, in order."""
     footer = content[-FOOTER_BYTES:]
     if footer[-8:] != TABLE_MAGIC:
-        raise ValueError("it does not end as a table does")
+        raise ValueError("the end of the table is missing")
     _, at = _handle(footer, 0)  # of the metaindex, which is empty
     index, _ = _handle(footer, at)
     for _, handle in _block(content, *index):

@@ -121,7 +121,7 @@ def test_an_unknown_pytorch_file_needs_its_epsilon_said(tmp_path, tensors):
 def test_weights_of_the_hub_are_checked_by_their_published_output(tmp_path, tensors):
     """These made-up ones are not: refused, and nothing written."""
     torch.save(in_layout(PIERGIAJ, tensors), tmp_path / "i3d_pretrained_400.pt")
-    with pytest.raises(UserError, match="does not give the published output") as caught:
+    with pytest.raises(UserError, match="differs from the published one") as caught:
         convert(K400, tmp_path / "i3d_pretrained_400.pt", tmp_path / "made")
     assert str(WHITE_TO_BLACK)[:5] in caught.value.where
     assert not (tmp_path / "made").exists()
@@ -161,7 +161,7 @@ def test_k600_with_optimiser_slots_and_broad_batch_norms(tmp_path):
     with pytest.raises(UserError, match="2 tensors differ"):  # the logits'
         convert(K400, tmp_path, tmp_path / "i3d_k400")
     labels.write_text("one\n", encoding="utf-8")
-    with pytest.raises(UserError, match="600 classes, and the file names 1"):
+    with pytest.raises(UserError, match="600 classes, but the file lists 1"):
         convert(K600, tmp_path, tmp_path / "again", labels=labels)
 
 
@@ -246,7 +246,7 @@ def test_c3d_comes_from_chainer_names_and_a_mean_clip(tmp_path):
     known = CATALOGUE["c3d_ucf101"]
     with pytest.raises(UserError, match="mean clip"):
         convert(known, source, tmp_path / "made")
-    with pytest.raises(UserError, match="no mean clip"):
+    with pytest.raises(UserError, match="does not hold a mean clip"):
         convert(known, source, tmp_path / "made", mean=source)
     convert(known, source, tmp_path / "made", mean=mean)
     state = FeatureNetwork.load(tmp_path / "made").network.state_dict()

@@ -104,11 +104,11 @@ def test_every_damage_of_an_index_is_a_user_error(prefix):
         damaged = bytearray(whole)
         damaged[place] ^= 0x55
         path.write_bytes(damaged)
-        with pytest.raises(UserError, match="not a whole index"):
+        with pytest.raises(UserError, match="not a complete index"):
             read_index(prefix)
     for length in (0, 10, 47, 48, len(whole) - 1):
         path.write_bytes(whole[:length])
-        with pytest.raises(UserError, match="not a whole index"):
+        with pytest.raises(UserError, match="not a complete index"):
             read_index(prefix)
     path.unlink()
     with pytest.raises(UserError, match="index file"):
