@@ -130,5 +130,5 @@ def test_the_variables_name_it(
     assert (cache.folder, cache.max_bytes) == (tmp_path / "cache", 500_000_000)
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("DVDGAN_SHARD_CACHE", str(tmp_path / "file"))
-    with pytest.raises(UserError, match="cannot be kept"):
+    with pytest.raises(UserError, match="cannot be used"):
         open_shards(tmp_path / "none")
