@@ -35,7 +35,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(READY)
-	@dvdgan synthetic data/synthetic --plain
+	@dvdgan synthetic data/synthetic --plain --frames 16
 	@dvdgan check
 	@lock="$$(cat dvc.lock 2>/dev/null)"; dvc repro || exit; \
 	if [ "$$lock" = "$$(cat dvc.lock)" ]; then echo "All is up to date."; fi

@@ -162,8 +162,8 @@ def synthetic(
         bool,
         typer.Option(
             "--plain",
-            help="Draw easier videos: size, speed and colour are fixed per class, and there "
-            "is no frame number.",
+            help="Draw easier videos: each shows the motion of its class once, near the same "
+            "place and in nearly the same colour, without a frame number.",
         ),
     ] = False,
 ) -> None:

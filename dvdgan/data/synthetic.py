@@ -20,11 +20,12 @@ BITS = 8
 # Grey levels of the barcode: apart enough to survive h264, JPEG and resizing, dim enough not to
 # be what a network spends itself on.
 ZERO, ONE = 40, 110
-# Of the plain set, as shares of the width: how much larger the shapes are, how wide their edges.
-GROWN, SOFT = 0.05, 0.15
+# Of the plain set, as shares of the width: how wide the edges of shapes are, how much larger that
+# makes them, and how far a video's shape may lie from the place of its class.
+SOFT, GROWN, NEAR = 0.15, 0.05, 0.1
 # RGB, and how far a video's colour may lie from that of its class.
 GROUND = (20, 20, 30)
-SHADES = 70
+SHADES = 25
 COLOURS = {
     "bar_rotating": (250, 210, 60),
     "circle_right": (230, 70, 60),
@@ -79,20 +80,28 @@ def draw(label: str, rng: _Rng, size: int, frames: int) -> NDArray[np.uint8]:
 def draw_plain(label: str, rng: _Rng, size: int, frames: int) -> NDArray[np.uint8]:
     """One video of class ``label``, (frames, size, size, 3) uint8, for small networks.
 
-    Size and speed are those of the class, the colour is near that of the class, the place is its
-    own.
+    All videos of a class show the same motion once, from beginning to end. The place and the colour
+    are near those of the class.
     """
-    style = np.random.default_rng(0)
-    distance = _distance(label, style, rng, (size, size), frames)
+    y, x = _pixel_centres(size, size)
+    right, down, more = rng.uniform(-NEAR, NEAR, 3)
+    progress = np.linspace(0, 1, frames)[:, None, None]
+    distance = PLAIN_MOTIONS[label](x - right, y - down, more, progress)
     colour = np.clip(COLOURS[label] + rng.uniform(-SHADES, SHADES, 3), 30, 255)
-    return _painted((distance / size - GROWN) / SOFT, colour, GROUND)
+    return _painted((distance - GROWN) / SOFT, colour, GROUND)
 
 
 def _distance(label: str, style: _Rng, place: _Rng, shape: tuple[int, int], frames: int) -> _Array:
     """From every pixel to the shape's edge, in pixels, negative inside: (frames, *shape)."""
-    y, x = np.mgrid[0 : shape[0], 0 : shape[1]] + 0.5
+    y, x = _pixel_centres(*shape)
     time = np.arange(frames, dtype=float)[:, None, None]
-    return MOTIONS[label](style, place, x / shape[1], y / shape[1], time) * shape[1]
+    return MOTIONS[label](style, place, x, y, time) * shape[1]
+
+
+def _pixel_centres(height: int, width: int) -> tuple[_Array, _Array]:
+    """y and x of every pixel, (height, width) each, in widths of the frame."""
+    y, x = (np.mgrid[0:height, 0:width] + 0.5) / width
+    return y, x
 
 
 def _painted(distance: _Array, colour: ArrayLike, ground: ArrayLike) -> NDArray[np.uint8]:
@@ -164,4 +173,36 @@ MOTIONS: dict[str, Callable[[_Rng, _Rng, _Array, _Array, _Array], _Array]] = {
     "circle_right": _circle_right,
     "ring_growing": _ring_growing,
     "square_down": _square_down,
+}
+
+
+# A plain motion is given x and y less the video's own place, a number in [-NEAR, NEAR] by which
+# it may differ in another way, and how far the video is, 0 to 1. Centres stay in the frame.
+
+
+def _plain_circle(x: _Array, y: _Array, _: float, progress: _Array) -> _Array:
+    return np.hypot(x - 0.25 - 0.52 * progress, y - 0.5) - 0.16
+
+
+def _plain_square(x: _Array, y: _Array, _: float, progress: _Array) -> _Array:
+    return np.maximum(np.abs(x - 0.5), np.abs(y - 0.25 - 0.52 * progress)) - 0.14
+
+
+def _plain_bar(x: _Array, y: _Array, turned: float, progress: _Array) -> _Array:
+    angle = 0.3 + 3 * turned + 1.8 * progress
+    along = (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle)
+    across = (y - 0.5) * np.cos(angle) - (x - 0.5) * np.sin(angle)
+    return np.maximum(np.abs(along) - 0.34, np.abs(across) - 0.065)
+
+
+def _plain_ring(x: _Array, y: _Array, larger: float, progress: _Array) -> _Array:
+    radius = 0.1 + 0.25 * larger + 0.3 * progress
+    return np.abs(np.hypot(x - 0.5, y - 0.5) - radius) - 0.045
+
+
+PLAIN_MOTIONS: dict[str, Callable[[_Array, _Array, float, _Array], _Array]] = {
+    "bar_rotating": _plain_bar,
+    "circle_right": _plain_circle,
+    "ring_growing": _plain_ring,
+    "square_down": _plain_square,
 }
