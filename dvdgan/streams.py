@@ -1,4 +1,4 @@
-"""Standard output and error that do not end the work when nobody reads them."""
+"""Standard output and error that do not stop a command when their reader has left."""
 
 import io
 import os
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def keep_streams() -> None:
-    """Let a command go on when nobody reads what it prints.
+    """Let a command continue when the reader of its output has left.
 
     What is printed to a pipe whose reader has left, or to a stream that was closed before the
     command began, is dropped; a character that the encoding lacks is escaped. Any other failure,
@@ -25,7 +25,7 @@ def keep_streams() -> None:
 
 
 def _fill_closed_descriptors() -> None:
-    """Open /dev/null in place of them: else the next file opened is what prints go to."""
+    """Replace them by /dev/null; otherwise output would go to the next file that is opened."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

@@ -1,1 +1,2 @@
-"""Prefect: when, where, and what to do when it goes wrong. DVC owns what depends on what."""
+"""The Prefect flows: scheduling, remote workers and reactions to failures. DVC manages
+dependencies."""

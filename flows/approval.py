@@ -1,4 +1,4 @@
-"""A rollback that needs a person's approval: the flow run pauses and shows a form."""
+"""Approval of a rollback: the flow run pauses and shows a form."""
 
 import time
 from typing import Any, Literal, cast
@@ -22,16 +22,16 @@ DAYS = 7
 
 
 class ApprovalForm(RunInput):
-    """What the person fills in."""
+    """The fields of the form."""
 
     decision: Literal["roll back", "end here"] = "roll back"
     note: str = ""
 
 
 def request_approval(run: RunFolder, to_step: int, reasons: list[str]) -> Decision:
-    """Pause the flow run until a person has decided; the trainer is stopped meanwhile.
+    """Pause the flow run until a person has decided; the trainer is stopped in the meantime.
 
-    Waits for a server that is gone. Raises UserError when nobody has decided within DAYS,
+    Waits for an unavailable server. Raises UserError if there is no decision within DAYS,
     InterruptedRunError after a signal; in both cases the same command requests it again.
     """
     form = ApprovalForm.with_initial_data(description=_description(run, to_step, reasons))
@@ -54,14 +54,14 @@ def request_approval(run: RunFolder, to_step: int, reasons: list[str]) -> Decisi
                 return Decision(filled_in.decision == "roll back", filled_in.note)
         time.sleep(POLL_SECONDS)
     raise UserError(
-        f"nobody has decided within {DAYS} days whether to roll back to step {to_step}",
+        f"there was no decision within {DAYS} days on rolling back to step {to_step}",
         where=str(run.ledger),
-        todo="the same command requests it again",
+        todo="run the same command to request it again",
     )
 
 
 def _pause(client: SyncPrefectClient, identity: UUID, form: type[ApprovalForm]) -> Keyset | None:
-    """Show the form; the keys of its fields, None where the server does not let the run pause."""
+    """Show the form; the keys of its fields, None if the server does not let the run pause."""
     paused: State[Any] = Paused(
         timeout_seconds=DAYS * 24 * 3600, reschedule=False, pause_key=uuid4().hex
     )
@@ -74,10 +74,9 @@ def _pause(client: SyncPrefectClient, identity: UUID, form: type[ApprovalForm]) 
 
 def _description(run: RunFolder, to_step: int, reasons: list[str]) -> str:
     listed = "\n".join(f"- {reason}" for reason in reasons)
-    back = f"step {to_step}, which was healthy" if to_step else "the beginning, with fresh weights"
+    back = f"step {to_step}, which was healthy" if to_step else "the beginning, with new weights"
     return (
-        f"The run `{run.root}` has collapsed and stands still:\n\n{listed}\n\n"
-        f"**roll back**: go on from {back}, with new seeds and the changes that "
-        "`train.guard` sets. **end here**: the run ends with its best checkpoint. The note "
-        "goes into the run's ledger."
+        f"The run `{run.root}` has collapsed and is paused:\n\n{listed}\n\n**roll back**: "
+        f"continue from {back}, with new seeds and the changes set in `train.guard`. **end "
+        "here**: the run ends with its best checkpoint. The note is stored in the run's ledger."
     )

@@ -1,6 +1,6 @@
-"""What a run shows in the browser: progress, numbers, pictures, reports; all at best effort.
+"""Artifacts of flow runs in the browser: progress, metrics, pictures and reports, as best effort.
 
-Each is stored under a key, so that the artifact's page shows the newest and what was before it.
+Each artifact has a key, so that its page shows the newest version and the earlier ones.
 """
 
 import base64
@@ -33,7 +33,7 @@ _bars: dict[tuple[str, UUID | None], UUID] = {}
 
 
 def show_progress(run_name: str, step: int, steps: int) -> None:
-    """Draw, or move, the bar of a training run."""
+    """Create or update the progress bar of a training run."""
     key = _key(f"progress-{run_name}")
     percent = 100 * min(step / steps, 1.0)
     description = f"{run_name}: step {step} of {steps}"
@@ -61,7 +61,7 @@ def show_metrics(title: str, rows: Mapping[str, TableRow], note: str = "") -> No
 
 
 def show_sheet(title: str, picture: Path) -> None:
-    """Show a PNG or JPEG, a sheet of samples for instance, inside a page of its own."""
+    """Show a PNG or JPEG, such as a sample sheet, on a page of its own."""
     with best_effort("sheets"), impatient_client() as client:
         content = picture.read_bytes()
         if len(content) > LARGEST_SHEET_BYTES:
@@ -76,9 +76,9 @@ def show_sheet(title: str, picture: Path) -> None:
 def show_link(title: str, page: Path, folder: Path) -> None:
     """Link ``page``, a path below the work tree ``folder``.
 
-    DVDGAN_URL is the address at which DVDGAN_FOLDER, or else the working folder, is served. Where
-    it is not set, or the page lies elsewhere, its path is shown: browsers open no link to a file
-    from a page of a server.
+    DVDGAN_URL is the address at which DVDGAN_FOLDER, or else the working folder, is served. If it
+    is not set or the page is elsewhere, the path is shown, because browsers do not open links to
+    files from a page of a server.
     """
     url, root = os.environ.get("DVDGAN_URL"), Path(os.environ.get("DVDGAN_FOLDER", ".")).resolve()
     path = (folder / page).parent.resolve() / page.name

@@ -1,4 +1,4 @@
-"""Calls to Prefect that no decision waits for: a server that is gone costs seconds."""
+"""Calls to Prefect as best effort: an unavailable server costs seconds only."""
 
 import time
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def impatient_client() -> Iterator[SyncPrefectClient]:
 
 
 def await_server(seconds: float) -> None:
-    """Wait up to ``seconds`` until the server answers: it may be being started again."""
+    """Wait up to ``seconds`` until the server answers: it may be restarting."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with impatient_client() as client:

@@ -32,29 +32,31 @@ def evaluate(
     max_drifted: Fraction = 1,
     publish_to: str = "",
 ) -> State[Any]:
-    """Measure the newest best checkpoint as the bundle users would get; publish a good one.
+    """Measure the newest best checkpoint as an exported bundle, and publish it if it is good
+    enough.
 
-    A run that is still training is not disturbed: its checkpoint is copied by links and measured
-    in a work tree of its own, .runs/evaluate/RUN-STEP. That of a finished run goes through DVC. A
-    checkpoint is measured once, and nothing is done while no checkpoint is the best; `make
-    evidently` shows all that were measured, over time.
+    A run that is still training is not disturbed: its checkpoint is linked into a separate work
+    tree, .runs/evaluate/RUN-STEP, and measured there. The checkpoint of a finished run is measured
+    by DVC's stages. Each checkpoint is measured once. `make evidently` shows all measurements over
+    time.
 
-    The flow fails, and publishes nothing, when a number is worse than allowed.
+    The flow fails and publishes nothing if a value is worse than its limit.
 
     Args:
-        folder: The work tree the run belongs to.
-        run: Name of the run's folder in .runs/train. Empty: the run that was judged last.
-        step: A step that was its best when it was judged. 0: the newest.
+        folder: The work tree of the run.
+        run: Name of the run's folder in .runs/train. Empty: the run that was evaluated last.
+        step: A step whose checkpoint was the best when it was evaluated. 0: the newest.
         max_fvd: Fail above this FVD. 0: no limit.
         max_fid: Fail above this FID. 0: no limit.
         min_is: Fail below this Inception Score. 0: no limit.
         max_drifted: Fail when more than this share of the feature columns drifts from the real
             clips. 1: no limit.
-        publish_to: Where a good bundle goes, a folder or s3://BUCKET/PREFIX. Empty: nowhere.
+        publish_to: Folder or s3://BUCKET/PREFIX to which a good bundle is published. Empty: not
+        published.
     """
     target = find_target(Path(folder).resolve(), run or None, step or None)
     if target is None:
-        return Completed(message="no checkpoint is the best yet", data=None)
+        return Completed(message="there is no best checkpoint yet", data=None)
     label_run(
         f"run {target.run.root.name}, step {target.step}",
         [f"run:{target.run.root.name}", *commit_tags(target.folder)],
@@ -70,7 +72,7 @@ def evaluate(
         show_results(tree)
         described = history.describe(found)
     else:
-        described = f"{history.describe(found)}; measured before"
+        described = f"{history.describe(found)}; already measured"
     get_run_logger().info(described)
     curves = f"Curves over time: `make evidently`, run in {where}."
     show_metrics("evaluations", history.newest_rows(where, 20), note=curves)
@@ -87,14 +89,14 @@ def evaluate(
 
 
 def check_place(url: str, name: str) -> None:
-    """Raise UserError where ``name`` cannot be published, before it is measured.
+    """Raise UserError if ``name`` cannot be published, before it is measured.
 
     A store that does not answer is tried again when there is something to publish.
     """
     try:
         check_publication(open_store(url), name)
     except StoreUnavailableError as error:
-        get_run_logger().warning("%s; it is tried again after the evaluation", error)
+        get_run_logger().warning("%s; publishing is retried after the evaluation", error)
 
 
 def check(
@@ -125,7 +127,7 @@ def check(
         raise UserError(
             f"step {found['step']} of run {found['run']} is not good enough: {'; '.join(wrong)}",
             where=found["tree"],
-            todo="look at its report; nothing was published",
+            todo="see its report; nothing was published",
         )
 
 

@@ -92,7 +92,7 @@ def find_target(folder: Path, run_name: str | None, step: int | None) -> Evaluat
     """The newest best checkpoint of the run that was judged last; or of ``run_name``, ``step``.
 
     A checkpoint counts that was the best when it was judged, unless a rollback discarded it. None
-    where there is none yet. Raises UserError when ``step`` is no such checkpoint.
+    if there is none yet. Raises UserError when ``step`` is no such checkpoint.
     """
     runs = [RunFolder(path.parent) for path in (folder / RUNS).glob("*/ledger.jsonl")]
     runs.sort(key=lambda run: run.ledger.stat().st_mtime_ns, reverse=True)
@@ -108,7 +108,7 @@ def find_target(folder: Path, run_name: str | None, step: int | None) -> Evaluat
     raise UserError(
         f"step {step} was never the best checkpoint, or was rolled back",
         where=str(folder / RUNS / (run_name or "")),
-        todo="name a step that was the best when it was judged, or none",
+        todo="give a step that was the best when it was evaluated, or 0 for the newest",
     )
 
 

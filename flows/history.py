@@ -1,4 +1,4 @@
-"""The record of scheduled evaluations, one line each; Evidently's workspace is a view of it."""
+"""The record of scheduled evaluations, one line each; Evidently's workspace is derived from it."""
 
 import sys
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ EvaluationEntry = dict[str, Any]
 
 
 def find_entry(folder: Path, run_name: str, step: int) -> EvaluationEntry | None:
-    """The newest entry of the same checkpoint; None where it was not measured yet."""
+    """The newest entry of the same checkpoint; None if it was not measured yet."""
     for entry in reversed(read(folder / LINES)):
         if (entry["run"], entry["step"]) == (run_name, step):
             return entry
@@ -54,7 +54,9 @@ def update_workspace(folder: Path) -> None:
     try:
         logged(command, str(folder))
     except (OSError, RuntimeError) as error:
-        get_run_logger().warning("the evaluation is recorded, but not in %s: %s", WORKSPACE, error)
+        get_run_logger().warning(
+            "the evaluation is recorded, but could not be added to %s: %s", WORKSPACE, error
+        )
 
 
 def value_of(entry: EvaluationEntry, metric: str) -> float | None:

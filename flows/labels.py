@@ -1,4 +1,4 @@
-"""Name and tags of a flow run: what it does, and the commit and params it does it with."""
+"""Name and tags of a flow run: its task, commit and params."""
 
 import subprocess
 from collections.abc import Mapping

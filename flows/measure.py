@@ -32,9 +32,9 @@ def evaluator_file(run: RunFolder, step: int) -> Path:
 
 @flow(name="measure", persist_result=False)
 def measure(folder: str, run_folder: str, step: int, launch_id: str) -> None:
-    """Measure one checkpoint, for the flow `train`, which starts this: not by hand.
+    """Measure one checkpoint. Started by the flow `train`, not by hand.
 
-    ``folder``, a work tree, and ``run_folder`` lie on a file system that both hosts see.
+    ``folder``, a work tree, and ``run_folder`` are on a file system that both hosts share.
     """
     run = RunFolder(Path(run_folder))
     heartbeat = Heartbeat(evaluator_file(run, step), launch_id=launch_id, over=False)
@@ -52,8 +52,8 @@ def measure(folder: str, run_folder: str, step: int, launch_id: str) -> None:
 class WorkerEvaluation:
     """An evaluation by a worker, used like an EvaluationProcess.
 
-    It is begun here instead where the worker's run fails, and where no heartbeat of one was seen
-    for DVDGAN_NODE_TIMEOUT seconds: none is there, all are busy, or theirs was killed.
+    It is started on this host instead if the worker's run fails, or if no worker has a heartbeat
+    for DVDGAN_NODE_TIMEOUT seconds: there is none, all are busy, or it was killed.
     """
 
     def __init__(self, run: RunFolder, step: int) -> None:
@@ -87,15 +87,16 @@ class WorkerEvaluation:
             # What was measured while the file was read counts.
             if not self._here.measured:
                 get_run_logger().warning(
-                    "the worker's evaluation of step %d %s: it is measured here",
+                    "the worker's evaluation of step %d %s: the checkpoint is measured on this "
+                    "host",
                     self.step,
-                    "failed" if failed else f"was not seen for {self._timeout:g} s",
+                    "failed" if failed else f"had no heartbeat for {self._timeout:g} s",
                 )
             self._withdraw()
         return self._here.done()
 
     def result(self) -> EvaluationResult:
-        """What was measured. Raises EvaluationFailedError where it failed here, too."""
+        """What was measured. Raises EvaluationFailedError if it failed here, too."""
         return self._here.result()
 
     def cancel(self) -> None:

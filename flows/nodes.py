@@ -26,15 +26,17 @@ ORDERLY = (StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED)
 
 @flow(name="train-node", flow_run_name="train on {name}", persist_result=False)
 def train_node(run_folder: str, name: str, launch_id: str) -> State[Any] | None:
-    """Be one node of a run. The flow `train` starts this, nobody by hand.
+    """Run one node of a training run. Started by the flow `train`, not by hand.
 
-    ``run_folder`` and the working folder lie on a file system that all nodes see.
+    ``run_folder`` and the working folder are on a file system that all nodes share.
     """
     code = serve(RunFolder(Path(run_folder)), name, launch_id, get_run_logger().info)
     if code == EXIT_INTERRUPTED:
         return Cancelled(message="stopped; the run is saved")
     if code != 0:
-        raise RuntimeError(f"the trainers of {name} ended with exit code {code}; see their lines")
+        raise RuntimeError(
+            f"the trainers of {name} ended with exit code {code}; see their log lines"
+        )
     return None
 
 
@@ -52,7 +54,7 @@ def launch_on_nodes(run: RunFolder, environment: RunEnvironment) -> Coordinator:
                 unknown.append(name)
     if unknown:
         raise UserError(
-            f"Prefect knows no deployment train-node/{', train-node/'.join(unknown)}",
+            f"Prefect has no deployment train-node/{', train-node/'.join(unknown)}",
             where="the environment variable DVDGAN_NODES",
             todo="run `infra/prefect/add_node.sh NAME` on that host, or correct the name",
         )

@@ -16,13 +16,13 @@ NAME = "every stage"
 
 @flow(name="pipeline", persist_result=False)
 def pipeline(folder: str = ".") -> State[Any]:
-    """Run every stage of dvc.yaml in order; what is up to date is skipped.
+    """Run every stage of dvc.yaml in order; stages that are up to date are skipped.
 
-    Gives the same artefacts and the same dvc.lock as `dvc repro`, and returns "ran", "restored" or
+    Writes the same artefacts and dvc.lock as `dvc repro`, and returns "ran", "restored" or
     "skipped" for each stage. params.yaml is checked first.
 
     Args:
-        folder: The work tree, the folder that holds dvc.yaml and params.yaml.
+        folder: The work tree: the folder with dvc.yaml and params.yaml.
     """
     config = load_config(Path(folder) / "params.yaml")
     label_run(NAME, [params_tag(config), *commit_tags(Path(folder))])

@@ -105,7 +105,7 @@ class _Plan:
         return None
 
     def _hash_below(self, out: Any, dep: Any) -> Any:
-        """The hash that ``dep`` will have; None where the cache does not hold ``out``."""
+        """The hash that ``dep`` will have; None if the cache does not hold ``out``."""
         if dep.fs_path == out.fs_path:
             return out.hash_info
         found = out.get_obj(filter_info=dep.fs_path)

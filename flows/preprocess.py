@@ -1,4 +1,4 @@
-"""From videos to what training reads: every stage before train, on this machine or on many."""
+"""Every stage before train, on one machine or several."""
 
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,18 @@ NAME = "stages before train"
 def preprocess(
     folder: str = ".", scheduler: str = "", parts: Count = 16, new_listing: bool = True
 ) -> State[Any]:
-    """Run every stage that train needs; what is up to date is skipped.
+    """Run every stage that train needs; stages that are up to date are skipped.
 
-    Videos that are new since the last time emit the event `dvdgan.data.changed`.
+    If the videos have changed since the last run, the event `dvdgan.data.changed` is emitted.
 
-    With a Dask scheduler its workers probe the videos and write the shards side by side, and `dvc
-    repro` on this machine finds it done: the same bytes, and the same dvc.lock, as on one machine.
+    With a Dask scheduler, its workers probe the videos and write the shards in parallel, and `dvc
+    repro` on this machine uses the results. Artefacts and dvc.lock are the same as on one machine.
 
     Args:
-        folder: The work tree; Dask's workers have to see it under the same path.
+        folder: The work tree; Dask's workers need it at the same path.
         scheduler: Address of a Dask scheduler, such as tcp://10.0.0.1:8786. Empty: this machine.
-        parts: Tasks the work is dealt to; a few for each worker, so that the last ones end
-            together.
-        new_listing: Where index.root is a listing, list the videos again first.
+        parts: Number of tasks into which the work is divided; use a few per worker.
+        new_listing: If index.root is a listing, list the videos again first.
     """
     config = load_config(Path(folder) / "params.yaml")
     label_run(NAME, [params_tag(config), *commit_tags(Path(folder))])
@@ -63,7 +62,7 @@ def run_on(scheduler: str, stage: str, folder: str, parts: int) -> None:
         from prefect_dask.task_runners import DaskTaskRunner
     except ImportError as error:
         raise UserError(
-            f"Dask is not installed here: {error}", todo="pip install 'dvdgan[dask]'"
+            f"Dask is not installed: {error}", todo="run `pip install 'dvdgan[dask]'`"
         ) from error
     runner: Any = DaskTaskRunner(address=scheduler)  # typed as no runner of Prefect's own is
     stage_in_parts.with_options(task_runner=runner)(stage, folder, parts)

@@ -1,4 +1,4 @@
-"""Publishing a bundle in a store: only objects that were published before are ever replaced."""
+"""Publishes a bundle in a store; only objects that were published before are replaced."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ SHOWN = 5
 
 
 def check_publication(store: Store, name: str) -> None:
-    """Raise UserError where publishing ``name`` would replace or mix with what others put there.
+    """Raise UserError if publishing ``name`` would replace or mix with what others put there.
 
     Below NAME/ there may only be objects of an earlier publication of it, unchanged; newest.json
     may only be one that publishing wrote.
@@ -28,18 +28,18 @@ def check_publication(store: Store, name: str) -> None:
     others = [key for key in keys + newest if not _is_published(store, name, key, listed)]
     if others:
         raise UserError(
-            f"{store} holds files that were not published by dvdgan, or were changed since: "
+            f"{store} contains files that dvdgan did not publish, or that were changed since: "
             + ", ".join(others[:SHOWN]),
             where=str(store),
-            todo="move them away, or name another place in publish_to",
+            todo="move them away, or set publish_to to another location",
         )
 
 
 def publish_bundle(store: Store, name: str, tree: Path, found: dict[str, Any]) -> None:
     """Copy the bundle and the report of the work tree ``tree`` to NAME/; then write newest.json.
 
-    ``found``: the record of its evaluation. Killed on the way, it goes on when called again.
-    Raises UserError as check_publication does, and then changes nothing.
+    ``found``: the record of its evaluation. If it is killed, the next call resumes. Raises
+    UserError as check_publication does, and then changes nothing.
     """
     check_publication(store, name)
     artifacts = tree / "artifacts"

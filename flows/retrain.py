@@ -23,18 +23,19 @@ def retrain(
     seed: int = -1,
     videos: str = "",
 ) -> State[Any]:
-    """Run the pipeline with other params and leave the work tree, its artefacts and its lock alone.
+    """Run the pipeline with other params without changing the work tree, its artefacts or dvc.lock.
 
-    Works in .runs/retrain/FINGERPRINT, a copy that shares DVC's cache; the same request goes on
-    where it stopped. Like it? Copy params.yaml and dvc.lock from there and run `dvc checkout`.
+    Works in .runs/retrain/FINGERPRINT, a copy that shares DVC's cache. After an interruption, the
+    same request resumes. To adopt the result, copy params.yaml and dvc.lock from there and run `dvc
+    checkout`.
 
     Args:
         folder: The work tree that is copied.
-        preset: Name of a file of presets/, without .yaml, to begin from. Empty: params.yaml.
+        preset: Name of a file in presets/, without .yaml, to start from. Empty: params.yaml.
         steps: train.steps. 0: as in the preset.
         seed: train.seed. -1: as in the preset.
-        videos: index.root, the folder of videos, one folder in it for each class. Empty: as in the
-            preset.
+        videos: index.root, a folder with one subfolder of videos per class. Empty: as in the
+        preset.
     """
     root = Path(folder).resolve()
     config = requested(root, preset, steps, seed, videos)
@@ -44,7 +45,7 @@ def retrain(
     outcomes = {stage: run_stage(stage, str(tree)) for stage in stages_in_order(str(tree))}
     show_results(tree)
     get_run_logger().info(
-        "to take it over: cp %s/params.yaml %s/dvc.lock %s && dvc checkout", tree, tree, root
+        "to adopt the result: cp %s/params.yaml %s/dvc.lock %s && dvc checkout", tree, tree, root
     )
     return stages_completed(name, outcomes, {"tree": str(tree), "stages": outcomes})
 
@@ -58,7 +59,7 @@ def requested(folder: Path, preset: str, steps: int, seed: int, videos: str) -> 
         raise UserError(
             f"there is no preset {preset!r}",
             where=str(source.parent),
-            todo=f"did you mean {nearest[0]}?" if nearest else "give none, to use params.yaml",
+            todo=f"did you mean {nearest[0]}?" if nearest else "leave it empty to use params.yaml",
         )
     raw = load_config(source).model_dump()
     if steps:

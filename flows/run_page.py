@@ -1,4 +1,4 @@
-"""What the page of a training run shows in the browser, and its cancel button."""
+"""The page of a training run in the browser, with its cancel button."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ POLL_SECONDS = 5.0
 
 
 class RunPage:
-    """A thread beside the supervisor that shows the state of a run by its ledger, at best effort.
+    """A thread of the supervisor that shows the state of a run from its ledger, as best effort.
 
     It also passes the cancel button on, as SIGTERM to this process: only flow runs that a worker
     has started are cancelled by it. Made inside the flow run.
@@ -106,7 +106,9 @@ class RunPage:
             tags = [place, *commit_tags(Path()), *([f"parent:{parent}"] if parent else [])]
             client.update_flow_run(self._id, tags=tags)
             for other in client.read_flow_runs(flow_run_filter=wanted):
-                over: State[Any] = Crashed(message="its process is gone; a later run goes on")
+                over: State[Any] = Crashed(
+                    message="its process has ended; a later run continues it"
+                )
                 client.set_flow_run_state(other.id, over, force=True)
 
 

@@ -1,4 +1,4 @@
-"""One task is one `dvc repro` of one stage: DVC decides whether there is anything to do."""
+"""A task per stage that calls `dvc repro`: DVC decides whether the stage has to run."""
 
 import os
 from pathlib import Path
@@ -13,22 +13,22 @@ from dvdgan.errors import redacted
 from flows.process_group import run_in_group
 
 EXPLAINED = {
-    "ran": "DVC ran the stage: what it depends on had changed",
-    "restored": "DVC took the outputs from its cache: the stage had run with these inputs before",
+    "ran": "DVC ran the stage because its dependencies had changed",
+    "restored": "DVC restored the outputs from its cache",
     "skipped": "DVC found the outputs up to date",
 }
 
 
 class BusyError(RuntimeError):
-    """Another `dvc repro` of the same work tree has the stage, or what it reads, in hand."""
+    """Another `dvc repro` of the same work tree is running the stage or a stage it depends on."""
 
 
 def _is_busy(_task: Any, _run: Any, state: State[Any]) -> bool:
     return isinstance(state.result(raise_on_failure=False), BusyError)
 
 
-# A stage that failed fails again; one that another command has in hand is retried for two
-# hours at most.
+# A failed stage would fail again. A stage that another command is running is retried for up to two
+# hours.
 @task(
     name="stage",
     task_run_name="{stage}",
@@ -53,7 +53,7 @@ def run_stage(stage: str, folder: str) -> str:
 def reproduce(stage: str, folder: str) -> str:
     """Run `dvc repro` of one stage; return "ran", "restored" or "skipped".
 
-    Raises BusyError when another command has it in hand, RuntimeError with its last lines when it
+    Raises BusyError if another command is running it, RuntimeError with its last lines when it
     fails.
     """
     # Waits for DVC's own lock; a stage that runs elsewhere makes it fail all the same.

@@ -1,8 +1,8 @@
 """The training supervisor with its actions as Prefect tasks.
 
 `dvdgan train` starts `python -m flows.train RUN_FOLDER` when PREFECT_API_URL is set: every launch,
-evaluation and rollback is then a task run with logs. What is decided stands in the run's ledger,
-never in Prefect, and no decision waits for the server: while it is gone tasks are not shown.
+evaluation and rollback is then a task run with logs. All decisions are recorded in the run's ledger
+and none waits for the server; while it is unavailable, tasks are not shown.
 """
 
 import os
@@ -78,7 +78,7 @@ def evaluate(
     while not process.done():
         time.sleep(POLL_SECONDS)
     if process.cancelled:
-        return Cancelled(message="the trainer is being stopped: no longer wanted")
+        return Cancelled(message="the trainer is being stopped, so the evaluation is cancelled")
     result = process.result()
     get_run_logger().info("%s, %s", result.metrics, result.health)
     return result
@@ -158,7 +158,8 @@ def _emit(run: RunFolder, event: dict[str, Any]) -> None:
 
 
 def supervise_in_prefect(run: RunFolder, train: Train) -> int:
-    """`supervise`, shown as a flow run; where Prefect fails, it goes on from the ledger without.
+    """`supervise`, shown as a flow run; if Prefect fails, it continues from the ledger without
+    Prefect.
 
     Raises what `supervise` raises.
     """
@@ -187,7 +188,7 @@ def supervise_in_prefect(run: RunFolder, train: Train) -> int:
             shown(str(run.root), return_state=True)
     except (Exception, PrefectSignal, ExternalSignal) as error:
         why = redacted(str(error))
-        get_logger("dvdgan").warning("Prefect does not show this run any more: %s", why)
+        get_logger("dvdgan").warning("this run is not shown in Prefect any more: %s", why)
     if ended.done():
         return ended.result()
     raise_if_interrupted()
@@ -200,7 +201,7 @@ def _last_state(ended: "Future[int]") -> State[Any]:
         case None:
             return Completed(message=f"best checkpoint at step {ended.result()}")
         case InterruptedRunError() as stopped:
-            return Cancelled(message=f"{stopped}; the same command goes on")
+            return Cancelled(message=f"{stopped}; the same command resumes")
         case error:
             return Failed(message=str(error))
 

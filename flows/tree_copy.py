@@ -1,4 +1,4 @@
-"""A copy of the work tree in which a pipeline runs with other params and disturbs nothing."""
+"""A copy of the work tree in which a pipeline runs with other params."""
 
 import shutil
 from pathlib import Path
@@ -21,9 +21,8 @@ FILES = ("dvc.yaml", "dvc.lock", ".dvcignore", ".dvc/config")
 def copy_tree(folder: Path, config: Config) -> Path:
     """The copy of the work tree ``folder`` for ``config``, made or brought up to date.
 
-    The same params give the same copy, so that a request made again goes on where it was. It shares
-    DVC's cache: what was made once, here or there, is not made again. Raises UserError where the
-    copy's code or params were edited.
+    The same params give the same copy, so that a repeated request resumes. The copy shares DVC's
+    cache. Raises UserError if the copy's code or params were edited.
     """
     target = folder / COPIES / fingerprint(config)
     params = config.model_dump()
@@ -58,7 +57,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _refuse_edited(target: Path, params: dict[str, Any]) -> None:
-    """Raise UserError where somebody works in the copy: its code and params would be replaced."""
+    """Raise UserError if the copy was edited, because its code and params would be replaced."""
     for name in CODE:
         check_output_folder(target / name)
     mine = target / "params.yaml"
@@ -66,7 +65,7 @@ def _refuse_edited(target: Path, params: dict[str, Any]) -> None:
         raise UserError(
             "the params of this copy were changed since it was made",
             where=str(mine),
-            todo="put them into the request, or move the copy away",
+            todo="set them in the request, or move the copy away",
         )
 
 

@@ -1,9 +1,9 @@
-"""The paper's presets, and those of other sources: `python presets/make.py` writes them anew.
+"""The presets of the paper and of other data sources; `python presets/make.py` writes them.
 
-Each is a complete params file: the values of table1_12x64.yaml or small_folder.yaml, and by name
-what differs from them. To change what all share, edit the values in that file and run this; to
-change one preset or a comment, edit PRESETS and run this. Other presets are written by hand; this
-puts them, and params.yaml, into DVC's style.
+Each preset is a complete params file: the values of table1_12x64.yaml or small_folder.yaml with
+some changes. To change shared values, edit that file and run this script. To change one preset or a
+comment, edit PRESETS and run this script. Other presets are written by hand; the script only
+formats them and params.yaml in DVC's style.
 """
 
 import io
@@ -33,17 +33,20 @@ DATA = {
     "data/kinetics600": "Kinetics-600, its authors' CSVs in data/kinetics600 and the clips of all "
     "splits below it.",
     "data/ucf101": "UCF-101 as data/ucf101/UCF-101/<class>/<video>, and the authors' lists in "
-    "data/ucf101/ucfTrainTestlist; the first pair of lists splits it.",
+    "data/ucf101/ucfTrainTestlist; the first pair of lists defines the splits.",
     "data/bair": "BAIR robot pushing as published: bair_robot_pushing_dataset_v0.tar, unpacked in "
-    "data/bair. It has one class. Without the weights of prediction_fvd set features.protocols to "
-    "[self_supervised].",
+    "data/bair. It has one class. If you do not have the weights of prediction_fvd, set "
+    "features.protocols to [self_supervised].",
 }
 HARDWARE = (
-    "Made for the paper's 32 to 512 TPUv3 replicas and 12 to 96 hours, not for a laptop. What it "
-    "costs: dvdgan model --params presets/{name}.yaml"
+    "Designed for the paper's 32 to 512 TPUv3 replicas and 12 to 96 hours, not for a laptop. "
+    "Show its cost with: dvdgan model --params presets/{name}.yaml"
 )
-SOURCES_PAGE = "What lies where: docs/sources.md. Every key is explained in docs/params.md."
-PAGE = "How to get the data, and how far its numbers compare with the paper's: docs/presets.md."
+SOURCES_PAGE = "docs/sources.md describes the layout of the data, docs/params.md every key."
+PAGE = (
+    "docs/presets.md explains how to get the data and how comparable the metrics are with the "
+    "paper's."
+)
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,9 @@ class Preset:
     """One experiment of the paper."""
 
     row: str
-    """Where in the paper it stands, and what it is."""
+    """Its place in the paper, and a description."""
     numbers: str
-    """What the paper found."""
+    """The paper's results."""
     base: str | None = None
     """The preset it changes; None: it is the base."""
     changes: Changes = field(default_factory=dict)
@@ -105,7 +108,7 @@ TABLES = {
     ),
     "table2_ucf101": Preset(
         "Table 2, row DVD-GAN: class-conditional synthesis on UCF-101, 16 frames of 128 x 128.",
-        "IS 32.97 +- 1.7 by C3D; in part it repeats its training data (B.2).",
+        "IS 32.97 +- 1.7 by C3D; some samples repeat training data (B.2).",
         BASE,
         {**SIXTEEN_FRAMES, **pixels(128), **UCF101, **HALF_WIDTH}
         | {
@@ -122,7 +125,8 @@ TABLES = {
         | {"model.recurrent_channels": 512, "model.conditioning_frames": 5},
     ),
     "table3_kinetics_synthesis": Preset(
-        "Table 3, row DVD-GAN: the synthesis model beside the prediction, 16 frames, none given.",
+        "Table 3, row DVD-GAN: the synthesis model for comparison with prediction, 16 frames, "
+        "none given.",
         "FVD 32.3 +- 0.82 (train), 31.1 +- 0.56 (test).",
         BASE,
         SIXTEEN_FRAMES,
@@ -139,15 +143,18 @@ TABLES = {
 
 FIGURE_7 = "; 12 x 64 x 64, 100,000 steps, three seeds: train.seed 0, 1, 2."
 OVER_K = (
-    "FID and IS as curves, mean and deviation of the seeds: better with more frames, less and less."
+    "FID and IS as curves, mean and deviation over the seeds: both improve with more frames, "
+    "with diminishing returns."
 )
 OVER_PHI = (
-    "FID and IS as curves, mean and deviation of the seeds: FID alike, IS lower with smaller views."
+    "FID and IS as curves, mean and deviation over the seeds: FID is similar, IS is lower with "
+    "smaller views."
 )
 
 
 def on_figure(row: str, numbers: str, **model: Value) -> Preset:
-    """A point of Fig. 7: that of k = 8 and phi = 2 x 2 pooling with other values in `model`."""
+    """A point of Fig. 7: the point of k = 8 and phi = 2 x 2 pooling with other values in
+    `model`."""
     return Preset(
         f"Fig. 7, {row}{FIGURE_7}",
         numbers,
@@ -160,8 +167,9 @@ FIGURES = {
     "fig7_k1": on_figure("D_S sees k = 1 frame", OVER_K, spatial_frames=1),
     "fig7_k2": on_figure("D_S sees k = 2 frames", OVER_K, spatial_frames=2),
     "fig7_k8": Preset(
-        f"Fig. 7, k = 8 and phi = 2 x 2 average pooling, the point both panels share{FIGURE_7}",
-        "FID and IS as curves, mean and deviation of the seeds.",
+        "Fig. 7, k = 8 and phi = 2 x 2 average pooling, the point that both panels "
+        f"share{FIGURE_7}",
+        "FID and IS as curves, mean and deviation over the seeds.",
         BASE,
         {"train.steps": 100000},
     ),
@@ -172,14 +180,14 @@ FIGURES = {
         "phi = a random crop of half the size", OVER_PHI, phi="random_half_crop"
     ),
     "ablation_spatial_only": Preset(
-        f"Section 3.1 says why there are two discriminators; here D_S is alone{FIGURE_7}",
-        "none; to be compared with a run of fig7_k8.",
+        f"Section 3.1 motivates the two discriminators; this preset has only D_S{FIGURE_7}",
+        "none; compare with a run of fig7_k8.",
         "fig7_k8",
         {"model.discriminators": "spatial"},
     ),
     "ablation_temporal_only": Preset(
-        f"Section 3.1 says why there are two discriminators; here D_T is alone{FIGURE_7}",
-        "none; to be compared with a run of fig7_k8.",
+        f"Section 3.1 motivates the two discriminators; this preset has only D_T{FIGURE_7}",
+        "none; compare with a run of fig7_k8.",
         "fig7_k8",
         {"model.discriminators": "temporal"},
     ),
@@ -192,18 +200,18 @@ def in_appendix(row: str, numbers: str, **model: Value) -> Preset:
     return Preset(f"Appendix C, {row}", numbers, BASE, changes)
 
 
-BEHIND = "none; clearly behind batch normalisation."
+BEHIND = "none; clearly worse than batch normalisation."
 APPENDIX = {
     "appendix_c_batch_norm_all_frames": in_appendix(
         "an early version: batch normalisation over all frames of all clips.",
-        "none; frames exchange information through the statistics, and sampling needs those of a "
-        "batch.",
+        "none; frames exchange information through the statistics, and sampling needs the "
+        "statistics of a batch.",
         block_norm="batch",
         output_norm="batch",
     ),
     "appendix_c_group_norm": in_appendix(
         "group normalisation.",
-        "none; the best of those without a batch, nearly as good as batch normalisation.",
+        "none; the best norm without batch statistics, nearly as good as batch normalisation.",
         block_norm="group",
         output_norm="group",
     ),
@@ -214,7 +222,7 @@ APPENDIX = {
         "instance normalisation.", BEHIND, block_norm="instance", output_norm="instance"
     ),
     "appendix_c_no_norm": in_appendix(
-        "no normalisation at all.", BEHIND, block_norm="none", output_norm="none"
+        "no normalisation.", BEHIND, block_norm="none", output_norm="none"
     ),
     "appendix_c_no_output_norm": in_appendix(
         "no normalisation before the last convolution.",
@@ -223,12 +231,13 @@ APPENDIX = {
     ),
     "appendix_c_no_block_norm": in_appendix(
         "no normalisation inside the residual blocks.",
-        "IS up to 110.05 and FID 1.22: twice the usual IS, a worse FID, and worse to look at.",
+        "IS up to 110.05 and FID 1.22: twice the usual IS, but a worse FID and visually worse "
+        "samples.",
         block_norm="none",
     ),
     "appendix_c_biggan_deep": in_appendix(
         "residual blocks of BigGAN-deep.",
-        "none; faster by the clock, but less accurate than BigGAN's blocks.",
+        "none; faster in wall-clock time, but less accurate than BigGAN's blocks.",
         blocks="biggan_deep",
     ),
 }
@@ -237,24 +246,24 @@ OF_THE_PAPER = TABLES | FIGURES | APPENDIX
 
 
 def of_source(row: str, **index: Value) -> Preset:
-    """Data of one's own in another layout than a folder for each class."""
+    """A preset for your own data in a layout other than one folder per class."""
     return Preset(row, "", SMALL, {f"index.{key}": value for key, value in index.items()})
 
 
 SOURCES = {
     "small_csv": of_source(
-        "Videos of your own in any folder, and a CSV in it that names them: videos.csv, with the "
-        "columns path and label, and split, group, start and end where you have them.",
+        "Your own videos in any folder, listed in a CSV in this folder: videos.csv, with the "
+        "columns path and label and, optionally, split, group, start and end.",
         source="csv",
         table="videos.csv",
     ),
     "small_hugging_face": of_source(
-        "Videos of your own as Hugging Face's datasets reads them, <root>/<split>/<class>/<video>, "
-        "or with a metadata.csv in the folder of each split.",
+        "Your own videos in the layout of Hugging Face's datasets: "
+        "<root>/<split>/<class>/<video>, or a metadata.csv in the folder of each split.",
         source="hugging_face",
     ),
     "small_webdataset": of_source(
-        "Videos of your own in the tar files of a WebDataset.", source="webdataset"
+        "Your own videos in the tar files of a WebDataset.", source="webdataset"
     ),
 }
 
@@ -267,14 +276,17 @@ def files() -> dict[str, str]:
 
 
 def header(name: str) -> str:
-    """The comment at the top: row, numbers, data, hardware, and what differs from the base."""
+    """The comment at the top: description, results, data, hardware, and the differences from the
+    base."""
     preset = PRESETS[name]
     if preset.base == SMALL:
-        lines = [f"{preset.row} Copy it to params.yaml, set index.root, run `dvc repro`."]
+        lines = [
+            f"{preset.row} Copy this file to params.yaml, set index.root, and run `dvc repro`."
+        ]
         return "".join(comment(line) for line in [*lines, *differences(preset), SOURCES_PAGE])
     lines = [
         preset.row,
-        f"The paper's numbers: {preset.numbers}",
+        f"The paper's results: {preset.numbers}",
         f"Data: {DATA[data_root(name)]}",
         HARDWARE.format(name=name),
     ]
@@ -282,13 +294,13 @@ def header(name: str) -> str:
 
 
 def differences(preset: Preset) -> list[str]:
-    """What it changes, and where."""
+    """The changes, and the file in which to edit them."""
     if preset.base is None:
-        return ["The base of the paper's other presets: after a change run presets/make.py."]
+        return ["The base of the paper's other presets: after a change, run presets/make.py."]
     changes = "; ".join(f"{key} {written(value)}" for key, value in preset.changes.items())
     return [
         f"Differs from {preset.base} in: {changes}.",
-        "Written by presets/make.py; change it there.",
+        "Generated by presets/make.py; make changes there.",
     ]
 
 
@@ -308,8 +320,8 @@ def comment(line: str) -> str:
 def body(name: str) -> str:
     """The values: those of the base, with this preset's own.
 
-    Raises KeyError for a change of a key that the base has not, ValueError for one to what it is
-    anyway.
+    Raises KeyError for a key that the base does not have, ValueError for a value that the base
+    already has.
     """
     if name in (BASE, SMALL):
         text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
@@ -321,7 +333,7 @@ def body(name: str) -> str:
         section, _, last = key.rpartition(".")
         before = reduce(getitem, section.split("."), values)
         if before[last] == value:
-            raise ValueError(f"{name}: {key} is {written(value)} in {preset.base}, too")
+            raise ValueError(f"{name}: {key} is also {written(value)} in {preset.base}")
         before[last] = value
     return in_dvc_style(values)
 

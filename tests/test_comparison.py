@@ -207,7 +207,7 @@ def test_many_processes_write_one_result(work, monkeypatch, tmp_path, launcher):
     ("words", "what"),
     [
         (["--generated=fakes.npy"], "--generated and --real together"),
-        (["--generated=fakes.npy", "--real=nothing"], "nothing is no folder"),
+        (["--generated=fakes.npy", "--real=nothing"], "nothing is neither a folder"),
         (["--generated=few.npy", "--real=artifacts/reference"], "needs at least 32 generated"),
         (["--generated=small.npy", "--real=artifacts/reference"], "16x16 pixels, the real ones 32"),
         (["--generated=fakes.npy", "--real=artifacts/reference", "--frames=5"], "of 4 frames, not"),

@@ -29,8 +29,8 @@ def sample(
     write: Annotated[
         Path,
         typer.Option(
-            help="File (.mp4, .gif, .webp, .png, .npy, .npz) or folder to write; what dvdgan wrote "
-            "there earlier is replaced."
+            help="File (.mp4, .gif, .webp, .png, .npy, .npz) or folder to write; earlier outputs "
+            "of dvdgan there are replaced."
         ),
     ] = Path("samples"),
     names: Annotated[
@@ -47,11 +47,14 @@ def sample(
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, help="Video i of a seed is always the same.", metavar="SEED")
+        int,
+        typer.Option(
+            min=0, help="Random seed; video i of a seed is always the same.", metavar="SEED"
+        ),
     ] = 0,
     seeds: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(metavar="A-B", help="Video 0 of each seed from A to B, in place of --seed."),
+        typer.Option(metavar="A-B", help="Video 0 of each seed from A to B, instead of --seed."),
     ] = None,
     truncation: Annotated[
         Optional[float],  # noqa: UP045
@@ -85,7 +88,9 @@ def sample(
     ] = None,
     in_turn: Annotated[
         bool,
-        typer.Option("--in-turn", help="Play the videos of a row one after another: a long video."),
+        typer.Option(
+            "--in-turn", help="Play the videos of a row one after another, as one long video."
+        ),
     ] = False,
     scale: Annotated[
         Optional[int],  # noqa: UP045

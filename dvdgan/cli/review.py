@@ -20,7 +20,8 @@ def review(
     write: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            help="Markdown file to write. A picture of samples, .gif, is written beside it.",
+            help="Markdown file to write. A picture of samples (.gif) is written to the same "
+            "folder.",
             show_default="standard output, without the picture",
         ),
     ] = None,

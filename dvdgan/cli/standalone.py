@@ -1,4 +1,4 @@
-"""Commands beside the pipeline: check, plan, listing, model, synthetic, ablation, convert."""
+"""Commands outside the pipeline: check, plan, listing, model, synthetic, ablation, convert."""
 
 import sys
 from pathlib import Path

@@ -261,7 +261,7 @@ class Report(Section):
     """The report page."""
 
     samples_per_class: Annotated[int, Field(ge=1, le=16)]
-    """Generated clips to show per class, beside the same number of real clips."""
+    """Number of generated clips to show per class, with the same number of real clips."""
     max_classes: Annotated[int, Field(ge=1, le=64)]
     """Maximum number of classes to show, in the order of their names."""
 

@@ -1,4 +1,4 @@
-"""The videos of a split in their shards, any clip of which can be read alone."""
+"""The videos of a split in their shards, with random access to clips."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
@@ -63,7 +63,7 @@ class ClipDataset:
         frames: int,
         stride: int,
     ) -> None:
-        """``shards``: a folder, or what `open_shards` gives. Raises UserError where they do not fit
+        """``shards``: a folder, or what `open_shards` gives. Raises UserError if they do not fit
         these clips."""
         self._source: ShardSource = LocalShards(shards) if isinstance(shards, Path) else shards
         self.split = split
@@ -123,7 +123,7 @@ class ClipDataset:
             )
         if self.resolution > self.short_side:
             raise UserError(
-                f"clips of {self.resolution} pixels do not fit frames of {self.short_side}",
+                f"clips of {self.resolution} pixels do not fit into frames of {self.short_side}",
                 where=self._source.where(INDEX),
                 todo="set shard.short_side >= clip.resolution and run `dvdgan shard` again",
             )

@@ -18,7 +18,7 @@ HEADER = struct.Struct("<4sI")
 OFFSET = np.dtype("<u8")
 
 Read = Callable[[int, int], bytes]
-"""First byte and length -> exactly those bytes of a tar; ValueError where they are not there."""
+"""First byte and length -> exactly those bytes of a tar; ValueError if they are not there."""
 
 
 def pack(jpegs: Sequence[bytes]) -> bytes:
@@ -31,7 +31,7 @@ def pack(jpegs: Sequence[bytes]) -> bytes:
 def read_window(read: Read, at: int, size: int, window: range) -> list[bytes]:
     """The JPEGs of the frames ``window`` of the member that begins at byte ``at``, ``size`` long.
 
-    Two reads: everything up to the window's last offset, then the window. Raises ValueError where
+    Two reads: everything up to the window's last offset, then the window. Raises ValueError if
     no such member or window is there.
     """
     low, high = window[0], window[-1] + 1
@@ -55,7 +55,7 @@ def decode_sample(
 ) -> tuple[NDArray[np.uint8], int]:
     """Frames (T, H, W, 3) uint8 and label of a sample as `webdataset.WebDataset` yields it.
 
-    ``window``: which frames, all by default. Raises ValueError where they are damaged or missing.
+    ``window``: which frames, all by default. Raises ValueError if they are damaged or missing.
     """
     member, facts = sample["frames"], json.loads(sample["json"])
 

@@ -1,4 +1,4 @@
-"""Probe, group and split: what becomes of every video of the raw data."""
+"""Probes, groups and splits the videos of the raw data."""
 
 import io
 from collections import Counter, defaultdict
@@ -52,7 +52,7 @@ class Probing(NamedTuple):
 def build_manifest(
     section: "Index", root: RawRoot, probing: Probing, part: tuple[int, int] = (1, 1)
 ) -> Manifest:
-    """List, probe, group and split. Raises UserError where the raw data are not as stated.
+    """List, probe, group and split. Raises UserError if the raw data are not as stated.
 
     ``part`` (i, n): only each n-th video is probed, from the i-th on; the manifest then holds the
     videos with an outcome alone.
@@ -107,7 +107,7 @@ def find_videos(table: Table, listing: Listing) -> tuple[list[Candidate], list[R
             own = (file.path, file.size, file.mtime_ns, file.etag)
             candidates.append(Candidate(row, RawVideo(*own, **_part(row), length=row.length)))
         elif row.path not in reasons:  # which are given already
-            missing.append(Refused(row.path, Refusal.MISSING, "named by a table, and not there"))
+            missing.append(Refused(row.path, Refusal.MISSING, "in a table, but missing"))
     return candidates, missing
 
 
@@ -186,21 +186,21 @@ def doubts(videos: Sequence[Mapping[str, Any]]) -> list[str]:
     straddling = sum(len(each) > 1 for each in splits.values())
     if straddling:
         found.append(
-            f"{straddling} of {len(splits)} groups have videos in both splits, as index.source "
-            "gives them: the test split is not independent of the training data"
+            f"index.source assigns the videos of {straddling} of {len(splits)} groups to both "
+            "splits: the test split is not independent of the training data"
         )
     untrained = sorted(name for name, each in classes.items() if TRAIN not in each)
     if untrained:
         names = ", ".join(map(repr, untrained[:5])) + (", ..." if len(untrained) > 5 else "")
         found.append(
-            f"{len(untrained)} of {len(classes)} classes have no training video ({names}): a model "
-            "cannot learn them"
+            f"{len(untrained)} of {len(classes)} classes have no training video ({names}): a "
+            "model cannot learn these classes"
         )
     return found
 
 
 def check(manifest: Manifest, section: "Index", table: Path) -> None:
-    """Raise UserError where the videos that were accepted are too few to go on with.
+    """Raise UserError if too few videos were accepted.
 
     That is: none, too large a share refused or missing, or none to test with though
     index.test_fraction is not 0. ``table`` is where the reasons can be read.
@@ -220,9 +220,10 @@ def check(manifest: Manifest, section: "Index", table: Path) -> None:
         )
     if not manifest.videos:
         raise UserError(
-            f"none of {files} files is an acceptable video" + (f": {top}" if files else ""),
+            f"none of the {files} files is an acceptable video" + (f": {top}" if files else ""),
             where=str(table),
-            todo="read the table; is index.source the layout of index.root?",
+            todo="read the reasons in the table, and check that index.source is the layout of "
+            "index.root",
         )
     if refused > section.max_refused * files:
         allowed = int(section.max_refused * files) or "none"

@@ -32,7 +32,7 @@ TRANSIENT = frozenset({Refusal.UNREADABLE, Refusal.TIMED_OUT, Refusal.DECODER_CR
 
 @dataclass(frozen=True)
 class Limits:
-    """What a video must satisfy: pixels, and the consecutive frames a clip covers."""
+    """The requirements for a video: its pixels and its number of consecutive frames."""
 
     min_short_side: int
     max_pixels: int
@@ -105,10 +105,13 @@ def _objection(facts: VideoFacts, limits: Limits) -> tuple[Refusal, str] | None:
     if short < limits.min_short_side:
         return (
             Refusal.TOO_SMALL,
-            f"{size}; the shorter side needs {limits.min_short_side}",
+            f"{size}; the shorter side must have {limits.min_short_side} pixels or more",
         )
     if long > MAX_ELONGATION * short:
-        return Refusal.TOO_ELONGATED, f"{size}: more than {MAX_ELONGATION} times as long as wide"
+        return (
+            Refusal.TOO_ELONGATED,
+            f"{size}: the longer side is more than {MAX_ELONGATION} times the shorter one",
+        )
     if facts.frames < limits.span:
         frames = "1 frame" if facts.frames == 1 else f"{facts.frames} frames"
         return (

@@ -1,4 +1,4 @@
-"""What lies below the root of the raw data: every file, and what cannot be one.
+"""Lists the files below the root of the raw data, and entries that cannot be read as files.
 
 Nothing is opened.
 """
@@ -36,7 +36,7 @@ class ListedFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """What lies below a root, folder by folder in the order of the names.
+    """The contents of a root, folder by folder in the order of the names.
 
     ``ignored``: how many files and folders were left out, by the pattern of their names.
     """
@@ -63,8 +63,8 @@ class Listing:
 def list_folder(root: Path, where: str) -> Listing:
     """List all files below ``root``; `storage.ignored` decides what is left out.
 
-    Links are followed, except to a folder they lie in. Raises UserError at ``where`` when ``root``
-    is no folder that can be read, or holds nothing.
+    Links are followed, except to a parent folder of the link. Raises UserError at ``where`` when
+    ``root`` is no folder that can be read, or holds nothing.
     """
     if not root.is_dir():
         state = "is not a folder" if os.path.lexists(root) else "does not exist"
@@ -79,7 +79,7 @@ def list_folder(root: Path, where: str) -> Listing:
             f"the folder of videos cannot be read: {_describe(error)}", where=where
         ) from error
     if not names:
-        beside = f" but for {describe_ignored(ignored)}" if ignored else ""
+        beside = f" except for {describe_ignored(ignored)}" if ignored else ""
         raise UserError(
             f"the folder of videos is empty{beside}",
             where=where,
@@ -109,16 +109,16 @@ def listing_of(found: Iterable[ListedFile]) -> Listing:
 
 
 def refuse_pictures(root: str, listing: Listing) -> None:
-    """Raise UserError where all files are pictures, by their names."""
+    """Raise UserError if all files are pictures, by their names."""
     endings = {PurePosixPath(path).suffix for path in listing.files}
     if endings and all(ending.lower() in PICTURES for ending in endings):
         [ending, *_] = sorted(endings)
         raise UserError(
-            f"these are pictures ({ending}), not videos",
+            f"the files are pictures ({ending}), not videos",
             where=root,
-            todo="convert each folder of frames to a video without loss, with its frame "
-            f"rate:\n    ffmpeg -framerate 25 -pattern_type glob -i 'FRAMES/*{ending}' "
-            "-c:v libx264rgb -crf 0 VIDEO.mp4",
+            todo="convert each folder of frames to a lossless video, with its frame rate:\n    "
+            f"ffmpeg -framerate 25 -pattern_type glob -i 'FRAMES/*{ending}' -c:v libx264rgb "
+            "-crf 0 VIDEO.mp4",
         )
 
 
@@ -146,7 +146,7 @@ def _below(
     parents: tuple[tuple[int, int], ...],
     ignored: "Counter[str]",
 ) -> Iterator[ListedFile | Refused]:
-    """What lies in ``folder``; ``parents`` identifies it and the folders it lies in."""
+    """The contents of ``folder``; ``parents`` identifies it and its parent folders."""
     for name in names:
         path = folder + name
         shown = printable(path)
@@ -164,9 +164,9 @@ def _below(
             detail = f"a folder with {len(members)} entries; rename it"
             yield Refused(shown, Refusal.NAME_NOT_UTF8, detail)
         elif identity in parents:
-            yield Refused(shown, Refusal.LINK_LOOP, "a link to a folder it lies in")
+            yield Refused(shown, Refusal.LINK_LOOP, "a link to one of its own parent folders")
         elif not members:
-            yield Refused(shown, Refusal.EMPTY_FOLDER, "holds no file")
+            yield Refused(shown, Refusal.EMPTY_FOLDER, "contains no file")
         else:
             yield from _below(root, f"{path}/", members, (*parents, identity), ignored)
 

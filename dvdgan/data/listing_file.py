@@ -1,4 +1,4 @@
-"""A listing of raw data in a file, which DVC compares in place of the videos."""
+"""A listing of raw data in a file, which DVC compares instead of the videos."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -30,7 +30,7 @@ ROOT = b"root"
 def write_listing(listing: Listing, root: str, file: Path) -> None:
     """Write ``listing`` as a parquet ``file`` of SCHEMA; equal listings give equal bytes.
 
-    ``root``: where the files lie, which `read_root` gives.
+    ``root``: the location of the files, which `read_root` returns.
     """
     rows: list[dict[str, object]] = []
     for entry in listing.entries:
@@ -51,7 +51,7 @@ def describe_changes(before: Listing, now: Listing) -> str:
 
 
 def read_root(file: Path) -> str:
-    """Where the files of a listing lie. Raises UserError where ``file`` is no listing."""
+    """The location of the files of a listing. Raises UserError if ``file`` is not a listing."""
     try:
         metadata: dict[bytes, bytes] = pq.read_schema(file).metadata or {}
         return metadata[ROOT].decode()
@@ -68,7 +68,7 @@ def is_listing(file: Path) -> bool:
 
 
 def read_listing(file: Path) -> Listing:
-    """The listing that `write_listing` wrote. Raises UserError where ``file`` is none."""
+    """The listing that `write_listing` wrote. Raises UserError if ``file`` is not a listing."""
     try:
         rows = pq.read_table(file, columns=SCHEMA.names).to_pylist()
         return Listing([_entry(row) for row in rows], Counter())

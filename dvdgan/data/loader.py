@@ -50,7 +50,7 @@ def training_batches(
     """
     if batch_size % rank_shard.world:
         raise ValueError(
-            f"a batch of {batch_size} cannot be shared by {rank_shard.world} processes"
+            f"a batch of {batch_size} cannot be divided among {rank_shard.world} processes"
         )
     loader = DataLoader(
         clips,
@@ -114,7 +114,7 @@ class _ClipNumbers:
 
 
 def _worker_deaths_named(loader: "DataLoader[LoadedBatch]") -> Iterator[Any]:
-    """Iterate; raise UserError where a worker has died."""
+    """Iterate; raise UserError if a worker has died."""
     try:
         yield from _watched_batches(loader)
     except RuntimeError as error:
@@ -122,10 +122,10 @@ def _worker_deaths_named(loader: "DataLoader[LoadedBatch]") -> Iterator[Any]:
         if "DataLoader worker" not in str(error):
             raise
         raise UserError(
-            f"a process that loads clips ended: {error}",
+            f"a loader process died: {error}",
             where="DVDGAN_LOADER_WORKERS",
-            todo="check dmesg for the out-of-memory killer, set fewer loader workers, "
-            "and run the same command again: it resumes from the last checkpoint",
+            todo="check dmesg for the out-of-memory killer and use fewer loader workers; the "
+            "same command resumes from the last checkpoint",
         ) from error
 
 

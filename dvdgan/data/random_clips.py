@@ -87,7 +87,7 @@ class RandomClips(Dataset[LoadedBatch]):
             else:
                 return clip, list(damaged.values())
         raise UserError(
-            f"of {MAX_SUBSTITUTES} randomly drawn videos none can be read",
+            f"none of {MAX_SUBSTITUTES} randomly drawn videos can be read",
             where=", ".join(damaged),
             todo="run `dvc repro shard` (or `dvc checkout`) to restore the shards",
         )

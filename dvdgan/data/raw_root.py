@@ -1,4 +1,4 @@
-"""Where the raw data lie: a folder, a bucket that is read by ranges, or a listing of either."""
+"""The root of the raw data: a folder, a bucket that is read by ranges, or a listing of either."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ class RawRoot(Protocol):
     """The files below index.root. `str()` is its place, for messages. Can be pickled."""
 
     def list(self) -> Listing:
-        """All that lies there. Raises UserError where there is nothing, StoreUnavailableError."""
+        """List all files. Raises UserError if there are none, and StoreUnavailableError."""
 
     def open(self, path: str) -> BinaryIO:
         """The bytes of a file, seekable. Raises OSError, StoreUnavailableError."""
@@ -81,7 +81,7 @@ class StoredRoot:
         ]
         if not found:
             raise UserError(
-                "there is nothing",
+                "no files were found",
                 where=f"index.root = {self}",
                 todo="give a prefix that contains videos",
             )
@@ -135,7 +135,7 @@ def open_root(place: str) -> RawRoot:
 
 
 def refuse_what_stops_dvc(place: str) -> None:
-    """Raise UserError where DVC cannot hash the folder at ``place``: it fails or waits for ever."""
+    """Raise UserError if DVC cannot hash the folder at ``place``: it fails or waits for ever."""
     folder = Path(place)
     if "://" in place or not folder.is_dir() or not any(folder.iterdir()):
         return
@@ -147,8 +147,8 @@ def refuse_what_stops_dvc(place: str) -> None:
     raise UserError(
         f"DVC cannot hash {names}{more}",
         where=f"index.root = {place}",
-        todo=f"remove them, or write a listing for DVC: `dvdgan listing FILE --root {place}`, and "
-        "set index.root to it (docs/raw_data.md)",
+        todo=f"remove them, or write a listing with `dvdgan listing FILE --root {place}` and set "
+        "index.root to it (docs/raw_data.md)",
     )
 
 
@@ -164,7 +164,7 @@ def opened(root: RawRoot, path: str) -> Iterator["Path | BinaryIO"]:
 
 
 def read_text(root: RawRoot, path: str) -> str:
-    """A small UTF-8 file, such as a table. Raises UserError where it is none."""
+    """A small UTF-8 file, such as a table. Raises UserError if it is none."""
     try:
         with root.open(path) as file:
             return file.read().decode("utf-8-sig")
@@ -172,5 +172,5 @@ def read_text(root: RawRoot, path: str) -> str:
         raise UserError(
             f"the table cannot be read: {error}",
             where=f"{root}/{path}",
-            todo="give a UTF-8 text file",
+            todo="save it as UTF-8 text",
         ) from error

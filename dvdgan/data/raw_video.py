@@ -105,7 +105,7 @@ def video_of(row: dict[str, Any]) -> RawVideo:
 
 def _span(video: RawVideo) -> tuple[int, int]:
     if video.offset is None or video.length is None:
-        raise ValueError(f"{video.name} is a member of an archive, but where it lies is not known")
+        raise ValueError(f"{video.name} is a member of an archive, but its position is unknown")
     return video.offset, video.length
 
 

@@ -16,12 +16,12 @@ def encode_sample(
 ) -> dict[str, Any]:
     """The WebDataset sample of a row of the manifest: `__key__`, `frames` (frame_pack), `json`.
 
-    Raises UserError where the video is no longer what the manifest says.
+    Raises UserError if the video is no longer what the manifest says.
     """
     video = video_of(row)
     try:
         if video.sha256(root) != row["sha256"]:
-            raise changed(row, root, "its bytes are not those that were indexed")
+            raise changed(row, root, "its bytes have changed since it was indexed")
         # One decoded frame in memory at a time; only the JPEGs of one video are held.
         jpegs = [
             encode_frame(resize_short_side(frame, short_side, row["sample_aspect"]), quality)
@@ -30,7 +30,9 @@ def encode_sample(
     except (OSError, VideoError) as error:
         raise changed(row, root, str(error)) from error
     if len(jpegs) != row["frames"]:
-        raise changed(row, root, f"{len(jpegs)} frames decode, {row['frames']} were indexed")
+        raise changed(
+            row, root, f"{len(jpegs)} frames can be decoded, but {row['frames']} were indexed"
+        )
     height, width = stored_shape(row, short_side)
     facts = {
         **{key: row[key] for key in ("id", "class", "label", "frames", "fps")},

@@ -58,27 +58,27 @@ class ShardIndex(NamedTuple):
 
 
 def parse_index(data: bytes, where: str) -> ShardIndex:
-    """Raises UserError where ``data`` is no index of shards."""
+    """Raises UserError if ``data`` is no index of shards."""
     try:
         index = json.loads(data)
         classes, short_side = index["classes"], index["short_side"]
         tars = [Tar(*(each[key] for key in Tar._fields)) for each in index["shards"]]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         why = f"{type(error).__name__}: {error}"
-        raise _refused(f"this is no index of shards ({why})", where) from None
+        raise _refused(f"this is not an index of shards ({why})", where) from None
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise _refused("classes is no list of names", where)
+        raise _refused("classes is not a list of names", where)
     if not _is_count(short_side):
-        raise _refused(f"short_side is {short_side!r}, no number of pixels", where)
+        raise _refused(f"short_side is {short_side!r}, not a number of pixels", where)
     for tar in tars:
         if not isinstance(tar.name, str) or not _NAME.fullmatch(tar.name):
-            raise _refused(f"{tar.name!r} is no file name of a tar beside index.json", where)
+            raise _refused(f"{tar.name!r} is not the file name of a tar next to index.json", where)
         digest = _SHA256.fullmatch(str(tar.sha256))
         if not (isinstance(tar.split, str) and _is_count(tar.bytes) and digest):
-            raise _refused(f"split, bytes or sha256 of {tar.name} make no sense", where)
+            raise _refused(f"split, bytes or sha256 of {tar.name} are invalid", where)
     by_name = {tar.name: tar for tar in tars}
     if len(by_name) < len(tars):
-        raise _refused("two tars have one name", where)
+        raise _refused("two tars have the same name", where)
     return ShardIndex(classes, short_side, by_name)
 
 
@@ -87,19 +87,19 @@ def parse_samples(
 ) -> dict[str, NDArray[Any]]:
     """The columns of samples.parquet, of the rows of ``split``.
 
-    Raises UserError where it is no table of samples, or a sample lies outside its tar.
+    Raises UserError if it is no table of samples, or a sample lies outside its tar.
     """
     try:
         table = pq.read_table(pa.BufferReader(data), filters=[("split", "=", split)])
         table = table.select(SAMPLE_SCHEMA.names).cast(SAMPLE_SCHEMA)
     except (pa.ArrowException, KeyError, OSError) as error:
-        raise _refused(f"this is no table of samples ({error})", where) from None
+        raise _refused(f"this is not a table of samples ({error})", where) from None
     if any(column.null_count for column in table.columns):
         raise _refused("there are empty cells", where)
     columns = {name: table[name].to_numpy() for name in table.column_names}
     names = set(columns["shard"])
     if unknown := sorted(names - index.tars.keys()):
-        raise _refused(f"{unknown[0]!r} is no tar of index.json", where)
+        raise _refused(f"{unknown[0]!r} is not a tar in index.json", where)
     lengths = {name: tar.bytes for name, tar in index.tars.items()}
     ends = np.array([lengths[name] for name in columns["shard"]], np.int64)
     offset, size, frames, label = (columns[key] for key in ("offset", "size", "frames", "label"))
@@ -107,8 +107,8 @@ def parse_samples(
     most = (size - HEADER.size) // OFFSET.itemsize
     small = np.minimum(columns["height"], columns["width"]) < 1
     wrong = {
-        "has a name that leads elsewhere": np.array(names_outside, bool),
-        "lies outside its tar": (offset < HEADER_BYTES) | (size > ends) | (offset > ends - size),
+        "has a name that points outside the tar": np.array(names_outside, bool),
+        "is outside its tar": (offset < HEADER_BYTES) | (size > ends) | (offset > ends - size),
         "has no frames, or more than fit its bytes": (frames < 1) | (frames >= most),
         "has a label without a class": (label < 0) | (label >= len(index.classes)),
         "has no pixels": small,
@@ -124,7 +124,7 @@ def parse_samples(
 def of_member(read: Read, sample: str, at: int, size: int) -> Read:
     """``read`` for the member at byte ``at``; the first call reads and checks its header, too.
 
-    ValueError where the header there is not that of a regular file `<sample>.frames` of ``size``
+    ValueError if the header there is not that of a regular file `<sample>.frames` of ``size``
     bytes: it may be a link, or have a name that leads elsewhere.
     """
     checked = False

@@ -34,7 +34,7 @@ class ShardSource(Protocol):
         """The place of file ``name``, or of the whole set, for messages."""
 
     def read_all(self, name: str) -> bytes:
-        """All of a small file; FileNotFoundError where there is none."""
+        """All of a small file; FileNotFoundError if there is none."""
 
     def open(self, tar: Tar, at: int, size: int) -> AbstractContextManager[Read]:
         """Give what reads bytes ``at`` to ``at + size`` of ``tar``.
@@ -127,7 +127,7 @@ class StoredShards:
 def open_shards(folder: Path) -> ShardSource:
     """The shards that every stage reads: at DVDGAN_SHARDS where it is set, else in ``folder``.
 
-    Raises UserError where ``folder`` holds other shards: they are the ones DVC compares.
+    Raises UserError if ``folder`` holds other shards: they are the ones DVC compares.
     """
     environment = RunEnvironment.from_environment()
     url = environment.shards
@@ -141,7 +141,7 @@ def open_shards(folder: Path) -> ShardSource:
         raise UserError(
             f"the shards at {stored.where()} are not those in {folder}",
             where="the environment variable DVDGAN_SHARDS",
-            todo=f"copy all of {folder} there again, or remove it here",
+            todo=f"copy all of {folder} there again, or remove the local folder",
         )
     return stored
 
@@ -167,9 +167,9 @@ def _read_all(shards: ShardSource, name: str) -> bytes:
         return shards.read_all(name)
     except FileNotFoundError as error:
         raise UserError(
-            "there are no shards",
+            "the shards do not exist",
             where=shards.where(name),
-            todo="run `dvdgan shard` first; DVDGAN_SHARDS must contain all it writes",
+            todo="run `dvdgan shard` first; DVDGAN_SHARDS must contain all of its outputs",
         ) from error
     except ValueError as error:
         raise UserError(
@@ -185,7 +185,7 @@ def _threads_of(process: int) -> ThreadPoolExecutor:
 
 def _check_size(found: int, tar: Tar) -> None:
     if found != tar.bytes:
-        raise ValueError(f"{found} bytes, not those of index.json")
+        raise ValueError(f"{found} bytes, which differs from index.json")
 
 
 def _part(member: bytes, at: int, start: int, length: int) -> bytes:

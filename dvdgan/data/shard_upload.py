@@ -13,7 +13,7 @@ from dvdgan.storage.store import Store
 
 
 def refuse_other_shards(store: Store, fingerprint: str) -> None:
-    """Raise UserError where ``store`` holds finished shards of another ``fingerprint``.
+    """Raise UserError if ``store`` holds finished shards of another ``fingerprint``.
 
     Some training may be reading them.
     """

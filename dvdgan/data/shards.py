@@ -62,7 +62,7 @@ def write_shards(
     """Write the tars that ``work`` does not hold yet into ``work``/shards.
 
     ``workers`` processes decode and encode; this one writes tar after tar. A finished shard has its
-    record in ``work``/done; an interrupted call keeps those and goes on with the rest. Raises
+    record in ``work``/done; an interrupted call keeps those and resumes with the rest. Raises
     UserError naming a video that is no longer what the manifest says.
     """
     (work / "shards").mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ def _encoded(
 
 
 def write_index(plans: Sequence[Plan], section: "Shard", fingerprint: str, work: Path) -> None:
-    """Write index.json and samples.parquet beside the finished tars in ``work``/shards."""
+    """Write index.json and samples.parquet next to the finished tars in ``work``/shards."""
     records = [read_json(_record(work, plan)) for plan in plans]
     classes = {row["label"]: row["class"] for plan in plans for row in plan.videos}
     shards = [record["shard"] for record in records]

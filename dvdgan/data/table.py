@@ -49,7 +49,7 @@ class VideoRow:
 
 @dataclass(frozen=True)
 class Table:
-    """What a source found: its videos, in order, and files that are none of them.
+    """The videos of a source, in order, and the files that are not videos.
 
     ``notes``: what else is to be known of it, a sentence each.
     """
@@ -122,8 +122,8 @@ def _refuse_missing(needed: Sequence[str], columns: Sequence[str], where: str) -
         raise UserError(
             f"the table has no column {' and no column '.join(missing)}",
             where=f"{where}; its columns: {', '.join(columns) or 'none'}",
-            todo="add it, or say in index.columns what it is called; docs/sources.md has the "
-            "columns of each source",
+            todo="add it, or set its name in index.columns; docs/sources.md lists the columns of "
+            "each source",
         )
 
 
@@ -133,8 +133,8 @@ def read_general_table(
     """The rows of a CSV, or of JSON lines where ``where`` ends with `.jsonl`; see `COLUMNS`.
 
     ``columns`` gives the name of each column in the file. Those in ``needed`` must be there and
-    not empty, and so must be there those whose name is not the usual one. An empty value is none.
-    Raises UserError.
+    not empty. Columns with a name other than the default must also be there. Empty values count as
+    missing. Raises UserError.
     """
     named = [columns[name] for name in COLUMNS if name in needed or columns[name] != name]
     read = read_json_lines if where.endswith(".jsonl") else read_csv
@@ -160,11 +160,11 @@ def read_general_table(
 
 
 def _below_root(path: str, where: str) -> str:
-    """``path`` without `./` and `//`. Raises UserError where it leads out of the root."""
+    """``path`` without `./` and `//`. Raises UserError if it leads out of the root."""
     parts = PurePosixPath(path).parts
     if path.startswith("/") or ".." in parts:
         raise UserError(
-            f"the path {path!r} leads out of index.root",
+            f"the path {path!r} points outside index.root",
             where=where,
             todo="write paths relative to index.root",
         )
@@ -172,17 +172,17 @@ def _below_root(path: str, where: str) -> str:
 
 
 def time_range(start: str, end: str, where: str) -> tuple[float | None, float | None]:
-    """Start and end of a table, in seconds. Raises UserError where they are no range of time."""
+    """Start and end of a table, in seconds. Raises UserError if they are no range of time."""
     first, last = seconds(start, where), seconds(end, where)
     if last is not None and last <= (first or 0):
         raise UserError(
-            f"the range ends at {last:g} s, and starts at {first or 0:g} s", where=where
+            f"the range ends at {last:g} s, but starts at {first or 0:g} s", where=where
         )
     return first, last
 
 
 def seconds(text: str, where: str) -> float | None:
-    """A time of a table; None where the field is empty. Raises UserError where it is no time."""
+    """A time of a table; None if the field is empty. Raises UserError if it is no time."""
     if not text.strip():
         return None
     try:
@@ -195,14 +195,14 @@ def seconds(text: str, where: str) -> float | None:
 
 
 def refuse_twins(labels: Iterable[str], where: str) -> None:
-    """Raise UserError where two classes differ in case or in Unicode's spelling alone."""
+    """Raise UserError if two classes differ in case or in Unicode's spelling alone."""
     twins = defaultdict(list)
     for label in sorted(labels):
         twins[unicodedata.normalize("NFC", label).casefold().strip()].append(label)
     for names in twins.values():
         if len(names) > 1:
             raise UserError(
-                f"the classes {', '.join(map(ascii, names))} are one name, written differently",
+                f"the classes {', '.join(map(ascii, names))} are different spellings of one name",
                 where=where,
-                todo="give them one name, or names that differ",
+                todo="use one spelling, or names that differ in more than case and Unicode form",
             )

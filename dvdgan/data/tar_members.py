@@ -25,7 +25,7 @@ def members_of(file: BinaryIO, size: int) -> tuple[list[tarfile.TarInfo], str | 
                 found.append(member)
             return found, _end_of(file, tar.offset)
     except (tarfile.TarError, ValueError, ArithmeticError, RecursionError) as error:
-        return found, f"not a whole tar ({error})"
+        return found, f"not a complete tar ({error})"
 
 
 def _last(member: tarfile.TarInfo) -> str:
@@ -37,7 +37,7 @@ def _end_of(file: BinaryIO, at: int) -> str | None:
     file.seek(at)
     end = file.read(2 * RECORD_BYTES)
     if len(end) < tarfile.BLOCKSIZE:
-        return f"the file ends at byte {at + len(end)}, without the mark that ends a tar"
+        return f"the file ends at byte {at + len(end)}, without a tar's end marker"
     if end.strip(b"\0"):
-        return f"what follows byte {at} is damaged, or another tar was appended"
+        return f"the data after byte {at} are damaged, or another tar was appended"
     return None

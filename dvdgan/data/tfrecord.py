@@ -70,7 +70,10 @@ def record_spans(read: Callable[[int, int], bytes], size: int) -> tuple[list[Spa
         head = read(at, HEAD.size)
         length, checksum = HEAD.unpack(head)
         if masked_crc32c(head[:8]) != checksum:
-            return spans, f"record {number} and all after it are lost: no record begins at {at}"
+            return (
+                spans,
+                f"record {number} and all following ones are lost: no record begins at {at}",
+            )
         end = at + HEAD.size + length + CHECKSUM.size
         if end > size:
             return spans, f"the file ends within record {number}, at byte {size} of {end}"

@@ -41,7 +41,7 @@ def worker_pool(workers: int) -> Iterator[ProcessPool]:
         unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             if not pool.active:  # this starts it
-                raise RuntimeError("the worker processes do not start")
+                raise RuntimeError("the worker processes could not be started")
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         yield pool

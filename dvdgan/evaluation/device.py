@@ -20,7 +20,7 @@ ResultT = TypeVar("ResultT")
 def device() -> str:
     """The device's name for torch, with fp32 matrix products set to full precision.
 
-    Raises UserError where the requested device does not exist, or where an environment variable of
+    Raises UserError if the requested device does not exist, or where an environment variable of
     another library would change torch's arithmetic.
     """
     refuse_other_arithmetic()
@@ -50,7 +50,8 @@ def device_beside_trainer() -> str:
 
 
 def beside_trainer(work: Callable[[str], ResultT]) -> ResultT:
-    """Run ``work(device)`` beside the trainer, within SHARE_OF_FREE of a GPU's free memory.
+    """Run ``work(device)`` in parallel with the trainer, within SHARE_OF_FREE of a GPU's free
+    memory.
 
     If that memory is not enough, ``work`` is run again on the CPU.
     """

@@ -38,7 +38,7 @@ def frechet_distance(one: Moments, other: Moments) -> float:
 
 
 def _fast_root_trace(one: Moments, other: Moments, traces: float) -> Tensor | None:
-    """Sum of the roots of the eigenvalues of F^T S F; None where its error may exceed TOLERANCE."""
+    """Sum of the roots of the eigenvalues of F^T S F; None if its error may exceed TOLERANCE."""
     if one.rows is None and (other.rows is not None or other.count > one.count):
         one, other = other, one
     S1, S2 = one.covariance, other.covariance

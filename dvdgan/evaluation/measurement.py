@@ -54,7 +54,7 @@ class Metric:
     value: float
     settings: MeasurementSettings
     interval: tuple[float, float] | None = None
-    """95% confidence interval; None where it was not computed."""
+    """95% confidence interval; None if it was not computed."""
 
     @property
     def name(self) -> str:

@@ -21,7 +21,7 @@ class MeasurementSettings:
     protocol: str
     """One of dvdgan.protocols."""
     data: str | None
-    """Fingerprint of the real clips; None where the metric needs none."""
+    """Fingerprint of the real clips; None if the metric needs none."""
     network: str
     weights_sha256: str
     layer: str
@@ -38,7 +38,7 @@ class MeasurementSettings:
     clips: int
     """Number of measured clips in one set."""
     real_split: str | None
-    """Split of the real clips; None where the metric needs none."""
+    """Split of the real clips; None if the metric needs none."""
     real_clips: int | None
     seed: int | None
     """Seed of the generated clips; None for clips that were not sampled."""
@@ -55,7 +55,7 @@ class MeasurementSettings:
     preprocessing: Preprocessing = AS_THEY_ARE
     """Of the measured clips."""
     real_preprocessing: Preprocessing | None = None
-    """Of the real clips; None where the metric needs none, and in older statistics."""
+    """Of the real clips; None if the metric needs none, and in older statistics."""
     clips_per_video: int | None = None
     """Real clips taken of each video; None as for real_split."""
 

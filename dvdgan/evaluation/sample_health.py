@@ -26,7 +26,7 @@ def sample_health(
     ranges: PixelRanges,
     distinct: int | None = None,
 ) -> dict[str, float]:
-    """The health metrics of generated clips, beside what the real clips of ``reference`` are like.
+    """The health metrics of generated clips, relative to the real clips of ``reference``.
 
     - ``diversity``: mean distance of pairs over that of real ones; about 1, 0 when all are alike
     - ``class_diversity``: the same for pairs of one class, mean over the classes
@@ -35,10 +35,10 @@ def sample_health(
     - ``static``, ``uniform``, ``saturated``, ``flickering``: see pixel_statistics.defect_shares
 
     Distances are Euclidean, of pooled features. Real pairs are clips of different videos, as
-    generated clips are. ``distinct``: only so many of the first clips are, where a model continues
-    real ones and there are fewer videos than clips; the others do not count for differences.
-    A diversity that the real clips cannot give is left out: where no class has two clips in both
-    sets. Raises UserError for 5 clips or fewer.
+    generated clips are. ``distinct``: the number of first clips that are of different videos, for a
+    model that continues fewer videos than clips; the other clips do not count for diversity. A
+    diversity is omitted if no class has two clips in both sets. Raises UserError for 5 clips or
+    fewer.
     """
     first = generated.rows(torch.arange(min(len(generated), distinct or len(generated))))
     made = _differences(first.pooled, first.labels, torch.arange(len(first)))

@@ -34,8 +34,8 @@ DECISIVE = ("FVD",)
 def measure_checkpoint(settings: RunSettings, average: Path | None, device: str) -> dict[str, Any]:
     """Measure train.guard.samples clips by the run's protocol.
 
-    average: a checkpoint's averaged weights; None: the weights before step 1, beside which the mean
-    clip of the training split is measured.
+    average: a checkpoint's averaged weights; None: the weights before step 1, for which the mean
+    clip of the training split is measured as well.
 
     Returns JSON: "metrics", the protocol's FID, FVD and IS; "names", their full names; "intervals",
     the 95% interval of FVD; "health", the health metrics of the clips with the accuracy where the

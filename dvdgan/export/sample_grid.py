@@ -62,7 +62,7 @@ class SampleGrid:
     """A row's clips follow one another in one cell, instead of lying side by side."""
 
     def check(self, count: int, side: int) -> None:
-        """Raise UserError where ``count`` clips of ``side`` pixels make too large a picture."""
+        """Raise UserError if ``count`` clips of ``side`` pixels make too large a picture."""
         rows = -(-count // self.columns)
         longest = max(rows, 1 if self.in_turn else self.columns) * (side * self.scale + 2)
         if longest > LONGEST_SIDE:

@@ -1,7 +1,7 @@
 """The agent of one node: follows the launch state that the coordinator writes to the run folder.
 
-It trains from TRAIN to STOP, and stops by itself when the coordinator has no heartbeat or has begun
-another launch: a coordinator that was killed, or cut off, leaves no trainers behind on other hosts.
+It trains from TRAIN to STOP, and stops when the coordinator has no heartbeat or has started another
+launch, so that a killed or disconnected coordinator leaves no trainers running on other hosts.
 """
 
 import subprocess

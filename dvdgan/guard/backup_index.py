@@ -95,7 +95,7 @@ class BackupIndex:
     def read(cls, store: Store) -> "BackupIndex":
         """The index of the backup in ``store``; an empty one if there is no backup.
 
-        Raises ValueError where it cannot be read.
+        Raises ValueError if it cannot be read.
         """
         try:
             data = json.loads(store.read_bytes(INDEX))

@@ -44,10 +44,10 @@ class NodeLauncher(Protocol):
 
     def state(self, name: str) -> str | None:
         """WAITING for the host, BEGUN (it may have crashed since), or ENDED in an orderly way; None
-        where this is not known now."""
+        if this is not known now."""
 
     def give_up(self, name: str) -> None:
-        """Close the run of a node that does not answer, or has not begun."""
+        """Close the run of a node that does not answer or has not started."""
 
 
 class Coordinator:
@@ -163,7 +163,7 @@ class _Launch:
         self._codes: dict[str, int] = {}  # exit codes, in the order in which they were seen
 
     def run(self) -> int | None:
-        """The exit code; None where a node was lost, so that another launch is due."""
+        """The exit code; None if a node was lost, so that another launch is due."""
         path = coordinator_file(self._run)
         variables = path.with_name(f"environment-{self._run_id}.json")
         with (
@@ -223,7 +223,7 @@ class _Launch:
         return []
 
     def _ended_early(self, node: _Node) -> bool:
-        """Have a run for a node that is not ready; True where it ended and no other is wanted."""
+        """Have a run for a node that is not ready; True if it ended and no other is wanted."""
         if not node.requested:
             node.watch()
             node.requested = self._launcher.start(node.name, node.launch_id)

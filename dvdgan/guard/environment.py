@@ -108,7 +108,7 @@ class RunEnvironment:
         )
 
     def refuse_without_prefect(self) -> None:
-        """Raise UserError where a variable requires Prefect."""
+        """Raise UserError if a variable requires Prefect."""
         if self.nodes:
             raise UserError(
                 "trainers on other hosts cannot be started without a Prefect server",

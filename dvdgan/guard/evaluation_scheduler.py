@@ -26,9 +26,9 @@ class EvaluationScheduler:
     def next_due(self) -> int | None:
         """The first saved checkpoint after the last record that is to be evaluated now, if any.
 
-        Before all of them step 0, which stands for the baseline. Due are those on the schedule, and
-        the last; all while the run is suspect; and those before which training itself was alarming.
-        A checkpoint of an interruption is on no schedule.
+        Before all of them step 0, which means the baseline. Due are those on the schedule, and the
+        last; all while the run is suspect; and those before which training itself was alarming. A
+        checkpoint of an interruption is on no schedule.
         """
         events = ledger.read(self._run.ledger)
         if ledger.baseline(events) is None:

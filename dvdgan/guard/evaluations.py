@@ -52,7 +52,7 @@ class EvaluationFailedError(Exception):
 
 
 class EvaluationProcess:
-    """The evaluation of one checkpoint, begun at the first call of `done`.
+    """The evaluation of one checkpoint, started by the first call of `done`.
 
     A result that is already in the run folder is not measured again. The process ends when its
     supervisor does. If it fails, it is retried after each of RETRY_PAUSES. One thread may call
@@ -91,7 +91,7 @@ class EvaluationProcess:
             return self.measured or bool(self._reasons)
 
     def result(self) -> EvaluationResult:
-        """What was measured. Raises EvaluationFailedError where every attempt failed."""
+        """What was measured. Raises EvaluationFailedError if every attempt failed."""
         if not self.measured:
             raise EvaluationFailedError(self._checkpoint.name, self._reasons)
         found = with_current_keys(read_json(self._result))
@@ -174,7 +174,7 @@ class _Attempt:
 def _environment() -> dict[str, str]:
     """The environment of an evaluation: it shares the cores with the trainer, so it takes half of
     them, and its waiting threads sleep. With OpenMP's defaults, as many spinning threads as cores
-    on both sides, a training step beside an evaluation took 29 s instead of 0.3 s on two cores."""
+    on both sides, a training step during an evaluation took 29 s instead of 0.3 s on two cores."""
     half = max((os.cpu_count() or 2) // 2, 1)
     return {
         "OMP_NUM_THREADS": str(half),

@@ -26,7 +26,7 @@ SINGULAR_VALUES = ("generator_singular_values", "discriminators_singular_values"
 CAPPED = ("diversity", "class_diversity")
 
 Numbers = dict[str, float | None]
-"""Values by name; None where one was not finite."""
+"""Values by name; None if one was not finite."""
 Intervals = dict[str, Sequence[float]]
 
 
@@ -125,7 +125,7 @@ def training_health(
     clips less those on generated ones. For G and each discriminator: `X_gradient`, the median norm
     of its gradient, and `X_burst`, the largest over the median. For both networks
     `X_singular_values`, the largest factor by which the largest singular value of a layer grew from
-    the first line of ``spectra`` to the last; None where a weight is not finite.
+    the first line of ``spectra`` to the last; None if a weight is not finite.
     """
     numbers: Numbers = {}
     for name in DISCRIMINATORS:

@@ -49,7 +49,7 @@ def read(path: Path) -> list[Event]:
 
 
 def parse(lines: bytes) -> list[Event]:
-    """The events in whole lines. Raises ValueError where a line is not JSON."""
+    """The events in whole lines. Raises ValueError if a line is not JSON."""
     return [with_current_keys(json.loads(line)) for line in lines.splitlines()]
 
 
@@ -88,7 +88,7 @@ def last_healthy(events: list[Event]) -> int:
 def best(events: list[Event]) -> Event | None:
     """The healthy evaluation with the lowest FVD: its checkpoint is what a run ends with.
 
-    Also one that a rollback went back past; RunFolder.best_checkpoint knows where that lies.
+    Includes a checkpoint that a rollback discarded; RunFolder.best_checkpoint returns its folder.
     """
     healthy = [
         event for event in events if event["event"] == "evaluated" and event["verdict"] == HEALTHY
@@ -122,7 +122,7 @@ def kept(
     """Those of the saved ``steps`` whose checkpoints are kept.
 
     The ``last`` newest, multiples of ``every`` steps, those that were the best so far, and what a
-    rollback or a restart may go on from: the newest healthy one (before there is one, the newest
+    rollback or a restart may continue from: the newest healthy one (before there is one, the newest
     that was judged) and all later ones, judged or not.
     """
     ascending = sorted(steps)

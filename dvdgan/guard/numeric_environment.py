@@ -40,12 +40,12 @@ TRAINING = {
 
 
 def refuse_other_arithmetic(variables: Mapping[str, str] = os.environ) -> None:
-    """Raise UserError where a variable changes how torch computes, naming it and its value."""
+    """Raise UserError if a variable changes how torch computes, naming it and its value."""
     _raise(_other_arithmetic(variables))
 
 
 def refuse_other_training(train: "Train", variables: Mapping[str, str] = os.environ) -> None:
-    """Raise UserError where a variable contradicts section ``train``, naming the key.
+    """Raise UserError if a variable contradicts section ``train``, naming the key.
 
     All such variables are named at once. One that agrees with the params is fine.
     """

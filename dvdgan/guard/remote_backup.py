@@ -46,9 +46,9 @@ class OtherHistoryError(Exception):
 def backed_up(run: RunFolder, environment: RunEnvironment) -> Iterator[None]:
     """Restore ``run`` from its remote backup, and keep the backup up to date inside the block.
 
-    It lies at DVDGAN_BACKUP/<name of the run folder>; without DVDGAN_BACKUP nothing is done. Raises
-    UserError before the block where the store rejects us; later, and whenever the store is away, it
-    only prints a line. Leaving the block waits LAST_SECONDS for the last sync.
+    Its location is DVDGAN_BACKUP/<name of the run folder>; without DVDGAN_BACKUP, nothing is done.
+    Raises UserError before the block where the store rejects us; later, and whenever the store is
+    away, it only prints a line. Leaving the block waits LAST_SECONDS for the last sync.
     """
     if environment.backup is None:
         yield
@@ -141,8 +141,8 @@ class RemoteBackup:
         """Make the backup equal to what is worth keeping of the run.
 
         Raises StoreUnavailableError; UserError, as `claim` does too; OtherHistoryError;
-        RunChangedError or FileNotFoundError where a file was rewritten or deleted meanwhile.
-        After any of them the next `sync` goes on from there.
+        RunChangedError or FileNotFoundError if a file was rewritten or deleted meanwhile.
+        After any of them, the next `sync` continues from there.
         """
         claim(self._store)
         old, keys = BackupIndex.read(self._store), set(self._store.keys())
@@ -183,7 +183,7 @@ class RemoteBackup:
     def _send_checkpoint(self, keys: set[str], step: int, old: BackupIndex) -> str | None:
         """Send a checkpoint unless it is there, its manifest last.
 
-        Returns the sha256 of its manifest, None where the checkpoint is damaged. The key of its
+        Returns the sha256 of its manifest, None if the checkpoint is damaged. The key of its
         manifest joins ``keys``.
         """
         folder = self._run.checkpoint(step)

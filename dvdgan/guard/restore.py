@@ -49,7 +49,7 @@ class BackupReader:
 
     @classmethod
     def of(cls, store: Store) -> "BackupReader":
-        """The backup in ``store``. Raises UserError where its index cannot be read."""
+        """The backup in ``store``. Raises UserError if its index cannot be read."""
         # Keys last: what is missing in them was deleted after the index was read, or is lost.
         return cls(store, _read_index(store), set(store.keys()))
 
@@ -62,7 +62,7 @@ class BackupReader:
 def restore(run: RunFolder, store: Store) -> None:
     """Bring ``run`` at least as far as its backup in ``store`` is.
 
-    Does nothing where it is. Raises UserError where the two have diverged, where the store holds
+    Does nothing where it is. Raises UserError if the two have diverged, where the store holds
     other files, or where it does not answer and there is nothing local to resume from; as the store
     does for credentials; InterruptedRunError between two files after a request to stop.
     """
@@ -111,7 +111,7 @@ def _restore(run: RunFolder, backup: BackupReader) -> None:
         raise UserError(
             "this run folder and its backup have diverged",
             where=f"{run.root} and {store}",
-            todo="move the one that you do not want to continue away",
+            todo="move away the one that you do not want to continue",
         )
     rollback_step = earliest_rollback_step(ledger[len(index.ledger) :])
     usable = [step for step in index.checkpoints if step <= rollback_step]
@@ -157,7 +157,7 @@ def _ensure_checkpoint(run: RunFolder, backup: BackupReader, step: int, damaged:
 
 
 def _fetch_checkpoint(folder: Path, backup: BackupReader, step: int) -> None:
-    """Fetch a checkpoint aside, verify it, rename it. Raises ValueError where it is damaged."""
+    """Fetch a checkpoint aside, verify it, rename it. Raises ValueError if it is damaged."""
     sha256 = backup.index.checkpoints[step]
     prefix = checkpoint_prefix(step, sha256, backup.keys)
     manifest = backup.store.read_bytes(f"{prefix}/{MANIFEST}")

@@ -41,7 +41,7 @@ def choose(
     """The run of ``now`` among ``earlier``, or a new one, named ``fingerprint``, below ``runs``.
 
     A run of these params and data that other code began is continued on request only. Raises
-    UserError where there is one that is not finished, with a diff, and where the request fits none.
+    UserError if there is one that is not finished, with a diff, and where the request fits none.
     """
     if request.continue_run is not None and request.new_run:
         raise UserError("--continue-run and --new-run cannot be combined", todo="give one")

@@ -1,4 +1,4 @@
-"""The working folder of one training run: what lies where, and which checkpoints are whole."""
+"""The working folder of one training run: its files, and the validity of its checkpoints."""
 
 import shutil
 from dataclasses import dataclass
@@ -214,7 +214,7 @@ def verify_checkpoint(folder: Path) -> str | None:
 def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     """The sha256 and the bytes of each file of a checkpoint, by name.
 
-    Raises ValueError where it is not what `write_manifest` writes.
+    Raises ValueError if it is not what `write_manifest` writes.
     """
     try:
         entries = read_json(folder / MANIFEST)

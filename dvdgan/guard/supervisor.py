@@ -1,8 +1,8 @@
 """The supervisor: start the trainer, evaluate its checkpoints, judge them, and roll back after a
 collapse.
 
-Its memory is the ledger in the run folder: a supervisor that was stopped reads it and goes on. What
-it does to a run are the methods of SupervisorActions; flows/train.py runs them as Prefect tasks.
+Its state is the ledger in the run folder: a restarted supervisor reads it and continues. What it
+does to a run are the methods of SupervisorActions; flows/train.py runs them as Prefect tasks.
 """
 
 import sys
@@ -65,7 +65,7 @@ class SupervisorActions:
         return TrainerProcess(run)
 
     def evaluate(self, run: RunFolder, step: int) -> PendingEvaluation:
-        """Measure one checkpoint in a process of its own, beside the trainer."""
+        """Measure one checkpoint in a separate process, in parallel with the trainer."""
         return EvaluationProcess(run, step)
 
     def approve(self, run: RunFolder, to_step: int, reasons: list[str]) -> Decision:

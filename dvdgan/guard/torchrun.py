@@ -98,7 +98,7 @@ def main() -> None:
 def _addresses(endpoint: str) -> tuple[str, str]:
     """This machine's address towards ``endpoint``, and the endpoint's.
 
-    Raises UserError where it is not HOST:PORT or its name stays unknown for JOIN_SECONDS.
+    Raises UserError if it is not HOST:PORT or its name stays unknown for JOIN_SECONDS.
     """
     name, colon, port = endpoint.rpartition(":")
     if not (colon and name and port.isdecimal()):
@@ -153,7 +153,7 @@ def environment_file(path: Path) -> Iterator[None]:
 
 
 def read_environment(path: Path) -> dict[str, str]:
-    """The variables that `environment_file` wrote. Raises UserError where it cannot be read."""
+    """The variables that `environment_file` wrote. Raises UserError if it cannot be read."""
     try:
         variables: dict[str, str] = read_json(path)
     except OSError as error:

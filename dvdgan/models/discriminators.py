@@ -85,7 +85,7 @@ class TemporalDiscriminator(nn.Module):
 
 
 class Scores(NamedTuple):
-    """Logits (B,) of D_S and of D_T; None where the ablation leaves one out."""
+    """Logits (B,) of D_S and of D_T; None if the ablation leaves one out."""
 
     spatial: Tensor | None
     temporal: Tensor | None

@@ -121,7 +121,7 @@ class Generator(nn.Module):
     def synthesise(self, condition: Tensor, conditioning: Tensor | None = None) -> Tensor:
         """A clip from a conditioning vector, which may lie between two classes.
 
-        Raises ValueError where frames to continue are missing, or given to a G that has no use
+        Raises ValueError if frames to continue are missing, or given to a G that has no use
         for them.
         """
         given = 0 if conditioning is None else conditioning.shape[1]

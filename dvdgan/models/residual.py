@@ -14,7 +14,7 @@ NormMaker = Callable[[int], ConditionalNorm]
 
 
 class GeneratorBlock(nn.Module):
-    """norm, relu, [x2], conv, norm, relu, conv, beside a 1x1 shortcut (BigGAN's GBlock).
+    """norm, relu, [x2], conv, norm, relu, conv, with a 1x1 shortcut (BigGAN's GBlock).
 
     Every frame is treated alone: x (B, T, C, H, W), condition (B, D) -> (B, T, C', H', W'), with
     H' = 2H where the block doubles the resolution. ``norm``: channels -> the norm of so many.
@@ -88,7 +88,7 @@ class DeepGeneratorBlock(nn.Module):
 
 
 class DiscriminatorBlock(nn.Module):
-    """[relu], conv, relu, conv, [/2], beside a 1x1 shortcut (BigGAN's DBlock).
+    """[relu], conv, relu, conv, [/2], with a 1x1 shortcut (BigGAN's DBlock).
 
     ``dimensions`` 2: x (N, C, H, W); 3: x (N, C, T, H, W), every convolution 3x3x3, and halving
     also halves T (rounded up, so that T never vanishes). ``first``: x is the input video, which no

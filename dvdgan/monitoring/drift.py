@@ -163,7 +163,7 @@ def measure_drift(generated: Columns, real: Columns, threshold: float) -> Drift:
 
 
 def _numbered_identifiers(page: str) -> str:
-    """Replace every UUID by its order of appearance: Evidently draws them anew for each page."""
+    """Replace every UUID by its order of appearance: Evidently draws new ones for each page."""
     places: dict[str, int] = {}
 
     def numbered(match: re.Match[str]) -> str:

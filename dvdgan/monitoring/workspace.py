@@ -2,7 +2,7 @@
 
     python -m dvdgan.monitoring.workspace HISTORY WORKSPACE
 
-The history is the record; the workspace is a view of it, which may be deleted and written anew.
+The workspace is derived from the history: it may be deleted and is then written again.
 """
 
 import json
@@ -67,7 +67,7 @@ class MeasuredCalculation(SingleValueCalculation[Measured]):  # type: ignore[mis
 def update_workspace(history: Path, workspace: Path) -> None:
     """Make the project in ``workspace`` show the evaluations in ``history``, and no others.
 
-    Snapshots that are there already stay; one that cannot be read is written anew.
+    Existing snapshots are kept; a snapshot that cannot be read is written again.
     """
     entries = {_label(entry): entry for entry in ledger.read(history)}
     _delete_truncated(workspace)

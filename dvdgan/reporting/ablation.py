@@ -100,9 +100,10 @@ class Ablation:
 def read_run(path: Path) -> Run:
     """Read the run at ``path``.
 
-    A results.json of `dvdgan evaluate` with its params.yaml beside it, or their folder; a working
-    copy of the project, with params.yaml and artifacts/evaluate/results.json; or .runs/train/RUN,
-    whose ledger holds the metrics of every checkpoint. Raises UserError for anything else.
+    A results.json of `dvdgan evaluate` with its params.yaml in the same folder, or this folder; a
+    working copy of the project, with params.yaml and artifacts/evaluate/results.json; or
+    .runs/train/RUN, whose ledger holds the metrics of every checkpoint. Raises UserError for
+    anything else.
     """
     if path.is_file():
         return _bundle(path, path.with_name(PARAMS))

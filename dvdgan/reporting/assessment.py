@@ -127,7 +127,7 @@ def _criteria(
 
 
 def _useless(controls: Mapping[str, Any]) -> list[tuple[str, float, float]]:
-    """Name, FVD and MOST_SHARE of each control that stands for a useless model."""
+    """Name, FVD and MOST_SHARE of each control that represents a useless model."""
     return [
         (name, controls[name]["FVD"]["value"], share)
         for name, share in MOST_SHARE.items()
@@ -136,7 +136,7 @@ def _useless(controls: Mapping[str, Any]) -> list[tuple[str, float, float]]:
 
 
 def _far_from(fvd: float, controls: Mapping[str, Any]) -> list[str]:
-    """A clause for each useless control than which ``fvd`` is hardly better."""
+    """A clause for each useless control which ``fvd`` hardly improves on."""
     return [
         f"{format_number(fvd / other)} times that of the {name} (at most {share:g} is needed)"
         for name, other, share in _useless(controls)

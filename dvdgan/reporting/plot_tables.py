@@ -91,7 +91,7 @@ def _finite(points: Iterable[tuple[Any, float | None]]) -> list[Row]:
 
 
 def _number(value: Any) -> float:
-    """None stands for a number that is not finite, or was not measured."""
+    """None means that a number is not finite or was not measured."""
     return math.nan if value is None else float(value)
 
 

@@ -174,7 +174,7 @@ def _reach(metric: dict[str, Any]) -> str:
 def format_number(value: float | None) -> str:
     """A number with three significant digits, and without an exponent up to large numbers.
 
-    None stands for a number that was not measured or is not finite.
+    None means that a number was not measured or is not finite.
     """
     if value is None:
         return MISSING

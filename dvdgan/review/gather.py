@@ -202,5 +202,5 @@ def _samples(
     if before.output_hash(MODEL) == now.output_hash(MODEL):
         return None
     if not draws:
-        return "give `--write FILE.md`, beside which it is written"
+        return "give `--write FILE.md`; it is written to the same folder"
     return draw_samples(folder, base, now.params)

@@ -31,7 +31,7 @@ MOST_UPLOADED = 64 * 2**20
 MOST_PIXELS = 4096 * 2304
 """Of one of its frames."""
 MOST_WAITING = 8
-"""Requests, beside the one that is worked on."""
+"""Waiting requests, in addition to the one being processed."""
 
 SHOWN_SIDE = 128
 """Pixels: smaller clips are enlarged by a whole factor, since a browser would blur them."""

@@ -102,6 +102,6 @@ def _description(
         frames=clip.frames,
         stride=clip.stride,
         clips_per_video=config.reference.clips_per_video,
-        # The split stands beside it: statistics of several are described at once.
+        # The split is a separate field, because statistics of several splits share one description.
         preprocessing=replace(train.preprocessing, split=None),
     )

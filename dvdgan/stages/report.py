@@ -110,7 +110,7 @@ def _content(config: Config, params: Path) -> Content:
 
 
 def compare(config: Config, params: Path, other: str) -> None:
-    """Write COMPARISON: the run of this folder beside ``other``.
+    """Write COMPARISON: the run of this folder compared with ``other``.
 
     ``other``: a folder with params.yaml and artifacts/, or a git revision whose artifacts are in
     DVC's cache or remote. Raises UserError for anything else.
@@ -164,7 +164,7 @@ def environment() -> dict[str, str]:
 
 
 def _of_revision(revision: str, folder: Path) -> Path:
-    """Copy what `_compared` reads of a git revision to ``folder``; UserError where DVC cannot."""
+    """Copy what `_compared` reads of a git revision to ``folder``; UserError if DVC cannot."""
     get = [sys.executable, "-m", "dvc", "get", "--rev", revision, "."]
     for path in (Path("params.yaml"), MODEL, EVALUATE, TRAIN / LEDGER):
         target = folder / path
@@ -201,7 +201,7 @@ def _compared(name: str, folder: Path, params: Path, config: Config) -> Compared
 def _samples(config: Config, sampler: Sampler) -> list[ClassSamples]:
     """Clips by ``sampler`` and real ones of its first classes.
 
-    In prediction the generated clips continue the real ones beside them.
+    In prediction, the generated clips continue the real clips.
     """
     count = config.report.samples_per_class
     given = sampler.conditioning_frames

@@ -32,7 +32,7 @@ class BoundedCache:
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
-        """Raises UserError where ``folder`` cannot be made or written to."""
+        """Raises UserError if ``folder`` cannot be made or written to."""
         self.folder, self.max_bytes = folder, max_bytes
         self._writes = True
         try:
@@ -53,7 +53,7 @@ class BoundedCache:
     def read(self, key: str, size: int, start: int, length: int) -> bytes | None:
         """``length`` bytes from byte ``start`` on of the entry of ``size`` bytes.
 
-        None where it is not there. One that is damaged is removed.
+        None if it is not there. One that is damaged is removed.
         """
         path = self._path(key)
         try:
@@ -76,7 +76,7 @@ class BoundedCache:
     def put(self, key: str, data: bytes) -> None:
         """Keep ``data``, if there is room: entries used longest ago are removed for it.
 
-        Where the disk is full or refuses, a line on stderr says so once, and this process keeps
+        If the disk is full or refuses, a line on stderr says so once, and this process keeps
         nothing any more.
         """
         if not self.takes(len(data)):
@@ -172,7 +172,7 @@ def _checksums(data: bytes) -> np.ndarray:
 
 
 def _checked_bytes(file: int, size: int, start: int, length: int) -> bytes | None:
-    """None where the entry is not ``size`` bytes long, or what is read is not what was written."""
+    """None if the entry is not ``size`` bytes long, or what is read is not what was written."""
     if os.fstat(file).st_size != _file_size(size):
         return None
     first, last = start // CHUNK_BYTES, -(-(start + length) // CHUNK_BYTES)

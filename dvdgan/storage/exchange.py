@@ -14,7 +14,7 @@ CANNOT = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 def exchange(one: Path, other: Path) -> bool:
     """Give each of two existing paths the other's content; at no moment is one of them missing.
 
-    False where it cannot be done here, and nothing has changed. Raises OSError.
+    False if it cannot be done here, and nothing has changed. Raises OSError.
     """
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:

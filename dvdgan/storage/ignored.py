@@ -39,7 +39,7 @@ SPELT = {
 
 
 def ignored_as(name: str) -> str | None:
-    """The pattern by which a file or folder ``name`` is left out; None where it may be data."""
+    """The pattern by which a file or folder ``name`` is left out; None if it may be data."""
     lowered = name.lower()
     for pattern in PATTERNS:
         if fnmatchcase(lowered, pattern):

@@ -92,7 +92,7 @@ def replace_directory(new: Path, path: Path) -> None:
 
     Killed at any moment, ``path`` is the old folder or the new one. Where the file system cannot
     exchange two paths, the old one may be left aside; the next call for ``path``, or
-    remove_abandoned, puts it back. Raises NotADirectoryError where ``path`` is a file or a link.
+    remove_abandoned, puts it back. Raises NotADirectoryError if ``path`` is a file or a link.
     """
     _recover(path)
     old = None

@@ -16,7 +16,7 @@ def open_store(url: str, bytes_per_second: float | None = None) -> Store:
 
     ``bytes_per_second``: upper limit of transfers, on average; None: no limit. S3's
     endpoint and credentials come from boto3's ordinary places (AWS_ENDPOINT_URL, ...).
-    Raises UserError for a URL that is none of these.
+    Raises UserError for any other URL.
     """
     limiter = RateLimiter(bytes_per_second)
     scheme, there, _ = url.partition("://")

@@ -1,4 +1,4 @@
-"""Files and folders whose path the user gives: only what this program wrote is ever replaced.
+"""Outputs at paths that the user gives; only files that this program wrote are replaced.
 
 An output folder holds RECORD, a list of the files written there with their sha256. An output file
 is JSON that holds the sha256 of its own content, or any file that the RECORD of its folder lists.
@@ -86,7 +86,7 @@ def check_recorded_file(path: Path) -> None:
 
 
 def check_stage_output(path: Path) -> None:
-    """Raise UserError where a folder of the pipeline cannot be put at ``path``.
+    """Raise UserError if a folder of the pipeline cannot be put at ``path``.
 
     DVC owns what is in it, so any folder may be replaced, but no file and no link.
     """
@@ -194,7 +194,7 @@ def _digest(document: dict[str, Any]) -> str:
 
 
 def _is_replaceable(path: Path, is_kind: Any, kind: str) -> bool:
-    """Whether something of the right kind is at ``path``. UserError where nothing can be put."""
+    """Whether something of the right kind is at ``path``. UserError if nothing can be put."""
     try:
         there = _status(path)
         _refuse_place(path)

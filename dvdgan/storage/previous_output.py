@@ -7,7 +7,7 @@ from pathlib import Path
 def previous_output(path: Path) -> bytes | None:
     """The bytes of ``path`` as dvc.lock records it, from DVC's cache or else its remote.
 
-    None where DVC does not track it, and, with a line on stderr, where it cannot be read.
+    None if DVC does not track it, and, with a line on stderr, where it cannot be read.
     """
     from botocore.exceptions import BotoCoreError, ClientError
     from dvc.api import DVCFileSystem

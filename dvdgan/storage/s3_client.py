@@ -30,9 +30,9 @@ class RetryPolicy:
 class Contact:
     """Whether the server has answered yet.
 
-    An address where nobody answers is most likely wrong, and that is to be reported soon: the
-    first request is sent FIRST_ATTEMPTS times. A server that has answered, whatever it said, is
-    waited for as RetryPolicy says when it goes away.
+    An address that does not answer is most likely wrong, and this is reported soon: the first
+    request is sent FIRST_ATTEMPTS times. A server that has answered once is retried according to
+    RetryPolicy.
     """
 
     def __init__(self) -> None:

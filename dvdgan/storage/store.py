@@ -1,4 +1,4 @@
-"""What a store does: files under keys, in a folder or an S3 bucket (storage/open_store.py)."""
+"""The interface of stores: files by key, in a folder or an S3 bucket (storage/open_store.py)."""
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -8,7 +8,7 @@ from dvdgan.errors import redacted
 
 
 class StoreUnavailableError(Exception):
-    """The store does not answer as it should, and may later: all retries failed."""
+    """The store is unavailable: all retries failed, but a later attempt may succeed."""
 
     def __init__(self, message: str) -> None:
         super().__init__(redacted(message))
@@ -30,9 +30,9 @@ class StoreEntry:
 class Store(Protocol):
     """Files under keys such as `checkpoints/step-00000010/manifest.json`.
 
-    All of them raise StoreUnavailableError for what may pass (the network, the server), UserError
-    for what the user has to mend (credentials, a bucket that is not there), and FileNotFoundError
-    for a key that is not there. A file is there whole or not at all. `str()` is its URL.
+    All methods raise StoreUnavailableError for temporary errors (network, server), UserError for
+    errors that the user has to fix (credentials, a missing bucket), and FileNotFoundError for a
+    missing key. Files are complete or missing. `str()` is the store's URL.
     """
 
     def put(self, source: Path, key: str) -> None:
@@ -42,13 +42,13 @@ class Store(Protocol):
         """Copy ``key`` to the file ``target``: all of it or nothing, its sha256 compared."""
 
     def read(self, key: str, start: int, length: int) -> bytes:
-        """``length`` bytes from byte ``start`` on; ValueError where the file is shorter.
+        """``length`` bytes from byte ``start`` on; ValueError if the file is shorter.
 
         Safe to call from several threads, and after a fork.
         """
 
     def read_bytes(self, key: str) -> bytes:
-        """All of a small file; ValueError where it is not what was uploaded."""
+        """All of a small file; ValueError if it is not what was uploaded."""
 
     def write_bytes(self, key: str, data: bytes) -> None:
         """Write a small file."""
@@ -57,7 +57,7 @@ class Store(Protocol):
         """Its length in bytes."""
 
     def sha256(self, key: str) -> str | None:
-        """Of its bytes, in hex; None where the store does not know it, as `put` was not used."""
+        """Of its bytes, in hex; None if the store does not know it, as `put` was not used."""
 
     def open(self, key: str) -> BinaryIO:
         """``key`` for reading, seekable; its `name` is its URL.

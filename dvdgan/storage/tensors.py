@@ -13,7 +13,7 @@ from torch import Tensor
 def save_tensors(
     tensors: Mapping[str, Tensor], path: Path, header: dict[str, str] | None = None
 ) -> None:
-    """Write ``tensors`` and the texts of ``header`` to ``path``. Raises OSError where it cannot."""
+    """Write ``tensors`` and the texts of ``header`` to ``path``. Raises OSError if it cannot."""
     try:
         save_file(dict(tensors), path, header)
     except SafetensorError as error:

@@ -48,7 +48,7 @@ class StagedCheckpoint:
         return run
 
     def stage(self, state: TrainState, **rest: Any) -> None:
-        """Copy ``state``; ``rest`` is kept in state.json beside it (plain JSON values)."""
+        """Copy ``state``; ``rest`` is stored in state.json (plain JSON values)."""
         for file, tensors in _tensors(state).items():
             copies = self._tensors.setdefault(file, {})
             for name, tensor in tensors.items():
@@ -63,7 +63,7 @@ class StagedCheckpoint:
         }
 
     def write(self, folder: Path) -> None:
-        """Write to ``folder``: all of it or nothing. Raises OSError where the disk refuses."""
+        """Write to ``folder``: all of it or nothing. Raises OSError if the disk refuses."""
         with atomic_directory(folder) as aside:
             for file, tensors in self._tensors.items():
                 save_tensors(tensors, aside / f"{file}.safetensors")
@@ -103,7 +103,7 @@ def set_numbers(state: TrainState, rest: dict[str, Any]) -> None:
 def all_tensors(state: TrainState) -> Iterator[Tensor]:
     """Every tensor a checkpoint holds, in the same order on every process.
 
-    Adam's are begun with zeros where it has made no step, as after one of zero gradients.
+    Adam's are created as zeros if it has made no step.
     """
     for optimizer, network in _optimizers(state).values():
         for parameter in network.parameters():
@@ -163,6 +163,6 @@ def _fill_optimizer(
     parameters = dict(network.named_parameters())
     for key, tensor in tensors.items():
         name, _, quantity = key.rpartition("/")
-        # Adam keeps its step count on the CPU and its moments beside the parameter.
+        # Adam keeps its step count on the CPU and its moments on the parameter's device.
         device = "cpu" if quantity == "step" else parameters[name].device
         optimizer.state[parameters[name]][quantity] = tensor.to(device)

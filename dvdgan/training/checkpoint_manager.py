@@ -1,4 +1,4 @@
-"""When a run saves: checkpoints and previews, written in a background thread beside training."""
+"""Saves checkpoints and previews in a background thread during training."""
 
 import sys
 import threading
@@ -28,7 +28,7 @@ RETRY_SECONDS = 5.0
 class CheckpointManager:
     """Saves on schedule, and on every process at the same step when a stop is requested.
 
-    The main process copies the state and continues; a thread writes the copy. Where the disk is
+    The main process copies the state and continues; a thread writes the copy. If the disk is
     full, all processes pause together until there is room.
     """
 
@@ -46,7 +46,7 @@ class CheckpointManager:
     def after_step(self, state: TrainState, telemetry: Telemetry | None) -> bool:
         """Save and preview what is due after this step; whether to stop, with the state saved.
 
-        Raises InterruptedRunError where a stop is requested and the disk is full.
+        Raises InterruptedRunError if a stop is requested and the disk is full.
         """
         self._writer.check()
         if self._runtime.is_main and not self._allocated:
@@ -135,7 +135,7 @@ class BackgroundWriter:
             self._changed.notify_all()
 
     def check(self) -> None:
-        """Raise what a job raised; UserError where the disk refused it."""
+        """Raise what a job raised; UserError if the disk refused it."""
         if isinstance(self._failure, OSError):
             raise UserError(
                 f"the run folder cannot be written: {self._failure.strerror}",

@@ -23,7 +23,7 @@ LOSSES = {"spatial_loss": "D_S", "temporal_loss": "D_T", "generator_loss": "G"}
 class LineLog:
     """An append-only file of JSON objects with a `step` each.
 
-    Where the disk is full, lines are kept and written when there is room again.
+    If the disk is full, lines are kept and written when there is room again.
     """
 
     def __init__(self, path: Path, finished_steps: int) -> None:
@@ -37,7 +37,7 @@ class LineLog:
     def write(self, step: int, values: dict[str, Any]) -> None:
         """Append one line; it reaches the operating system at once. A value not finite is null.
 
-        Raises OSError where the disk refuses it for another reason than that it is full.
+        Raises OSError if the disk refuses it for another reason than that it is full.
         """
         line = json.dumps({"step": step, **_finite(values)}, sort_keys=True, allow_nan=False)
         was_full = bool(self._waiting)

@@ -1,4 +1,4 @@
-"""Experiment trackers beside the run folder's own files: accelerate's TensorBoard, DVCLive, W&B.
+"""Experiment trackers in addition to the run folder's files: TensorBoard, DVCLive, W&B.
 
 Each works in a thread of its own, so that no step waits for a disk or a network. A tracker that
 fails is reported once and dropped.

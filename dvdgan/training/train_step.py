@@ -209,8 +209,8 @@ class TrainStep:
             pixels, labels = next(clips)
             waited += time.perf_counter() - began
             real = (to_model_range(pixels.to(self.rng.device)), labels.to(self.rng.device))
-            # Prediction continues the clips that D sees beside it; G's update those of the last D
-            # update.
+            # Prediction continues the real clips of the same D update, and in G's update those of
+            # the last D update.
             if self.model.conditioning_frames:
                 given = real[0][:, : self.model.conditioning_frames]
             phase = f"discriminator {update}"

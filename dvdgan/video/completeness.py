@@ -29,7 +29,7 @@ TRANSPORT_PACKETS = ((0, 188), (4, 192))
 
 
 def missing_part(file: BinaryIO) -> str | None:
-    """In words with numbers: which part of its container ``file`` lacks; None where none is.
+    """In words with numbers: which part of its container ``file`` lacks; None if none is.
 
     Reads a few bytes here and there, and leaves the position of ``file`` anywhere.
     """
@@ -103,7 +103,7 @@ def _elements(file: BinaryIO, size: int) -> _Parts:
 
 
 def _variable_int(file: BinaryIO, position: int, *, keep_marker: bool) -> tuple[int | None, int]:
-    """An integer of EBML and the position after it; None where it is invalid or all ones."""
+    """An integer of EBML and the position after it; None if it is invalid or all ones."""
     first = _big(file, position, 1)
     count = 9 - first.bit_length()
     value = _big(file, position, count)

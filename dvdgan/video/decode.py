@@ -239,7 +239,7 @@ class _Video:
     ) -> Iterator[tuple[Fraction, "av.VideoFrame"]]:
         """Yield the frames of a range, each after its time in seconds from the first of the video.
 
-        Decodes no further than the first frame at or after ``end``. Raises VideoError where there
+        Decodes no further than the first frame at or after ``end``. Raises VideoError if there
         is none to yield.
         """
         origin: Fraction | None = None

@@ -19,7 +19,7 @@ def encode_frame(frame: Frame, quality: int) -> bytes:
 
 
 def decode_frame(data: bytes) -> Frame:
-    """(H, W, 3) uint8 RGB of JPEG bytes; raises ValueError where they are damaged."""
+    """(H, W, 3) uint8 RGB of JPEG bytes; raises ValueError if they are damaged."""
     frame: Frame = simplejpeg.decode_jpeg(data, colorspace="RGB")
     return frame
 
@@ -61,7 +61,7 @@ def resize_short_side(frame: Frame, short_side: int, sample_aspect: float = 1.0)
 def crop(frames: Frame, top: int, left: int, size: int) -> Frame:
     """The ``size`` x ``size`` window of (..., H, W, 3) whose corner is (top, left).
 
-    Raises ValueError where it does not lie inside.
+    Raises ValueError if it does not lie inside.
     """
     height, width = frames.shape[-3:-1]
     if not (0 <= top <= height - size and 0 <= left <= width - size):

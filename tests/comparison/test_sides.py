@@ -80,7 +80,7 @@ def test_floats_are_compared_with_levels_by_an_option_for_their_side(work: Path)
 @pytest.mark.parametrize(
     ("name", "clips", "warnings"),
     [
-        ("black", np.zeros((COUNT, 4, SIZE, SIZE, 3), np.uint8), ["35 of 36", "one colour"]),
+        ("black", np.zeros((COUNT, 4, SIZE, SIZE, 3), np.uint8), ["35 of 36", "a single colour"]),
         ("frozen", squares(COUNT, 1)[:, :1].repeat(4, axis=1), ["36 generated clips are static"]),
         ("twice", np.tile(squares(COUNT // 2, 1)[:, :4], (2, 1, 1, 1, 1)), ["18 of 36"]),
     ],

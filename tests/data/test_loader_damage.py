@@ -128,7 +128,7 @@ def test_errors_come_from_workers_also_where_dask_has_taught_pickle_tracebacks(
 def test_where_nothing_can_be_read_the_run_ends(broken: Path) -> None:
     for tar in broken.glob("*.tar"):
         tar.unlink()
-    with pytest.raises(UserError, match="none can be read"):
+    with pytest.raises(UserError, match="randomly drawn videos can be read"):
         take(broken, 99)
 
 

@@ -57,9 +57,9 @@ def test_a_death_noticed_while_waiting_says_what_to_do(
     """A worker that ends as soon as clips are requested."""
     monkeypatch.setattr(RandomClips, "__getitems__", lambda *_: os._exit(3))
     clips = RandomClips(ClipDataset(shards, "train", 32, 12, 2), 0)
-    with pytest.raises(UserError, match="a process that loads clips ended") as ended:
+    with pytest.raises(UserError, match="a loader process died") as ended:
         next(training_batches(clips, 4, rank_shard=RankShard(workers=1)))
-    assert "set fewer loader workers" in str(ended.value)
+    assert "use fewer loader workers" in str(ended.value)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel request is Linux's")

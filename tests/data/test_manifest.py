@@ -175,7 +175,7 @@ def test_folders_of_frames_are_told_before_any_is_probed(tmp_path: Path, below: 
     folder.mkdir(parents=True)
     for frame in range(12):
         (folder / f"{frame:02d}.jpg").write_bytes(b"\xff\xd8\xff")
-    with pytest.raises(UserError, match=r"these are pictures \(\.jpg\), not videos") as caught:
+    with pytest.raises(UserError, match=r"the files are pictures \(\.jpg\), not videos") as caught:
         manifest_of(section(tmp_path / "videos"), tmp_path / KEPT)
     assert "ffmpeg" in caught.value.todo
     assert not (tmp_path / KEPT).exists()

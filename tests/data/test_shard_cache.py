@@ -115,7 +115,7 @@ def test_a_tar_of_another_length_is_damage_with_a_cache_too(
     for file in shards.iterdir():
         data = file.read_bytes()
         (tmp_path / file.name).write_bytes(data + b"x" if file.suffix == ".tar" else data)
-    with pytest.raises(DamagedShardError, match=r"not those of index\.json"):
+    with pytest.raises(DamagedShardError, match=r"differs from index\.json"):
         dataset_of(CountingStore(tmp_path), cache).read(0, 0, 0, 0)
 
 

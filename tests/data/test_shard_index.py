@@ -43,22 +43,22 @@ def in_index(key: str, value: object) -> Callable[[Index], None]:
 
 
 INDICES = {
-    "parent path": (in_shards("name", "../../x.tar"), "no file name"),
-    "absolute path": (in_shards("name", "/etc/passwd.tar"), "no file name"),
-    "path inside": (in_shards("name", "a/b.tar"), "no file name"),
-    "no name": (in_shards("name", None), "no file name"),
-    "hidden": (in_shards("name", "..tar"), "no file name"),
-    "zero byte": (in_shards("name", "a\0.tar"), "no file name"),
-    "another ending": (in_shards("name", "train.json"), "no file name"),
-    "negative": (in_shards("bytes", -1), "make no sense"),
-    "text": (in_shards("bytes", "1"), "make no sense"),
-    "sha256": (in_shards("sha256", "../" * 20), "make no sense"),
-    "split": (in_shards("split", []), "make no sense"),
+    "parent path": (in_shards("name", "../../x.tar"), "not the file name"),
+    "absolute path": (in_shards("name", "/etc/passwd.tar"), "not the file name"),
+    "path inside": (in_shards("name", "a/b.tar"), "not the file name"),
+    "no name": (in_shards("name", None), "not the file name"),
+    "hidden": (in_shards("name", "..tar"), "not the file name"),
+    "zero byte": (in_shards("name", "a\0.tar"), "not the file name"),
+    "another ending": (in_shards("name", "train.json"), "not the file name"),
+    "negative": (in_shards("bytes", -1), "are invalid"),
+    "text": (in_shards("bytes", "1"), "are invalid"),
+    "sha256": (in_shards("sha256", "../" * 20), "are invalid"),
+    "split": (in_shards("split", []), "are invalid"),
     "twice": (lambda index: index["shards"].append(index["shards"][0]), "one name"),
-    "no list": (in_index("shards", 7), "no index of shards"),
-    "no entries": (in_index("shards", [7]), "no index of shards"),
-    "classes": (in_index("classes", [1, 2]), "no list of names"),
-    "short side": (in_index("short_side", 1e9), "no number of pixels"),
+    "no list": (in_index("shards", 7), "not an index of shards"),
+    "no entries": (in_index("shards", [7]), "not an index of shards"),
+    "classes": (in_index("classes", [1, 2]), "not a list of names"),
+    "short side": (in_index("short_side", 1e9), "not a number of pixels"),
 }
 
 
@@ -79,13 +79,13 @@ def test_an_index_that_leads_elsewhere_is_refused(other: Path, case: str, stored
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000], ids=repr)
 def test_an_index_that_is_none_is_refused(other: Path, data: bytes) -> None:
     (other / "index.json").write_bytes(data)
-    with pytest.raises(UserError, match="no index of shards"):
+    with pytest.raises(UserError, match="not an index of shards"):
         opened(other, False)
 
 
 SAMPLES = {
-    "parent path": ("shard", "../../x.tar", "no tar of index.json"),
-    "absolute path": ("shard", "/etc/passwd", "no tar of index.json"),
+    "parent path": ("shard", "../../x.tar", "not a tar in index.json"),
+    "absolute path": ("shard", "/etc/passwd", "not a tar in index.json"),
     "before the tar": ("offset", -512, "outside its tar"),
     "in its header": ("offset", 0, "outside its tar"),
     "beyond the tar": ("offset", 2**62, "outside its tar"),
@@ -97,8 +97,8 @@ SAMPLES = {
     "negative class": ("label", -1, "label without a class"),
     "no pixels": ("height", 0, "no pixels"),
     "no rate": ("fps", float("nan"), "no frame rate"),
-    "a path": ("id", "../../x", "leads elsewhere"),
-    "an absolute path": ("id", "/x", "leads elsewhere"),
+    "a path": ("id", "../../x", "points outside the tar"),
+    "an absolute path": ("id", "/x", "points outside the tar"),
     "nothing": ("size", None, "empty cells"),
 }
 
@@ -125,7 +125,7 @@ def test_a_table_that_is_none_is_refused(other: Path) -> None:
             (other / "samples.parquet").write_bytes(b"PAR1 nonsense")
         else:
             pq.write_table(wrong, other / "samples.parquet")
-        with pytest.raises(UserError, match="no table of samples"):
+        with pytest.raises(UserError, match="not a table of samples"):
             opened(other, False)
 
 
@@ -133,7 +133,7 @@ def test_a_table_that_is_none_is_refused(other: Path) -> None:
 def test_a_set_without_its_tables_is_refused(other: Path, name: str) -> None:
     (other / name).unlink()
     for stored in (False, True):
-        with pytest.raises(UserError, match="there are no shards") as raised:
+        with pytest.raises(UserError, match="the shards do not exist") as raised:
             opened(other, stored)
         assert raised.value.where == str(other / name)
 

@@ -180,7 +180,7 @@ def test_how_far_workers_are_ahead_changes_no_byte(
 
 def test_without_a_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="no manifest"):
+    with pytest.raises(UserError, match="the manifest does not exist"):
         shard.run(configured(Path("videos")))
 
 

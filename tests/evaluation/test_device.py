@@ -28,7 +28,7 @@ def test_one_that_is_not_there_is_refused(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setenv("DVDGAN_EVALUATION_DEVICE", name)
-    with pytest.raises(UserError, match=f"{name}, and there are {gpus} GPUs"):
+    with pytest.raises(UserError, match=f"{name}, but this machine has {gpus} GPUs"):
         device()
 
 

@@ -176,7 +176,7 @@ def test_a_run_is_named_and_tagged_by_what_it_does(
 def test_an_evaluation_without_a_checkpoint_is_completed(server: Server, tmp_path: Path) -> None:
     assert evaluate(str(tmp_path)) is None
     messages = [run["state"]["message"] for run in flow_runs(server, "evaluate")]
-    assert "no checkpoint is the best yet" in messages
+    assert "there is no best checkpoint yet" in messages
 
 
 @pytest.mark.long

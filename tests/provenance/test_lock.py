@@ -42,7 +42,7 @@ def test_comments_and_docstrings_make_nothing_stale(package: Path) -> None:
         ("guard/trainer_process.py", "STOP_GRACE_SECONDS = 120.0", "STOP_GRACE_SECONDS = 60.0"),
         ("training/trackers.py", "import", "import sys\nimport"),
         ("progress.py", "import", "import sys\nimport"),
-        ("data/loader.py", "a process that loads clips ended", "a loader process has ended"),
+        ("data/loader.py", "a loader process died", "a loader process has ended"),
         ("data/synthetic.py", "np", "numpy"),
     ],
 )

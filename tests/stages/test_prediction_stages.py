@@ -73,7 +73,7 @@ def test_a_store_of_other_shards_than_those_here_is_refused(
     with pytest.raises(UserError, match="are not those in"):
         open_shards(finished / SHARDS)
     (tmp_path / "index.json").unlink()
-    with pytest.raises(UserError, match="there are no shards"):
+    with pytest.raises(UserError, match="the shards do not exist"):
         open_shards(finished / SHARDS)
 
 

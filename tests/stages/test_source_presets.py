@@ -152,7 +152,7 @@ def test_shards_hold_what_the_source_says(
     told = [line for line in lines if line.startswith("index: ")]
     if name == "table1_12x64":
         [note, *told] = told
-        assert note == "index: rows of the CSVs without a label, whose videos are not used: 1"
+        assert note == "index: rows of the CSVs without a label, which are not used: 1"
         assert "1 missing" in told[0]
     assert len(told) == 1
 

@@ -42,7 +42,7 @@ def read(listing: Listing, root: RawRoot, section: "Index") -> Table:
     def table_of(file: ListedFile) -> Table:
         match = FILES.fullmatch(file.path)
         if match is None:
-            detail = f"is not one of {LAYOUT}"
+            detail = f"is not in the layout {LAYOUT}"
             return Table([], [Refused(file.path, Refusal.NOT_IN_THE_TABLE, detail)])
         split = split_named(match[1], f"{root}/{file.path}")
         spans, problem = record_spans(

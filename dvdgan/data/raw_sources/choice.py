@@ -27,7 +27,7 @@ SOURCES = {
 def read_source(listing: Listing, root: RawRoot, section: "Index") -> Table:
     """The table of the data set below ``root``, in the layout index.source.
 
-    Raises UserError where it has another layout; where that is known, the message names it.
+    Raises UserError if it has another layout; where that is known, the message names it.
     """
     source = SOURCES[section.source]
     # Class folders with a table of their videos are meant to be that.
@@ -37,7 +37,7 @@ def read_source(listing: Listing, root: RawRoot, section: "Index") -> Table:
     likely = next((each for each in SOURCES.values() if each.recognises(listing)), source)
     if likely is not source:
         raise UserError(
-            f"this does not look like {source.name} ({source.layout}), but like "
+            f"the layout does not look like {source.name} ({source.layout}), but like "
             f"{likely.name} ({likely.layout})",
             where=f"index.root = {root}",
             todo=f"set index.source: {likely.name}",

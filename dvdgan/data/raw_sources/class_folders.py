@@ -52,10 +52,10 @@ def class_entries(listing: Listing, nested: bool) -> Iterator[VideoRow | Refused
         if isinstance(entry, Refused):
             yield entry
         elif depth == 0:
-            detail = "lies beside the class folders, not in one"
+            detail = "is next to the class folders, not inside one"
             yield Refused(entry.path, Refusal.NOT_IN_A_CLASS_FOLDER, detail)
         elif depth > 1 and not nested:
-            detail = "lies in a folder of a class folder; index.nested: true takes it"
+            detail = "is in a subfolder of a class folder; set index.nested: true to accept it"
             yield Refused(entry.path, Refusal.NESTED, detail)
         else:
             yield VideoRow(entry.path, entry.path.partition("/")[0])
@@ -65,12 +65,12 @@ def _joined(rows: list[VideoRow], known: list[VideoRow], where: str) -> list[Vid
     """``rows`` with the split and group that a table gives; its further rows are missing videos."""
     extra = {row.path: row for row in known}
     if len(extra) < len(known):
-        raise UserError("two rows of the table name the same path", where=where)
+        raise UserError("two rows of the table have the same path", where=where)
     if any(row.start is not None or row.end is not None for row in known):
         raise UserError(
-            "the table names ranges of time, and class folders hold whole videos",
+            "the table has time ranges, but class folders hold whole videos",
             where=where,
-            todo="set index.source: csv, which reads them",
+            todo="set index.source: csv, which reads time ranges",
         )
     absent = [row.path for row in rows if row.path not in extra]
     if absent:

@@ -48,7 +48,7 @@ def _absent(name: str | None, listing: Listing) -> str:
 
 CSV_TABLE = RawSource(
     name="csv",
-    layout="any folder, and a CSV that names its videos",
+    layout="any folder, and a CSV that lists its videos",
     recognises=recognises,
     read=read,
 )

@@ -45,7 +45,7 @@ def read(listing: Listing, root: RawRoot, section: "Index") -> Table:
     refused += [each for each in named.refused if each.path.split("/")[0] in tables.values()]
     if not (rows or named.rows):
         raise UserError(
-            "no folder of a split holds class folders or a metadata file",
+            "no split folder contains class folders or a metadata file",
             where=f"index.root = {root}",
             todo="put videos into <split>/<class>/, or write <split>/metadata.csv with the columns "
             f"file_name and {section.columns.label}",
@@ -66,7 +66,7 @@ def _named(path: str, root: RawRoot, section: "Index") -> Iterator[VideoRow]:
     where = f"{root}/{path}"
     if path.endswith(UNREAD):
         raise UserError(
-            "metadata in Parquet are not read",
+            "metadata in Parquet is not supported",
             where=where,
             todo="write them as metadata.csv: pandas.read_parquet(...).to_csv(..., index=False)",
         )
@@ -78,7 +78,7 @@ def _named(path: str, root: RawRoot, section: "Index") -> Iterator[VideoRow]:
         classes = parts[1:-1] if split else parts[:-1]
         if not (row.label or classes):
             raise UserError(
-                f"{row.path!r} has no label, and is in no class folder",
+                f"{row.path!r} has no label and is not in a class folder",
                 where=where,
                 todo=f"add the column {columns['label']}",
             )
@@ -107,7 +107,7 @@ def _entries(
         elif "/" in rest:
             split_named(folder, f"{root}/{folder}")
         elif folder not in named:
-            detail = "lies in no folder named like a split"
+            detail = "is not in a folder named like a split"
             yield Refused(entry.path, Refusal.NOT_IN_A_CLASS_FOLDER, detail)
     for folder, files in inside.items():
         split = SPLITS[folder.lower()]

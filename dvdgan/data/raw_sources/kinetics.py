@@ -24,13 +24,13 @@ TABLE = re.compile(rf"(?:.*[-_])?({'|'.join(SPLITS)})\.csv|kinetics[-_\d]*\.csv"
 CLIP = re.compile(r".+_\d{6,}_\d{6,}|(?=.*[a-z])(?=.*[A-Z])[\w-]{11}")
 COLUMNS = ("youtube_id", "time_start", "time_end")
 
-# What downloaders leave beside a video, with its name.
+# Files that downloaders leave next to a video, with its name.
 SIDECARS = {".csv", ".description", ".jpg", ".json", ".log", ".m4a", ".md", ".mp3", ".png"}
 SIDECARS |= {".srt", ".txt", ".vtt", ".wav", ".webp"}
 
 
 def recognises(listing: Listing) -> bool:
-    """Whether CSVs named like splits lie beside folders named like splits, or beside clips."""
+    """Whether there are CSVs named like splits, and folders named like splits or clips."""
     if not _tables(listing):
         return False
     if any(name.lower() in SPLITS for name in listing.top - listing.files.keys()):
@@ -52,7 +52,7 @@ def read(listing: Listing, root: RawRoot, section: "Index") -> Table:
     tables = _tables(listing)
     if not tables:
         raise UserError(
-            "there is no train.csv, validate.csv or test.csv",
+            "train.csv, validate.csv and test.csv are missing",
             where=f"index.root = {root}",
             todo="put the CSVs of Kinetics into index.root, or into a folder in it",
         )
@@ -66,11 +66,11 @@ def read(listing: Listing, root: RawRoot, section: "Index") -> Table:
     rows = in_order(found.values())
     notes = []
     if unlabelled := len(clips) - len(labelled):
-        notes.append(f"rows of the CSVs without a label, whose videos are not used: {unlabelled}")
+        notes.append(f"rows of the CSVs without a label, which are not used: {unlabelled}")
     if again := len(labelled) - len(found):
         notes.append(
-            f"rows of the CSVs that name the clip of another row: {again}; a held-out one counts, "
-            "else the first"
+            f"rows of the CSVs with the same clip as another row: {again}; a held-out row is "
+            "used, otherwise the first"
         )
     return Table(rows, unnamed(listing, {*(row.path for row in rows), *tables}), notes)
 

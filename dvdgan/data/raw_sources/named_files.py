@@ -23,13 +23,13 @@ def table_of(
         first = found.setdefault((row.path, row.member, row.start, row.end), row)
         if first != row:
             raise UserError(
-                f"two rows of the table name {row.path!r}, and differ: {_described(first)} and "
+                f"two rows of the table for {row.path!r} differ: {_described(first)} and "
                 f"{_described(row)}",
                 where=where,
                 todo="remove one of them, or give them different ranges of time",
             )
     again = len(rows) - len(found)
-    notes = [f"rows of {where} that repeat another, and do not count: {again}"] if again else []
+    notes = [f"duplicate rows of {where}, which are ignored: {again}"] if again else []
     videos = in_order(found.values())
     return Table(videos, unnamed(listing, {*(row.path for row in videos), *tables}), notes)
 
@@ -50,7 +50,7 @@ def in_order(rows: Iterable[VideoRow]) -> list[VideoRow]:
 def unnamed(listing: Listing, named: Collection[str]) -> list[Refused]:
     """What is no file that can be read, and the files that are not in ``named``."""
     return [
-        Refused(entry.path, Refusal.NOT_IN_THE_TABLE, "no row of a table names it")
+        Refused(entry.path, Refusal.NOT_IN_THE_TABLE, "not in any table")
         if isinstance(entry, ListedFile)
         else entry
         for entry in listing.entries

@@ -1,4 +1,4 @@
-"""What a layout of raw data is."""
+"""The interface of a layout of raw data."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class RawSource:
 
     name: str
     layout: str
-    """What lies where below index.root, in one sentence for messages."""
+    """A short description of the files below index.root, for messages."""
     recognises: Callable[[Listing], bool]
     """Whether a listing looks like this layout, by its names alone."""
     read: Callable[[Listing, RawRoot, "Index"], Table]
-    """The table of the data set; opens small tables only. Raises UserError where the layout is
+    """The table of the data set; opens small tables only. Raises UserError if the layout is
     another."""

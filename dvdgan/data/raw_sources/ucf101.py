@@ -56,14 +56,14 @@ def _found(name: str, listing: Listing, root: RawRoot) -> str:
         if basename(path) == name:
             return path
     raise UserError(
-        f"there is no {name}",
+        f"{name} is missing",
         where=f"index.root = {root}",
         todo="unpack the archive of train and test lists into index.root, as ucfTrainTestlist",
     )
 
 
 def _classes(listing: Listing, root: RawRoot) -> dict[str, str] | None:
-    """Class -> number in classInd.txt; None where there is no such file."""
+    """Class -> number in classInd.txt; None if there is no such file."""
     for path in listing.files:
         if basename(path) == "classInd.txt":
             lines = [line.split() for line in read_text(root, path).splitlines() if line.strip()]
@@ -103,8 +103,7 @@ def _rows(
         own = match["class"]
         if classes is not None and (own not in classes or label not in ("", classes[own])):
             raise UserError(
-                f"{line!r} is not what classInd.txt says: {own} is number "
-                f"{classes.get(own, 'none')}",
+                f"{line!r} contradicts classInd.txt: {own} is number {classes.get(own, 'none')}",
                 where=f"{where}, line {number}",
                 todo="unpack the archive of train and test lists again",
             )

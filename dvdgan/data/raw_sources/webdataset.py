@@ -1,7 +1,7 @@
 """WebDataset: tars of samples, each of them a video and its class under one key.
 
 The key of a member is its name up to the first dot of its last part. `KEY.mp4` (or another video)
-stands beside `KEY.cls` (a number or a name), `KEY.json` (with "class" or "label") or `KEY.txt`.
+goes with `KEY.cls` (a number or a name), `KEY.json` (with "class" or "label") or `KEY.txt`.
 """
 
 import json
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 VIDEOS = ("mp4", "m4v", "mov", "mkv", "webm", "avi", "mpg", "mpeg", "gif")
 LABELS = ("cls", "json", "txt")  # the first that is there counts
 CLASSES = "classes.txt"
-LAYOUT = "*.tar of <key>.mp4 and <key>.cls, with classes.txt beside them or not"
+LAYOUT = "*.tar of <key>.mp4 and <key>.cls, with or without a classes.txt"
 
 # Headers are 512 bytes, mostly far apart.
 BLOCK_BYTES = 16 << 10
@@ -40,7 +40,7 @@ Members = dict[str, tarfile.TarInfo]
 
 
 def recognises(listing: Listing) -> bool:
-    """Whether there are tars, and no videos beside them."""
+    """Whether there are tars, but no videos."""
     endings = {path.rpartition(".")[2].lower() for path in listing.files}
     return "tar" in endings and endings.isdisjoint(VIDEOS)
 
@@ -52,9 +52,9 @@ def read(listing: Listing, root: RawRoot, section: "Index") -> Table:
         raise UserError(
             f"there are only compressed tars, such as {compressed[0]}"
             if compressed
-            else "there is no file *.tar",
+            else "there are no *.tar files",
             where=f"index.root = {root}",
-            todo="decompress them (gunzip): a video inside is read by its place in the file"
+            todo=("decompress them (gunzip), because videos are read by their position in the file")
             if compressed
             else f"index.source webdataset reads {LAYOUT}",
         )
@@ -77,7 +77,7 @@ def read(listing: Listing, root: RawRoot, section: "Index") -> Table:
 def split_of(path: str) -> str | None:
     """The split that a word of the file's name gives, as in train-00000.tar, else a folder's name.
 
-    None where there is none, or several.
+    None if there is none, or several.
     """
     *folders, name = path.lower().split("/")
     for words in (re.split(r"[^a-z]+", name), *([folder] for folder in reversed(folders))):
@@ -116,7 +116,7 @@ def _tar_table(archive: ListedFile, root: RawRoot, classes: list[str] | None) ->
             key, kind = _key_and_kind(member.name)
             sample = samples.setdefault(key, {})
             if kind is not None and sample.setdefault(kind, member) is not member:
-                detail = f"the key has {sample[kind].name} already, and the first counts"
+                detail = f"the key already has {sample[kind].name}; the first one is used"
                 refuse(member.name, Refusal.DUPLICATE_MEMBER, detail)
         for key, sample in samples.items():
             video = sample.get(VIDEO)
@@ -148,7 +148,7 @@ def _objection(member: tarfile.TarInfo) -> tuple[Refusal, str] | None:
     if not member.isreg() or member.sparse is not None:
         return Refusal.UNSAFE_MEMBER, "a link, device, pipe or sparse file"
     if member.name.startswith("/") or ".." in member.name.split("/"):
-        return Refusal.UNSAFE_MEMBER, "its path is absolute, or leads out of the archive"
+        return Refusal.UNSAFE_MEMBER, "its path is absolute or points outside the archive"
     if printable(member.name) != member.name:
         return Refusal.NAME_NOT_UTF8, "the name is not UTF-8"
     return None
@@ -170,7 +170,7 @@ def _label(file: BinaryIO, sample: Members, classes: list[str] | None) -> tuple[
         return None, f"no class: none of {', '.join(LABELS)}"
     member = sample[ending]
     if member.size > MOST_LABEL_BYTES:
-        return None, f"{member.name} has {member.size} bytes: more than a class"
+        return None, f"{member.name} has {member.size} bytes, too many for a class"
     file.seek(member.offset_data)
     content = file.read(member.size)
     try:
@@ -180,7 +180,7 @@ def _label(file: BinaryIO, sample: Members, classes: list[str] | None) -> tuple[
         return None, f"{member.name} is not UTF-8 text" + (" of JSON" if ending == "json" else "")
     if classes is not None and re.fullmatch(r"\d{1,9}", label, re.ASCII):
         if int(label) >= len(classes):
-            return None, f"{member.name} is {label}, and {CLASSES} has {len(classes)} lines"
+            return None, f"{member.name} is {label}, but {CLASSES} has {len(classes)} lines"
         label = classes[int(label)]
     if not label.isprintable() or not 0 < len(label) <= MOST_NAME_LETTERS:
         return None, f"{member.name} is not the name of a class on one line"
@@ -188,7 +188,7 @@ def _label(file: BinaryIO, sample: Members, classes: list[str] | None) -> tuple[
 
 
 def _in_json(text: str) -> str:
-    """The class that a JSON text names; empty where it names none."""
+    """The class that a JSON text names; empty if it names none."""
     value = json.loads(text)
     if isinstance(value, dict):
         value = next((value[key] for key in ("class", "label") if key in value), None)

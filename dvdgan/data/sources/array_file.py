@@ -120,21 +120,21 @@ def _only_layout(path: Path, array: Tensor, fitting: list[AxisOrder], side: Side
     raise UserError(
         f"an array of shape {shape} can be read as {which}"
         if fitting
-        else f"an array of shape {shape} has no axis of 3 channels where one can be, nor of 1 or 4 "
-        "beside square frames",
+        else f"an array of shape {shape} has no possible axis of 3 channels, and none of 1 or 4 "
+        "with square frames",
         where=str(path),
-        todo=f"state what its axes are: --{side}-layout {' | '.join(fitting or LAYOUTS)}",
+        todo=f"set its axes with --{side}-layout {' | '.join(fitting or LAYOUTS)}",
     )
 
 
 def _refuse_varying(path: Path, alpha: Tensor) -> None:
-    """Raise UserError where the fourth channel is not the same everywhere."""
+    """Raise UserError if the fourth channel is not the same everywhere."""
     least, most = _extremes(path, alpha)
     if least != most:
         raise UserError(
             f"the fourth channel (alpha) goes from {least:g} to {most:g}",
             where=str(path),
-            todo="lay the clips over a background and save the 3 channels of that",
+            todo="blend the clips with a background and save the resulting 3 channels",
         )
 
 
@@ -145,9 +145,9 @@ def _checked_range(
     if array.dtype == torch.uint8:
         if requested is not None:
             raise UserError(
-                "uint8 clips are levels 0..255 and have no other range",
+                "uint8 clips always have the range 0..255",
                 where=str(path),
-                todo=f"leave --{side}-range out",
+                todo=f"leave out --{side}-range",
             )
         return None
     if not array.dtype.is_floating_point:
@@ -157,14 +157,14 @@ def _checked_range(
             todo="convert levels 0..255 to uint8",
         )
     least, most = _extremes(path, array)
-    found = f"its values go from {least:g} to {most:g}"
+    found = f"the values go from {least:g} to {most:g}"
     low, high = RANGES[requested or SIGNED]
     if least < low or most > high:
         likely = [name for name, (a, b) in RANGES.items() if a <= least and most <= b]
         raise UserError(
             f"float clips must lie in {requested or SIGNED}, but {found}",
             where=str(path),
-            todo=f'state what they are, for instance --{side}-range "{likely[0]}"'
+            todo=f'set the range, for instance --{side}-range "{likely[0]}"'
             if likely
             else "clip them if they overshoot, or scale them",
         )
@@ -172,7 +172,7 @@ def _checked_range(
         raise UserError(
             f"{found}, which may be all of [0, 1] or the bright half of [-1, 1]",
             where=str(path),
-            todo=f'state which: --{side}-range "[0, 1]" or --{side}-range "[-1, 1]"',
+            todo=f'set --{side}-range "[0, 1]" or --{side}-range "[-1, 1]"',
         )
     return requested or SIGNED
 
@@ -188,7 +188,7 @@ def _extremes(path: Path, array: Tensor) -> tuple[float, float]:
             raise UserError(
                 f"the value at {tuple(place.tolist())} is {value}",
                 where=str(path),
-                todo="a clip that is not finite has no features: look at what made it",
+                todo="check the program that wrote the clips: features need finite values",
             )
         least, most = min(least, float(chunk.min())), max(most, float(chunk.max()))
     return least, most

@@ -53,9 +53,9 @@ def read_arrays(path: Path) -> tuple[Tensor, Tensor | None]:
         raise UserError(
             f"the file cannot be read as {path.suffix}: {why}",
             where=str(path),
-            todo="save a plain array or tensor of clips: nothing that needs pickle is loaded"
+            todo="save a plain array or tensor of clips; files that need pickle are not loaded"
             if objects
-            else "save the clips again: the file is damaged, or of another format than its name",
+            else "save the clips again: the file is damaged, or its name has the wrong ending",
         ) from error
     clips = {name: each for name, each in arrays.items() if each.ndim == CLIP_AXES}
     if len(clips) != 1:
@@ -127,7 +127,7 @@ def _check_length(path: Path) -> None:
             raise UserError(
                 f"the file cannot be read as {path.suffix}: it begins as another format",
                 where=str(path),
-                todo="save the clips again; a file is read by the ending of its name",
+                todo="save the clips again; the ending of the name must match the format",
             )
         file.seek(0)
         expected = _EXPECTED_LENGTH[path.suffix](file)
@@ -139,12 +139,12 @@ def _check_length(path: Path) -> None:
 
 
 def _truncated(path: Path, what: str) -> UserError:
-    todo = "copy or save it again, and wait until that has ended"
+    todo = "copy or save it again, and wait until it is complete"
     return UserError(what, where=str(path), todo=todo)
 
 
 def _npy_length(file: BinaryIO) -> float | None:
-    """Header and values; None where no header states it."""
+    """Header and values; None if no header states it."""
     start = file.read(np.lib.format.MAGIC_LEN)
     if len(start) < np.lib.format.MAGIC_LEN:
         return math.inf

@@ -32,7 +32,7 @@ class ClipSource(Protocol):
 
     @property
     def numbers(self) -> Tensor | None:
-        """(N,) labels that a file numbers as the feature network does; None where it has none."""
+        """(N,) labels that a file numbers as the feature network does; None if it has none."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -46,7 +46,7 @@ class ClipSource(Protocol):
         """Places, refused ones included."""
 
     def read(self, start: int, stop: int) -> SourceClips:
-        """The clips at places start..stop - 1. Raises UserError where a set cannot be measured."""
+        """The clips at places start..stop - 1. Raises UserError if a set cannot be measured."""
 
     def fingerprint(self) -> str:
         """Equal for sources that give equal clips; differs as soon as their data are changed."""

@@ -1,4 +1,4 @@
-"""A path -> the source of clips that lies there."""
+"""Opens the source of clips at a path."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from dvdgan.video.preprocessing import AxisOrder, Side, TemporalWindow, ValueRan
 
 @dataclass(frozen=True)
 class Place:
-    """Where the clips of one side lie, and the options of that side alone."""
+    """The location of the clips of one side, and the options of this side."""
 
     path: Path
     side: Side
@@ -50,7 +50,7 @@ def open_sources(places: Sequence[Place], options: ReadOptions) -> list[ClipSour
     """The clips at each of ``places``.
 
     Array files are taken as they are, shard sets and folders of videos by ``options``. Raises
-    UserError where a path is none of these, where an option that is needed is missing, and for an
+    UserError if a path is none of these, where an option that is needed is missing, and for an
     option that has no influence.
     """
     for place in places:
@@ -68,7 +68,7 @@ def open_sources(places: Sequence[Place], options: ReadOptions) -> list[ClipSour
                 f"the array holds clips of {array.shape[0]} frames of {array.shape[1]} pixels, not "
                 f"{expected[0]} of {expected[1]}",
                 where=str(array.path),
-                todo="arrays are taken as they are: cut or resize the clips before saving them",
+                todo="arrays are not cut or resized: do so before saving the clips",
             )
     return [
         arrays[place] if place in arrays else _folder(place.path, frames, place.stride, options)
@@ -77,7 +77,7 @@ def open_sources(places: Sequence[Place], options: ReadOptions) -> list[ClipSour
 
 
 def _refuse_unused_options(place: Place) -> None:
-    """Raise UserError for an option that has no influence on what lies at ``place``."""
+    """Raise UserError for an option that has no effect on the clips at ``place``."""
     stride = "--stride" if place.side == "real" else "--generated-stride"
     unused: dict[str, object] = {
         f"--{place.side}-range": place.value_range,
@@ -85,29 +85,29 @@ def _refuse_unused_options(place: Place) -> None:
     }
     if not place.is_array and not place.path.is_dir():
         return  # it is refused for that
-    kind = "are videos and have levels and axes of their own"
+    kind = "are videos, whose value range and axes are known"
     if place.is_array:
-        unused, kind = {stride: place.stride}, "are an array, whose clips are taken as they are"
+        unused, kind = {stride: place.stride}, "are an array, whose clips are used unchanged"
     given = [name for name, value in unused.items() if value is not None]
     if given:
         raise UserError(
             f"the {place.side} clips {kind}",
             where=str(place.path),
-            todo=f"leave {' and '.join(given)} out",
+            todo=f"leave out {' and '.join(given)}",
         )
 
 
 def _folder(path: Path, frames: int | None, stride: int | None, options: ReadOptions) -> ClipSource:
     if not path.is_dir():
         raise UserError(
-            f"{path} is no folder, and no {', '.join(ENDINGS)} file",
+            f"{path} is neither a folder nor a {', '.join(ENDINGS)} file",
             todo="give a folder of videos, a shard set, or an array file",
         )
     if frames is None:
         raise UserError(
-            "a video may be longer than a clip",
+            "the number of frames per clip is required for videos",
             where=str(path),
-            todo="give the number of frames per clip, for instance --frames 16",
+            todo="set it, for instance --frames 16",
         )
     windowing = Windowing(frames, stride or 1, options.window)
     if (path / "index.json").is_file():

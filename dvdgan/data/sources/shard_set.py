@@ -18,7 +18,7 @@ from dvdgan.video.preprocessing import Framing, Preprocessing
 class ShardSet:
     """One clip of each video of ``split``, centre crop of ``resolution`` (None: the short side).
 
-    Raises UserError where the folder holds no shards, the split no videos, or the clips do not
+    Raises UserError if the folder holds no shards, the split no videos, or the clips do not
     fit; DamagedShardError while reading: nothing is left out.
     """
 

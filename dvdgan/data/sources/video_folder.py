@@ -27,7 +27,7 @@ class VideoFolder:
 
     With ``resolution`` every frame's short side is resized to it (antialiased bilinear) and the
     centre cropped; without, all videos must be square and of one size. Raises UserError for an
-    empty folder and for videos beside class folders.
+    empty folder and for videos next to class folders.
     """
 
     numbers = None
@@ -62,7 +62,7 @@ class VideoFolder:
     def read(self, start: int, stop: int) -> SourceClips:
         """A clip of each file in turn; files that give none are refused.
 
-        Raises UserError where a size differs from the others' and no resolution was given.
+        Raises UserError if a size differs from the others' and no resolution was given.
         """
         places = range(start, min(stop, len(self)))
         clips: list[_Clip] = []
@@ -145,7 +145,7 @@ class VideoFolder:
                     raise _sizes_differ(self.root, entry.path, (height, width), None)
                 return int(height)
         raise UserError(
-            "no file of the folder can be decoded",
+            "none of the folder's files can be decoded",
             where="\n         ".join([str(self.root), *reasons[:3]]),
             todo="give a folder of videos (mp4, mov, mkv, webm, avi, gif, ...)",
         )
@@ -156,12 +156,12 @@ def _sizes_differ(root: Path, path: str, shape: tuple[int, ...], size: int | Non
     return UserError(
         f"{path} is {shape[1]}x{shape[0]} pixels {others}",
         where=str(root),
-        todo="choose a size with --resolution: the short side is resized, the centre cropped",
+        todo="choose a size with --resolution: the short side is resized and the centre cropped",
     )
 
 
 def _entries(listing: Listing, root: Path) -> list[VideoRow | Refused]:
-    """The videos and what was refused, in order; UserError where files lie beside class folders."""
+    """The videos and the refused files, in order; UserError for files next to class folders."""
     refuse_pictures(str(root), listing)
     found = [entry for entry in listing.entries if not _is_no_file(entry)]
     if not any("/" in entry.path for entry in found):
@@ -173,9 +173,9 @@ def _entries(listing: Listing, root: Path) -> list[VideoRow | Refused]:
     for entry in entries:
         if isinstance(entry, Refused) and entry.reason is Refusal.NOT_IN_A_CLASS_FOLDER:
             raise UserError(
-                f"the folder contains files and folders: {entry.path} lies beside folders",
+                f"the folder contains files and folders: {entry.path} is next to folders",
                 where=str(root),
-                todo="give a folder of videos, or one that holds a folder of videos per class",
+                todo="give a folder of videos, or a folder with one subfolder of videos per class",
             )
     return entries
 

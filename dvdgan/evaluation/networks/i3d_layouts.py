@@ -13,7 +13,7 @@ from dvdgan.evaluation.networks.tensor_files import Float32Array, Shapes
 
 @dataclass(frozen=True)
 class I3DLayout:
-    """The tensor names in one kind of file. In a unit's names {} stands for the unit."""
+    """The tensor names in one kind of file. In a unit's names, {} is replaced by the unit."""
 
     title: str
     stems: tuple[str, str, str]

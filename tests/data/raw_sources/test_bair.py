@@ -174,12 +174,16 @@ DAMAGED = {  # file -> accepted records, refused paths and what their details co
     "length.tfrecords": (
         GOOD[0] + flipped(GOOD[1], 0) + GOOD[2],
         ["0"],
-        ("", Refusal.DAMAGED, f"record 1 and all after it are lost: no record begins at {SIZE}"),
+        (
+            "",
+            Refusal.DAMAGED,
+            f"record 1 and all following ones are lost: no record begins at {SIZE}",
+        ),
     ),
     "enormous.tfrecords": (
         GOOD[0] + b"\xff" * 8 + framed(b"\xff" * 8)[12:20] + GOOD[2],
         ["0"],
-        ("", Refusal.DAMAGED, "record 1 and all after it are lost"),
+        ("", Refusal.DAMAGED, "record 1 and all following ones are lost"),
     ),
     "cut_in_data.tfrecords": (
         (GOOD[0] + GOOD[1])[:-1],

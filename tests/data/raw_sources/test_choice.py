@@ -112,7 +112,7 @@ def test_odd_names_are_recognised_as_nothing_and_raise_nothing() -> None:
         paths = ["/".join(random.choices(words, k=random.randrange(1, 5))) for _ in range(3)]
         listing = Listing([ListedFile(path, 1) for path in paths], Counter())
         assert {source.recognises(listing) for source in SOURCES.values()} <= {True, False}
-    for entries in ([], [Refused("train/wave", Refusal.EMPTY_FOLDER, "holds no file")]):
+    for entries in ([], [Refused("train/wave", Refusal.EMPTY_FOLDER, "contains no file")]):
         listing = Listing(list(entries), Counter())
         assert not any(source.recognises(listing) for source in SOURCES.values())
 

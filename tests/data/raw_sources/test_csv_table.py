@@ -114,15 +114,15 @@ def test_columns_have_the_names_of_the_params(tmp_path: Path) -> None:
         ('path,label\na.mp4,"two\nlines"\na.mp4\n', "line 4 does not have 2 values"),
         ("path,label\na.mp4,wave,1\n", "line 2 does not have 2 values"),
         ("path,label\n/data/a.mp4,wave\n", "'/data/a.mp4' leads out.*line 2.*relative"),
-        ("path,label\n../a.mp4,wave\n", "leads out of index.root"),
+        ("path,label\n../a.mp4,wave\n", "points outside index.root"),
         ("path,label,split\na.mp4,wave,trian\n", "'trian' is not the name of a split.*line 2"),
         ("path,label,start\na.mp4,wave,soon\n", "'soon' is not a time in seconds.*line 2"),
-        ("path,label,start,end\na.mp4,wave,4,3\n", "ends at 3 s, and starts at 4 s.*line 2"),
-        ("path,label,end\na.mp4,wave,0\n", "ends at 0 s, and starts at 0 s"),
+        ("path,label,start,end\na.mp4,wave,4,3\n", "ends at 3 s, but starts at 4 s.*line 2"),
+        ("path,label,end\na.mp4,wave,0\n", "ends at 0 s, but starts at 0 s"),
         ("path,label\na.mp4,wave\na.mp4,bend\n", "name 'a.mp4', and differ.*'wave'.*'bend'"),
         ("path,label,split\na.mp4,wave,val\n./a.mp4,wave,train\n", "differ.*'test'.*'train'"),
-        ("path,label\na.mp4,J\ufb01g\n".encode("utf-16"), "cannot be read.*UTF-8 text file"),
-        ("path,label\na.mp4,d\xe9j\xe0\n".encode("latin-1"), "cannot be read.*UTF-8 text file"),
+        ("path,label\na.mp4,J\ufb01g\n".encode("utf-16"), "cannot be read.*UTF-8 text"),
+        ("path,label\na.mp4,d\xe9j\xe0\n".encode("latin-1"), "cannot be read.*UTF-8 text"),
     ],
 )
 def test_mistakes_in_the_table_are_named(
@@ -159,7 +159,7 @@ def test_a_row_that_stands_there_twice_is_one_video(tmp_path: Path) -> None:
     add_file(root, "table.csv", "path,label\na.mp4,wave\na.mp4,wave\n./a.mp4,wave\n")
     found = table(root, "csv", table="table.csv")
     assert [row.path for row in found.rows] == ["a.mp4"]
-    assert found.notes == [f"rows of {root}/table.csv that repeat another, and do not count: 2"]
+    assert found.notes == [f"duplicate rows of {root}/table.csv, which are ignored: 2"]
 
 
 @pytest.mark.parametrize("twin", ["Wave", "wave ", "WAVE"])
@@ -167,7 +167,7 @@ def test_classes_that_are_one_name_are_refused(tmp_path: Path, twin: str) -> Non
     root = tmp_path / "twins"
     add_videos(root, ["a.mp4", "b.mp4"])
     add_file(root, "table.csv", f"path,label\na.mp4,wave\nb.mp4,{twin}\n")
-    with pytest.raises(UserError, match="are one name, written differently"):
+    with pytest.raises(UserError, match="are different spellings of one name"):
         indexed(root, "csv", table="table.csv")
 
 
@@ -185,7 +185,7 @@ def test_splits_that_leak_and_classes_never_trained_are_told(tmp_path: Path) -> 
     found = indexed(root, "csv", table="table.csv")
     assert splits(found)["b.mp4"] == "test"
     leak, untrained = found.notes
-    assert leak.startswith("2 of 3 groups have videos in both splits")
+    assert leak.startswith("index.source assigns the videos of 2 of 3 groups to both splits")
     assert untrained.startswith("1 of 2 classes have no training video ('jump')")
 
 

@@ -62,13 +62,13 @@ def negative_size(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("damage", "members", "detail"),
     [
-        (lambda tar: tar[:1024], ["a.cls"], "without the mark that ends a tar"),
+        (lambda tar: tar[:1024], ["a.cls"], "without a tar's end marker"),
         (lambda tar: tar[:1600], ["a.cls"], "within the member 'b.cls'"),
         (lambda tar: tar[:1300], ["a.cls"], "the file ends at byte 1300"),
-        (lambda tar: tar[:1030] + b"?" + tar[1031:], ["a.cls"], "what follows byte 1024"),
+        (lambda tar: tar[:1030] + b"?" + tar[1031:], ["a.cls"], "the data after byte 1024"),
         (lambda tar: tar + tar, ["a.cls", "b.cls", "c.cls"], "another tar was appended"),
-        (lambda tar: b"?" * 5000, [], "not a whole tar"),
-        (lambda tar: tar[:100], [], "not a whole tar"),
+        (lambda tar: b"?" * 5000, [], "not a complete tar"),
+        (lambda tar: tar[:100], [], "not a complete tar"),
         (negative_size, ["a.cls"], "the header at byte 1024 is damaged"),
     ],
 )

@@ -93,11 +93,11 @@ def test_metadata_without_labels_leave_them_to_class_folders(tmp_path: Path) -> 
     ("path", "content", "message"),
     [
         ("train/metadata.csv", "video,label\na.mp4,wave\n", "no column file_name"),
-        ("train/metadata.csv", "file_name,label\n../test/d.mp4,wave\n", "leads out of"),
+        ("train/metadata.csv", "file_name,label\n../test/d.mp4,wave\n", "points outside"),
         ("train/metadata.jsonl", '{"file_name": "a.mp4"\n', "line 1 is not JSON"),
         ("train/metadata.jsonl", '\n["a.mp4"]\n', "line 2 is not a JSON object"),
         ("train/metadata.jsonl", '{"label": 1}\n', "(?s)no column file_name.*line 1"),
-        ("train/metadata.parquet", b"PAR1", "(?s)Parquet are not read.*metadata.csv"),
+        ("train/metadata.parquet", b"PAR1", "(?s)Parquet is not supported.*metadata.csv"),
         ("trian/wave/a.mp4", b"x", "'trian' is not the name of a split"),
     ],
 )

@@ -71,7 +71,7 @@ def test_class_folders_of_splits(tmp_path: Path) -> None:
         "train/archery/a_B-c_d0123_000120_000130.txt": "not_in_the_table",
         "test/--6zxbYq5M4_000039_000049.mp4": "not_in_the_table",
     }
-    assert found.notes == ["rows of the CSVs without a label, whose videos are not used: 1"]
+    assert found.notes == ["rows of the CSVs without a label, which are not used: 1"]
 
 
 def test_the_folders_of_cvdf_flat_by_split(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_video_in_train_and_val_stays_there_and_is_told(tmp_path: Path) -> Non
     found = indexed(root, "kinetics")
     assert [splits(found)[clip] for clip in clips] == ["train", "test"]
     [note] = found.notes
-    assert note.startswith("1 of 3 groups have videos in both splits")
+    assert note.startswith("index.source assigns the videos of 1 of 3 groups to both splits")
 
 
 def test_a_clip_of_two_tables_is_held_out(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_clip_of_two_tables_is_held_out(tmp_path: Path) -> None:
         ("clips/same0000000_000000_000010.mp4", "test")
     ]
     [note] = found.notes
-    assert note.startswith("rows of the CSVs that name the clip of another row: 2;")
+    assert note.startswith("rows of the CSVs with the same clip as another row: 2;")
     add_videos(root, ["train/archery/same0000000_000000_000010.mp4"])
     assert {row.path: row.split for row in table(root, "kinetics").rows} == {
         "clips/same0000000_000000_000010.mp4": "test",
@@ -217,5 +217,5 @@ def test_other_folders_are_named(tmp_path: Path) -> None:
         table(root, "kinetics")
     flat = tmp_path / "flat"
     add_videos(flat, ["a.mp4"])
-    with pytest.raises(UserError, match=r"there is no train.csv"):
+    with pytest.raises(UserError, match=r"train.csv, validate.csv and test.csv are missing"):
         table(flat, "kinetics")

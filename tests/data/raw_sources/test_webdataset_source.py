@@ -199,5 +199,5 @@ def test_another_layout_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"only compressed tars, such as a\.tgz"):
         read_tars(tmp_path)
     (tmp_path / "a.tgz").rename(tmp_path / "a.mp4")
-    with pytest.raises(UserError, match=r"there is no file \*\.tar"):
+    with pytest.raises(UserError, match=r"there are no \*\.tar files"):
         read_tars(tmp_path)

@@ -43,10 +43,10 @@ def test_paths_are_opened_as_what_they_are(shards, synthetic_videos, tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "what"),
     [
-        ("nothing", ReadOptions(frames=4), "is no folder"),
+        ("nothing", ReadOptions(frames=4), "is neither a folder"),
         ("clips.npy", ReadOptions(frames=5), "4 frames of 32 pixels, not 5 of 32"),
         ("clips.npy", ReadOptions(resolution=64), "4 frames of 32 pixels, not 4 of 64"),
-        ("", ReadOptions(), "may be longer than a clip"),
+        ("", ReadOptions(), "is required for videos"),
     ],
 )
 def test_what_does_not_open_is_explained(tmp_path, name, options, what):

@@ -135,7 +135,7 @@ def test_folders_of_frames_are_pictures_and_told_how_to_become_videos(tmp_path, 
         for frame in range(4):
             image = Image.fromarray(np.zeros((8, 8, 3), np.uint8))
             image.save(folder / f"{number}{frame:03d}.PNG")
-    with pytest.raises(UserError, match=r"these are pictures \(\.PNG\), not videos") as caught:
+    with pytest.raises(UserError, match=r"the files are pictures \(\.PNG\), not videos") as caught:
         VideoFolder(root, Windowing(4))
     assert "ffmpeg -framerate 25 -pattern_type glob -i 'FRAMES/*.PNG'" in caught.value.todo
     assert caught.value.where == str(root)

@@ -176,7 +176,7 @@ def test_a_pickle_that_is_no_state_dict_is_not_run(tmp_path):
     torch.save([1, 2], tmp_path / "rgb_imagenet.pt")
     with pytest.raises(UserError, match="not a state dict"):
         convert(K400, tmp_path / "rgb_imagenet.pt", tmp_path / "made")
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="the file does not exist"):
         convert(K400, tmp_path / "nothing.pt", tmp_path / "made")
 
 
