@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-# A covariance of fewer clips than this means nothing.
+# A covariance needs at least this number of clips.
 MINIMUM_CLIPS = 32
 
 POOLED, LOGITS = "pooled", "logits"

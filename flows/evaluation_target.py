@@ -92,7 +92,7 @@ def find_target(folder: Path, run_name: str | None, step: int | None) -> Evaluat
     """The newest best checkpoint of the run that was judged last; or of ``run_name``, ``step``.
 
     A checkpoint counts that was the best when it was judged, unless a rollback discarded it. None
-    if there is none yet. Raises UserError when ``step`` is no such checkpoint.
+    if there is none yet. Raises UserError when ``step`` is not such a checkpoint.
     """
     runs = [RunFolder(path.parent) for path in (folder / RUNS).glob("*/ledger.jsonl")]
     runs.sort(key=lambda run: run.ledger.stat().st_mtime_ns, reverse=True)

@@ -105,7 +105,7 @@ class TaskEvaluation:
             self._task = evaluate.submit(self._process, self._process.step)
             # The state of a running task would be a request to the server.
             self._task.add_done_callback(lambda _: self._ended.set())
-        # Where Prefect ended the task without a result, the process goes on from here.
+        # Where Prefect ended the task without a result, the process continues here.
         return self._ended.is_set() and self._process.done()
 
     def result(self) -> EvaluationResult:

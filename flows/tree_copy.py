@@ -43,7 +43,7 @@ def copy_tree(folder: Path, config: Config) -> Path:
         (target / root).parent.mkdir(parents=True, exist_ok=True)
         if not (target / root).is_symlink():
             (target / root).symlink_to((folder / root).resolve())
-    # No git: the copy lies where git ignores everything.
+    # No git: the copy is in a folder that git ignores.
     shared = f"[core]\n    no_scm = true\n[cache]\n    dir = {cache_folder(str(folder))}\n"
     write_bytes(target / ".dvc/config.local", shared.encode())
     write_json(target / "params.yaml", params)  # YAML holds all of JSON

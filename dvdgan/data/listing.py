@@ -51,7 +51,7 @@ class Listing:
 
     @cached_property
     def refused(self) -> list[Refused]:
-        """Everything that is no file which can be read."""
+        """Everything that cannot be read as a file."""
         return [entry for entry in self.entries if isinstance(entry, Refused)]
 
     @cached_property
@@ -64,7 +64,7 @@ def list_folder(root: Path, where: str) -> Listing:
     """List all files below ``root``; `storage.ignored` decides what is left out.
 
     Links are followed, except to a parent folder of the link. Raises UserError at ``where`` when
-    ``root`` is no folder that can be read, or holds nothing.
+    ``root`` is not a folder that can be read, or holds nothing.
     """
     if not root.is_dir():
         state = "is not a folder" if os.path.lexists(root) else "does not exist"

@@ -55,8 +55,8 @@ class Manifest:
 
     ``probed``: how many videos had to be decoded for it, ``recognised``: how many new ones had the
     bytes of videos that were decoded before. ``ignored``: hidden and system files that were left
-    out, by pattern; not written, since they come and go and are no data. ``notes``: what else is to
-    be known, a sentence each.
+    out, by pattern; not written, since they come and go and are not data. ``notes``: what else is
+    to be known, a sentence each.
     """
 
     videos: list[dict[str, Any]]

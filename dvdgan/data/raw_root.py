@@ -164,7 +164,7 @@ def opened(root: RawRoot, path: str) -> Iterator["Path | BinaryIO"]:
 
 
 def read_text(root: RawRoot, path: str) -> str:
-    """A small UTF-8 file, such as a table. Raises UserError if it is none."""
+    """A small UTF-8 file, such as a table. Raises UserError if it is not valid."""
     try:
         with root.open(path) as file:
             return file.read().decode("utf-8-sig")

@@ -58,7 +58,7 @@ class ShardIndex(NamedTuple):
 
 
 def parse_index(data: bytes, where: str) -> ShardIndex:
-    """Raises UserError if ``data`` is no index of shards."""
+    """Raises UserError if ``data`` is not an index of shards."""
     try:
         index = json.loads(data)
         classes, short_side = index["classes"], index["short_side"]
@@ -87,7 +87,7 @@ def parse_samples(
 ) -> dict[str, NDArray[Any]]:
     """The columns of samples.parquet, of the rows of ``split``.
 
-    Raises UserError if it is no table of samples, or a sample lies outside its tar.
+    Raises UserError if it is not a table of samples, or a sample lies outside its tar.
     """
     try:
         table = pq.read_table(pa.BufferReader(data), filters=[("split", "=", split)])

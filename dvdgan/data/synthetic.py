@@ -46,7 +46,7 @@ def write_synthetic(
 
     ``plain``: as `draw_plain` draws them, else as `draw` does.
     Equal arguments give equal bytes. A folder of these classes is left as it is; returns whether
-    the videos were written. Raises UserError if ``root`` holds anything else, or is no folder.
+    the videos were written. Raises UserError if ``root`` holds anything else, or is not a folder.
     """
     check_stage_output(root)
     there = {path.name for path in root.iterdir()} if root.is_dir() else set()

@@ -99,7 +99,7 @@ def read_csv(text: str, where: str, needed: Sequence[str] = ()) -> list[Record]:
 def read_json_lines(text: str, where: str, needed: Sequence[str] = ()) -> list[Record]:
     """The rows of a table with a JSON object a line; null is empty, a number its digits.
 
-    Raises UserError at ``where`` when a line is none, or has no key of ``needed``.
+    Raises UserError at ``where`` when a line is not an object, or has no key of ``needed``.
     """
     rows = []
     for line, part in enumerate(text.split("\n"), start=1):
@@ -160,7 +160,7 @@ def read_general_table(
 
 
 def _below_root(path: str, where: str) -> str:
-    """``path`` without `./` and `//`. Raises UserError if it leads out of the root."""
+    """``path`` without `./` and `//`. Raises UserError if it points outside the root."""
     parts = PurePosixPath(path).parts
     if path.startswith("/") or ".." in parts:
         raise UserError(
@@ -172,7 +172,7 @@ def _below_root(path: str, where: str) -> str:
 
 
 def time_range(start: str, end: str, where: str) -> tuple[float | None, float | None]:
-    """Start and end of a table, in seconds. Raises UserError if they are no range of time."""
+    """Start and end of a table, in seconds. Raises UserError if they are not a time range."""
     first, last = seconds(start, where), seconds(end, where)
     if last is not None and last <= (first or 0):
         raise UserError(
@@ -182,7 +182,7 @@ def time_range(start: str, end: str, where: str) -> tuple[float | None, float | 
 
 
 def seconds(text: str, where: str) -> float | None:
-    """A time of a table; None if the field is empty. Raises UserError if it is no time."""
+    """A time of a table; None if the field is empty. Raises UserError if it is not a time."""
     if not text.strip():
         return None
     try:

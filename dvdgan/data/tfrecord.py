@@ -45,7 +45,7 @@ SCHEMA = {
 
 
 class Span(NamedTuple):
-    """Where the data of a record lie in their file, in bytes."""
+    """The position of a record's data in its file, in bytes."""
 
     offset: int
     length: int

@@ -52,7 +52,7 @@ def worker_pool(workers: int) -> Iterator[ProcessPool]:
         _kill(set(active_children()) - others)
         pool.stop()  # type: ignore[no-untyped-call]
         # An exception that a signal raises inside Queue.put leaves the queue with a waiter that is
-        # gone, which takes the next notification: the scheduler was seen to wait for ever beside
+        # gone, which takes the next notification: the scheduler was seen to wait for ever with
         # the one sentinel that join puts there. The second one wakes it.
         pool._context.task_queue.put(None)
         pool.join()

@@ -18,7 +18,7 @@ class ManifoldScores:
     recall: float
     """Real clips within the ball of some generated clip (same)."""
     density: float
-    """Real balls that a generated clip lies in, over the number of neighbours (Naeem et al. 2020);
+    """Real balls that contain a generated clip, over the number of neighbours (Naeem et al. 2020);
     1 on average for two sets of one distribution."""
     coverage: float
     """Real clips with a generated one in their ball (same)."""

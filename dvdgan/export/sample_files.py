@@ -31,7 +31,7 @@ def is_file(path: Path) -> bool:
         raise UserError(
             f"samples are not written as {ending}",
             where=str(path),
-            todo=f"end the name in {', '.join(FORMATS)}, or name a folder",
+            todo=f"end the name in {', '.join(FORMATS)}, or choose a folder",
         )
     return ending in FORMATS
 
@@ -45,7 +45,7 @@ def ending_of(each: str | None, file: Path | None) -> str:
         raise UserError(f"--each is {each!r}", todo=f"choose {known}")
     if file is not None:
         raise UserError(
-            "--each writes several files", where=str(file), todo="let --write name a folder"
+            "--each writes several files", where=str(file), todo="use a folder for --write"
         )
     return f".{each}"
 

@@ -46,7 +46,7 @@ class Segments:
 
     @classmethod
     def of(cls, path: Path) -> "Segments":
-        """The whole lines of ``path``, none where there is no file. Raises RunChangedError."""
+        """The whole lines of ``path``, none if there is no file. Raises RunChangedError."""
         if not path.exists():
             return cls()
         with path.open("rb") as file:
@@ -126,7 +126,7 @@ class BackupIndex:
     def unreferenced_keys(self, keys: Collection[str]) -> list[str]:
         """Those of ``keys`` that belong to an earlier index.
 
-        Manifests come first: a checkpoint that is deleted in part is none.
+        Manifests come first: a checkpoint that is deleted in part is invalid.
         """
         events, telemetry = parse(self.ledger), self.telemetry or {}
         segments = {key for name, each in telemetry.items() for key in each.keys(name)}

@@ -33,7 +33,7 @@ class EarlierRun:
 
 
 def local_runs(runs: Path) -> list[EarlierRun]:
-    """Those of the work tree, whose folders lie in ``runs``. Raises UserError for broken files."""
+    """Those of the work tree, whose folders are in ``runs``. Raises UserError for broken files."""
     found = []
     for settings in sorted(runs.glob(f"*/{SETTINGS}")):
         run = RunFolder(settings.parent)

@@ -76,7 +76,7 @@ class EvaluationProcess:
         return self._result.exists()
 
     def done(self) -> bool:
-        """Whether it was measured, cancelled, or has failed for good."""
+        """Whether it was measured, cancelled, or has failed after all retries."""
         with self._lock:
             if self.cancelled or self._reasons:
                 return True

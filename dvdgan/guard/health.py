@@ -22,7 +22,7 @@ GRADIENTS = ("generator_gradient", "spatial_gradient", "temporal_gradient")
 BURSTS = ("generator_burst", "spatial_burst", "temporal_burst")
 SINGULAR_VALUES = ("generator_singular_values", "discriminators_singular_values")
 
-# More diverse than real clips is no merit: a generator that confuses classes is, within each.
+# More diverse than real clips is not better: a generator that confuses classes is, within each.
 CAPPED = ("diversity", "class_diversity")
 
 Numbers = dict[str, float | None]

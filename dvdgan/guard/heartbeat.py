@@ -19,7 +19,8 @@ HEARTBEAT_SECONDS = 1.0
 class Heartbeat:
     """Writes ``contents`` and a running number to ``path``, from entering to leaving the block.
 
-    A file system that is away for a while is no reason to stop: the next heartbeat tries again.
+    A file system that is away for a while does not stop the process: the next heartbeat tries
+    again.
     """
 
     def __init__(self, path: Path, **contents: Any) -> None:

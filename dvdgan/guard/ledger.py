@@ -242,6 +242,6 @@ def describe(event: Event) -> str:
 
 
 def whole_lines(path: Path) -> bytes:
-    """The bytes of a file of lines without a last line cut off; none where there is no file."""
+    """The bytes of a file of lines without a last line cut off; none if there is no file."""
     written = path.read_bytes() if path.exists() else b""
     return written[: written.rfind(b"\n") + 1]

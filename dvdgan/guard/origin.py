@@ -20,7 +20,7 @@ class RunOrigin:
     params: Mapping[str, Any]
     """By dotted key, of SECTIONS."""
     data: Mapping[str, str] | None
-    """sha256 by file. None: begun by a version that kept no record of data and code."""
+    """sha256 by file. None: started by a version that kept no record of data and code."""
     code: Mapping[str, str] | None
     """Normalised source by file."""
     continued: tuple[Mapping[str, Any], ...] = ()
@@ -52,7 +52,7 @@ class RunOrigin:
         return sorted(self.params.keys() ^ now.params.keys())
 
     def changed_data(self, now: "RunOrigin") -> list[str]:
-        """Files of the data that differ; none where there is no record."""
+        """Files of the data that differ; none if there is no record."""
         if self.data is None or now.data is None:
             return []
         names = sorted(self.data.keys() | now.data.keys())

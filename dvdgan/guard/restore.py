@@ -123,7 +123,7 @@ def _restore(run: RunFolder, backup: BackupReader) -> None:
     if not behind and max(usable, default=0) <= newest:
         return
     # The ledger only when nothing of another restart is left, the checkpoints only when all that
-    # they go on with is there: where this is killed, the same command restores the rest.
+    # they continue with is there: where this is killed, the same command restores the rest.
     _fetch_telemetry(run, backup, replace=behind)
     _fetch_small_files(run, backup, replace=behind)
     if behind:

@@ -41,7 +41,7 @@ TITLES = {
 class Measured(SingleValueMetric):  # type: ignore[misc]
     """A number that was measured elsewhere, in the column ``key`` of a table of one row.
 
-    The value is no parameter: Evidently draws a line for each set of parameters.
+    The value is not a parameter: Evidently draws a line for each set of parameters.
     """
 
     key: str

@@ -16,7 +16,7 @@ WITHOUT_INFLUENCE = (
     "progress.py",
     "cli/",
     "config/",  # reads and checks params, which are compared by value
-    "guard/",  # processes, locks, backups; its decisions stand in a run's ledger
+    "guard/",  # processes, locks, backups; its decisions are in a run's ledger
     "provenance/",
     "storage/",  # writes files whole, moves bytes
     "stages/artefacts.py",  # paths

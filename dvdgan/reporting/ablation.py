@@ -52,7 +52,7 @@ class Run:
                 nearest = difflib.get_close_matches(key, self.settings, n=1)
                 raise UserError(
                     f"{self.source} has no parameter {key}",
-                    todo=f"did you mean {nearest[0]}?" if nearest else "name a key of params.yaml",
+                    todo=f"did you mean {nearest[0]}?" if nearest else "give a key of params.yaml",
                 )
         return tuple(self.settings[key] for key in keys)
 
@@ -114,7 +114,7 @@ def read_run(path: Path) -> Run:
         if metrics.is_file():
             return _bundle(metrics, path / PARAMS)
     raise UserError(
-        f"{path} is no run" if path.exists() else f"{path} is not there",
+        f"{path} is not a run" if path.exists() else f"{path} is not there",
         where="it holds neither settings.json (a run folder) nor results.json",
         todo="name .runs/train/RUN, a results.json of `dvdgan evaluate`, or the folder of one",
     )
@@ -250,7 +250,7 @@ def _checkpoints(folder: RunFolder) -> Run:
         evaluated = ledger.evaluations(ledger.read(folder.ledger))
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{folder.root} is no run of this version of dvdgan", where=str(error)
+            f"{folder.root} is not a run of this version of dvdgan", where=str(error)
         ) from error
     if not evaluated:
         raise UserError("no checkpoint of this run was evaluated", where=str(folder.root))

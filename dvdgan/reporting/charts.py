@@ -66,7 +66,7 @@ class LineChart:
         )
 
     def data(self) -> dict[str, Any]:
-        """As uPlot takes it: one axis of all steps, None where a line has no value."""
+        """As uPlot takes it: one axis of all steps, None if a line has no value."""
         at = sorted({step for steps, _ in self.lines.values() for step in steps})
         columns = []
         for steps, values in self.lines.values():

@@ -39,7 +39,7 @@ def of_bundle(facts: Mapping[str, Any], conditions: Mapping[str, Any]) -> dict[s
 
 
 def paper_row(clip: "Clip", model: "Model", classes: int) -> dict[str, str]:
-    """The paper's metrics of a model of this size; empty where the paper has none."""
+    """The paper's metrics of a model of this size; empty if the paper has none."""
     row = PAPER.get((classes, clip.frames, clip.resolution, model.generator_channels))
     return {} if row is None or model.conditioning_frames else {"the paper": row}
 
@@ -98,7 +98,7 @@ def of_commit(params: Path) -> dict[str, str]:
 
 
 def _git(*words: str) -> str | None:
-    """What git prints; None where it fails, or is not there."""
+    """What git prints; None if it fails, or is not there."""
     try:
         done = subprocess.run(["git", *words], capture_output=True, text=True)
     except FileNotFoundError:

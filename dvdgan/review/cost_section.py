@@ -19,7 +19,7 @@ Written = Callable[[float], str]
 
 
 def cost_section(review: Review) -> str:
-    """Tables and notes in Markdown; empty where nothing that costs much has changed.
+    """Tables and notes in Markdown; empty if nothing that costs much has changed.
 
     What stays equal is folded, but for time and price.
     """

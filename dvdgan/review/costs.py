@@ -121,7 +121,7 @@ def other_work(params: Mapping[str, Any]) -> list[Work]:
 def measured_speed(folder: Path, cost: TrainingCost) -> Speed | None:
     """The speed of the last run in ``folder``/.runs/train, else of the benchmark at full size.
 
-    None where neither trained a model of about the size of that of ``cost``.
+    None if neither trained a model of about the size of that of ``cost``.
     """
     runs = sorted((folder / ".runs/train").glob("*/timing.jsonl"), key=_time, reverse=True)
     benchmarks = sorted((folder / "benchmarks/results").glob("trainer_steps_*.json"))
@@ -156,7 +156,7 @@ def _of_run(timing: Path, folder: Path) -> Speed | None:
 
 
 def _conditions(run: Path) -> dict[str, Any]:
-    """Processes and device of a run by its newest checkpoint; empty where it has none."""
+    """Processes and device of a run by its newest checkpoint; empty if it has none."""
     states = sorted(run.glob("checkpoints/step-*/state.json"))
     found: dict[str, Any] = read_json(states[-1]).get("conditions", {}) if states else {}
     return found

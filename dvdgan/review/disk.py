@@ -15,7 +15,7 @@ OF_SHARDS = ("index.", "shard.", "clip.")
 
 @dataclass(frozen=True)
 class DiskUse:
-    """Bytes before and now; None where they are known only when the stages have run."""
+    """Bytes before and now; None if they are known only when the stages have run."""
 
     what: str
     before: int | None
@@ -25,7 +25,7 @@ class DiskUse:
 def disk_use(before: PipelineRevision, now: PipelineRevision, again: set[str]) -> list[DiskUse]:
     """The outputs of the stages that run again, as dvc.lock has them, and the shards among them.
 
-    Empty where neither shards nor the model are made again. Shards that were not written yet take
+    Empty if neither shards nor the model are made again. Shards that were not written yet take
     as many bytes a pixel as before, unless other keys than their size changed.
     """
     if not again & {now.produced.get(SHARDS), now.produced.get(TRAIN)}:

@@ -35,7 +35,7 @@ class Prices:
 
 @dataclass(frozen=True)
 class BeforeAndNow:
-    """A quantity before and now; None where it is unknown."""
+    """A quantity before and now; None if it is unknown."""
 
     old: Any
     new: Any
@@ -71,14 +71,14 @@ class Review:
     """Raw data that dvc.lock has another version of."""
     disk: list[DiskUse]
     training: tuple[TrainingCost | None, TrainingCost] | None
-    """None where the model is not trained again, or the params are refused."""
+    """None if the model is not trained again, or the params are refused."""
     work: list[tuple[Work, Work]]
     speed: Speed | None
     prices: Prices
     is_measured_again: bool
     """Whether the stage that measures the metrics runs again."""
     metrics: list[MetricComparison] | None
-    """None where one side has no results, and where it is not."""
+    """None if one side has no results, and where it is not."""
     without_metrics: Mapping[str, str]
     """Side without results -> why."""
     restorable: list[str]
@@ -94,7 +94,7 @@ class Review:
 def gather(folder: Path, base: str | None, prices: Prices, draws: bool = False) -> Review:
     """Compare the working tree of ``folder`` with ``base``; see base_revision for None.
 
-    ``draws``: also draw samples. Raises UserError where either cannot be read.
+    ``draws``: also draw samples. Raises UserError if either cannot be read.
     """
     if not (folder / PARAMS).is_file():
         raise UserError(

@@ -37,7 +37,7 @@ class MetricComparison:
 
 
 def read_results(data: bytes) -> dict[str, Any] | None:
-    """The results in a file of FILES; None where there are none with protocols in it."""
+    """The results in a file of FILES; None if there are none with protocols in it."""
     found = json.loads(data)
     if not isinstance(found, dict) or not isinstance(found.get(GENERATED), dict):
         return None

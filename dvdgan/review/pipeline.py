@@ -53,7 +53,7 @@ class PipelineRevision:
         return {path: stage.name for stage in self.stages for path in stage.outputs}
 
     def output_hash(self, path: str) -> str | None:
-        """Of an output in dvc.lock; None where it is not there."""
+        """Of an output in dvc.lock; None if it is not there."""
         return next((each.outputs[path] for each in self.stages if path in each.outputs), None)
 
 
@@ -61,7 +61,7 @@ def read_pipelines(folder: Path, base: str) -> tuple[PipelineRevision, PipelineR
     """The pipeline at the commit ``base``, and that of the working tree.
 
     Nothing is hashed: what a stage read and wrote is as dvc.lock records it. Raises UserError
-    where DVC cannot read a revision.
+    if DVC cannot read a revision.
     """
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo

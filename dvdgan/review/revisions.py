@@ -12,7 +12,7 @@ def base_revision(folder: Path, given: str | None = None) -> str:
     """The commit to compare the working tree of ``folder`` with, as a full hash.
 
     ``given``, or else the merge base of HEAD with the main branch; on the main branch itself HEAD
-    if tracked files are modified, else the commit before HEAD. Raises UserError where there is no
+    if tracked files are modified, else the commit before HEAD. Raises UserError if there is no
     such commit.
     """
     if _git(folder, "rev-parse", "--git-dir") is None:
@@ -69,7 +69,7 @@ def _commit(folder: Path, revision: str) -> str:
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    """The output of a git command; None where it fails."""
+    """The output of a git command; None if it fails."""
     try:
         done = subprocess.run(
             ["git", *words], cwd=folder, capture_output=True, text=True, check=False

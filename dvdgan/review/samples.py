@@ -69,7 +69,7 @@ def _sampler(folder: Path, revision: str | None, aside: Path) -> "Sampler | str"
 def _pairs(
     folder: Path, params: Mapping[str, Any], before: "Sampler", now: "Sampler"
 ) -> "CaptionedClips":
-    """Clips of both in turn. Raises UserError where they cannot be shown side by side."""
+    """Clips of both in turn. Raises UserError if they cannot be shown side by side."""
     import torch
 
     from dvdgan.export.sample_grid import CaptionedClips

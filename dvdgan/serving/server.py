@@ -17,7 +17,7 @@ HOST = "127.0.0.1"
 def serve(bundle: Path, port: int, device: str) -> None:
     """Serve a bundle's page on 127.0.0.1 until a signal. Port 0: any that is free.
 
-    Raises UserError for a folder that is no bundle and a port that is taken or not allowed.
+    Raises UserError for a folder that is not a bundle and a port that is taken or not allowed.
     """
     sampler = Sampler.load(bundle, device)
     with listening_socket(port) as listening:

@@ -66,7 +66,7 @@ def run(config: Config, params: Path) -> None:
 def write_dated(config: Config, params: Path, price: float) -> None:
     """Write DATED: the page with commit, changed params, date, duration and cost of this run.
 
-    They differ between runs of equal artifacts, so they are no part of the stage's output.
+    They differ between runs of equal artifacts, so they are not part of the stage's output.
     ``price``: of a device hour; 0: not stated.
     """
     content = _content(config, params)

@@ -1,4 +1,4 @@
-"""Names of files and folders that are no data: hidden ones, and what systems and tools leave.
+"""Names of files and folders that are not data: hidden ones, and what systems and tools leave.
 
 The one rule for every folder that people fill: such a file or folder is not looked into. Below a
 folder of videos it is never refused and never a class, but counted.

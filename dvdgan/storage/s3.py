@@ -215,7 +215,7 @@ class S3Store:
         if checksum is not None and checksum.partition("-")[0] != digests.checksum:
             return False
         if head.get("ServerSideEncryption", "AES256") != "AES256":
-            return True  # the ETag is no md5; the server compared each part with its checksum
+            return True  # the ETag is not an md5; the server compared each part with its checksum
         return head["ETag"].strip('"').partition("-")[0] in digests.etags
 
     def _abort_unfinished(self, key: str) -> None:

@@ -53,7 +53,7 @@ class Contact:
 
 
 def make_client(policy: RetryPolicy, contact: Contact) -> Any:
-    """A client by boto3's ordinary settings. Raises UserError for an endpoint that is no URL."""
+    """A client by boto3's ordinary settings. Raises UserError for an endpoint that is not a URL."""
     for name in TALKATIVE:
         if logging.getLogger(name).level == logging.NOTSET:
             logging.getLogger(name).setLevel(logging.INFO)

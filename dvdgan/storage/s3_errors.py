@@ -11,7 +11,7 @@ from dvdgan.errors import UserError
 from dvdgan.storage.store import StoreUnavailableError
 
 MISSING = ("NoSuchKey", "NotFound", "404")
-# Errors of status 400 that are no fault of the request.
+# Errors of status 400 that are not the fault of the request.
 TRANSIENT = (
     "BadDigest",
     "InternalError",

@@ -70,7 +70,7 @@ class Store(Protocol):
     def entries(self, prefix: str = "") -> list[StoreEntry]:
         """All files whose keys begin with ``prefix``, by key; from S3 a request for each 1,000.
 
-        Other programs may have written objects to S3 whose names are no keys, such as `a//b` or
+        Other programs may have written objects to S3 whose names are not keys, such as `a//b` or
         `a/`: they are listed, and all other methods raise ValueError for them.
         """
 

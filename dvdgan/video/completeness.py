@@ -1,6 +1,6 @@
 """Does a video file end before its container does? The container's own sizes say.
 
-Bytes behind a container are no fault. Nothing can be known of bare H.264, HEVC and MPEG-4 streams,
+Bytes behind a container are allowed. Nothing can be known of bare H.264, HEVC and MPEG-4 streams,
 of transport and program streams cut between two packets, and of live recordings cut between two
 blocks or fragments: those state no size of the whole.
 """

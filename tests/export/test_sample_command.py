@@ -162,7 +162,7 @@ def test_what_cannot_be_done_is_an_error(
         ([prediction, "--start", "text.mp4", "--class", "wave"], "knows no classes"),
         ([synthesis, "--write", "samples.avi"], "not written as .avi"),
         ([synthesis, "--each", "avi"], "choose mp4, gif, webp, png, npy, npz"),
-        ([synthesis, "--each", "gif", "--write", "x.gif"], "let --write name a folder"),
+        ([synthesis, "--each", "gif", "--write", "x.gif"], "use a folder for --write"),
         ([synthesis, "--write", "x.npy", "--scale", 2], ".npy holds the videos as the model"),
         ([synthesis, "--seeds", "9-0"], "give two numbers"),
         ([synthesis, "--seeds", "0"], "give two numbers"),

@@ -216,7 +216,7 @@ def test_what_does_not_compare_is_named(call: Call, tmp_path: Path) -> None:
             "no step in common",
         ),
         (tmp_path / "nowhere", "nowhere is not there"),
-        (tmp_path, "is no run"),
+        (tmp_path, "is not a run"),
     ]:
         code, out, err = call("k8", other.relative_to(tmp_path), *by)
         assert (code, out) == (EXIT_USER_ERROR, ""), message
@@ -291,4 +291,4 @@ def test_files_that_are_not_what_they_should_be(call: Call, tmp_path: Path) -> N
     folder = run_folder(tmp_path / "c", "fig7_k8", 0, [])
     assert "no checkpoint of this run was evaluated" in call(folder, "--by", "model.phi")[2]
     RunFolder(folder).settings.write_text("{}", encoding="utf-8")
-    assert "is no run of this version" in call(folder, "--by", "model.phi")[2]
+    assert "is not a run of this version" in call(folder, "--by", "model.phi")[2]

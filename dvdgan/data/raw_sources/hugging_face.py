@@ -54,7 +54,7 @@ def read(listing: Listing, root: RawRoot, section: "Index") -> Table:
 
 
 def _metadata_folder(path: str) -> str | None:
-    """The folder of a metadata file of the root (`.`) or of a split; None: it is none."""
+    """The folder of a metadata file of the root (`.`) or of a split; None: any other folder."""
     *folders, name = path.split("/")
     if name not in (*TABLES, UNREAD) or len(folders) > 1:
         return None
@@ -62,7 +62,7 @@ def _metadata_folder(path: str) -> str | None:
 
 
 def _named(path: str, root: RawRoot, section: "Index") -> Iterator[VideoRow]:
-    """The videos of a metadata file; the folders they lie in may say split and class."""
+    """The videos of a metadata file; their folders may name split and class."""
     where = f"{root}/{path}"
     if path.endswith(UNREAD):
         raise UserError(
@@ -93,7 +93,7 @@ def _named(path: str, root: RawRoot, section: "Index") -> Iterator[VideoRow]:
 def _entries(
     listing: Listing, named: set[str], root: str, nested: bool
 ) -> Iterator[VideoRow | Refused]:
-    """The files of the folders that have no metadata, as rows where they lie in class folders."""
+    """The files of the folders that have no metadata, as rows if they are in class folders."""
     inside: dict[str, Listing] = {}
     for entry in listing.entries:
         folder, _, rest = entry.path.partition("/")

@@ -48,7 +48,7 @@ def in_order(rows: Iterable[VideoRow]) -> list[VideoRow]:
 
 
 def unnamed(listing: Listing, named: Collection[str]) -> list[Refused]:
-    """What is no file that can be read, and the files that are not in ``named``."""
+    """Entries that cannot be read as files, and the files that are not in ``named``."""
     return [
         Refused(entry.path, Refusal.NOT_IN_THE_TABLE, "not in any table")
         if isinstance(entry, ListedFile)

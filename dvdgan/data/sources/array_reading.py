@@ -42,7 +42,7 @@ def read_arrays(path: Path) -> tuple[Tensor, Tensor | None]:
     """The one array of five axes in the file, and its one-dimensional integers ``labels``, if any.
 
     .npy, .pt and .safetensors are mapped, not read; .npz is read whole. Raises UserError for files
-    that are none of these, that would have to run code, or that hold no such array or several.
+    of other formats, that would have to run code, or that hold no such array or several.
     """
     _check_length(path)
     try:
@@ -189,7 +189,7 @@ def _zip_length(file: BinaryIO) -> float | None:
     """The end of the archive's directory, which stands last; infinite where there is none."""
     start = file.read(len(ZIP_START))
     if start != ZIP_END and not ZIP_START.startswith(start):
-        # Old .pt files are no archives.
+        # Old .pt files are not archives.
         return None
     size = file.seek(0, 2)
     looked_at = file.seek(max(0, size - ZIP_END_BYTES))

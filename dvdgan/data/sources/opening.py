@@ -50,7 +50,7 @@ def open_sources(places: Sequence[Place], options: ReadOptions) -> list[ClipSour
     """The clips at each of ``places``.
 
     Array files are taken as they are, shard sets and folders of videos by ``options``. Raises
-    UserError if a path is none of these, where an option that is needed is missing, and for an
+    UserError if a path is something else, where an option that is needed is missing, and for an
     option that has no influence.
     """
     for place in places:

@@ -42,7 +42,7 @@ def read_state_dict(path: Path) -> dict[str, Float32Array]:
     must_exist(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many types for a file that is no state dict
+    except Exception as error:  # torch raises many types for a file that is not a state dict
         raise UserError(
             f"{path.name} is not a plain file of tensors ({type(error).__name__})", where=str(path)
         ) from error
@@ -61,7 +61,9 @@ def read_npz(path: Path) -> dict[str, Float32Array]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: np.asarray(file[name], np.float32) for name in file.files}
-    except Exception as error:  # numpy raises many types for a file that is no archive of arrays
+    except (
+        Exception
+    ) as error:  # numpy raises many types for a file that is not an archive of arrays
         raise UserError(
             f"{path.name} is not a complete .npz file of arrays: {error}", where=str(path)
         ) from error

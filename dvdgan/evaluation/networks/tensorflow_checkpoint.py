@@ -135,7 +135,7 @@ def _variable(name: str, entry: bytes) -> Variable:
     shape = tuple(_number(_fields(dim), 1) for dim in dims if isinstance(dim, bytes))
     size = _number(fields, 5)
     if _number(fields, 1) != FLOAT32 or size != 4 * prod(shape) or _number(fields, 3) != 0:
-        raise ValueError(f"{name} is no float32 tensor of the one data file")
+        raise ValueError(f"{name} is not a float32 tensor of the one data file")
     return Variable(name, shape, _number(fields, 4), size, _number(fields, 6))
 
 
