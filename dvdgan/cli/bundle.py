@@ -1,5 +1,6 @@
 """Commands that use a trained model: sample, serve."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -148,6 +149,11 @@ def sample(
             f"{ending} holds the videos as the model makes them",
             todo="leave out --scale, --captions, --grid and --in-turn",
         )
+    if (each or ending == ".png") and (grid or in_turn):
+        raise UserError(
+            "--each writes a file for each video" if each else ".png has a row for each video",
+            todo="leave out --grid and --in-turn",
+        )
     draws = _draws(seed, seeds, count, between, _truncation(truncation, resampled))
     samples = _samples(Sampler.load(bundle), names, between, through, start, draws)
     clips = len(samples.clips)
@@ -182,16 +188,17 @@ def _draws(
 
     if seeds is None:
         return Draws([seed], count or 8, truncation)
-    first, _, last = seeds.partition("-")
-    if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+    ends = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,18})", seeds)
+    if ends is None or int(ends[1]) > int(ends[2]):
         raise UserError(
-            f"--seeds is {seeds!r}", todo="give two numbers in ascending order, such as 0-9"
+            f"--seeds is {seeds!r}",
+            todo="give two numbers of at most 18 digits, the first the smaller: 0-9",
         )
     if seed or count or between:
         raise UserError(
             "--seeds uses video 0 of each seed", todo="leave out --seed, --count and --between"
         )
-    return Draws(range(int(first), int(last) + 1), 1, truncation)
+    return Draws(range(int(ends[1]), int(ends[2]) + 1), 1, truncation)
 
 
 def _samples(

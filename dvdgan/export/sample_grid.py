@@ -1,19 +1,22 @@
 """Sampled clips arranged for a person's eye: enlarged, captioned, side by side or in turn."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from dvdgan.errors import UserError
-from dvdgan.video.caption import caption
+from dvdgan.video.caption import caption, caption_height
 from dvdgan.video.frame import Frame
 from dvdgan.video.grid import BACKGROUND, film_strip, video_grid
 
 # The longest side of a picture that H.264 and WebP can hold, pixels.
 LONGEST_SIDE = 16_383
+# Grey pixels between pictures.
+PAD = 2
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,10 @@ class SampleGrid:
 
     def check(self, count: int, side: int) -> None:
         """Raise UserError if ``count`` clips of ``side`` pixels make too large a picture."""
-        rows = -(-count // self.columns)
-        longest = max(rows, 1 if self.in_turn else self.columns) * (side * self.scale + 2)
+        cell = side * self.scale + PAD
+        rows, columns = -(-count // self.columns), 1 if self.in_turn else self.columns
+        above = caption_height(side * self.scale) + PAD if self.captions else 0
+        longest = max(rows * (cell + above), columns * cell) + PAD
         if longest > LONGEST_SIDE:
             raise UserError(
                 f"{count} clips in rows of {self.columns}, scaled by {self.scale}, make a picture "
@@ -82,37 +87,61 @@ class SampleGrid:
             yield from (self._enlarged(frame) for frame in pixels[0])
             return
         columns = 1 if self.in_turn else self.columns
-        rows = -(-len(pixels) // self.columns)
         for time in range(length * (self.columns if self.in_turn else 1)):
             turn, moment = divmod(time, length)
-            cells = [
-                self._cell(samples, pixels, row * self.columns + column + turn, moment)
-                for row in range(rows)
-                for column in range(columns)
+            rows = [
+                [first + turn + column for column in range(columns)]
+                for first in range(0, len(pixels), self.columns)
             ]
-            sheet = np.stack(cells).reshape(rows, columns, 1, *cells[0].shape)
-            yield video_grid(sheet, given=int(moment < samples.given))[0]
+            cells = np.stack([[self._cell(pixels, clip, moment) for clip in row] for row in rows])
+            given = moment < samples.given
+            if self.captions:
+                yield np.concatenate(
+                    [
+                        self._captioned(
+                            [_text(samples, clip) for clip in row], shown, columns * given
+                        )
+                        for row, shown in zip(rows, cells, strict=True)
+                    ]
+                )
+            else:
+                yield video_grid(cells[:, :, None], PAD, int(given))[0]
 
     def strip(self, samples: CaptionedClips) -> Frame:
         """One image (H', W', 3) uint8: a row per clip, time to the right."""
         pixels = samples.pixels
-        cells = [
-            [self._cell(samples, pixels, clip, moment) for moment in range(pixels.shape[1])]
-            for clip in range(len(pixels))
-        ]
-        return film_strip(np.stack([np.stack(row) for row in cells]), given=samples.given)
-
-    def _cell(
-        self, samples: CaptionedClips, pixels: NDArray[np.uint8], clip: int, moment: int
-    ) -> Frame:
-        """A frame, enlarged and under its caption; white where the last row has no clip."""
-        empty = clip >= len(pixels)
-        frame = np.full_like(pixels[0, 0], BACKGROUND) if empty else pixels[clip, moment]
-        enlarged = self._enlarged(frame)
+        clips = [np.stack([self._enlarged(frame) for frame in clip]) for clip in pixels]
         if not self.captions:
-            return enlarged
-        text = "" if empty else samples.captions[clip]
-        return np.concatenate([caption(text, enlarged.shape[1]), enlarged])
+            return film_strip(np.stack(clips), pad=PAD, given=samples.given)
+        return np.concatenate(
+            [
+                self._captioned([text] * len(clip), clip, samples.given)
+                for text, clip in zip(samples.captions, clips, strict=True)
+            ]
+        )
+
+    def _captioned(self, texts: Sequence[str], cells: Frame, given: int) -> Frame:
+        """A row of pictures, (columns, H, W, 3), below their texts; equal neighbours share one.
+
+        The first ``given`` have a blue border.
+        """
+        side = cells.shape[2]
+        above = [
+            caption(text, len(list(equal)) * (side + PAD), side) for text, equal in groupby(texts)
+        ]
+        edge = np.full((above[0].shape[0], PAD, 3), 255, np.uint8)
+        row = film_strip(cells[None], pad=PAD, given=given)
+        return np.concatenate([np.concatenate([edge, *above], axis=1), row])
+
+    def _cell(self, pixels: NDArray[np.uint8], clip: int, moment: int) -> Frame:
+        """An enlarged frame; grey where the last row has no clip."""
+        if clip >= len(pixels):
+            return self._enlarged(np.full_like(pixels[0, 0], BACKGROUND))
+        return self._enlarged(pixels[clip, moment])
 
     def _enlarged(self, frame: Frame) -> Frame:
         return np.ascontiguousarray(frame.repeat(self.scale, 0).repeat(self.scale, 1))
+
+
+def _text(samples: CaptionedClips, clip: int) -> str:
+    return samples.captions[clip] if clip < len(samples.captions) else ""

@@ -47,10 +47,10 @@ class Draws:
         )
 
     def captions(self, name: str) -> list[str]:
-        """A caption for each clip: the name, and the seed where they differ."""
+        """A caption for each clip: the name, after the seed where seeds differ."""
         several = len(self.seeds) > 1
         return [
-            f"{name} seed {seed}".strip() if several else name
+            f"seed {seed} {name}".strip() if several else name
             for seed in self.seeds
             for _ in range(self.count)
         ]
@@ -124,7 +124,7 @@ def between_classes(sampler: Sampler, names: list[str], draws: Draws) -> Caption
     segments, span = [], draws.count - 1
     for number in range(len(clips)):
         at, step = divmod(number, span)
-        segments.append(f"{names[at]} → {names[at + 1]} {step / span:.0%}" if step else names[at])
+        segments.append(f"{step / span:.0%} {names[at + 1]}" if step else names[at])
     nearest = [labels[round(number / span)] for number in range(len(clips))]
     return CaptionedClips(clips, segments, nearest, sampler.fps)
 

@@ -16,20 +16,30 @@ CUT = "…"
 
 
 @lru_cache(256)
-def caption(text: str, width: int) -> Frame:
+def caption(text: str, width: int, cell: int) -> Frame:
     """``text`` in black on white, (height, width, 3) uint8, cut to the width with an ellipsis.
 
-    The height depends on the width alone, so that captions of a row are in line.
+    Letters and height depend on ``cell`` alone, the width of one picture, so that captions above
+    one picture and above several are in line.
     """
-    size = min(max(width // 12, SMALLEST), LARGEST)
+    size = _letter_size(cell)
     font = _font(size)
     shown = text
     while shown and font.getlength(shown) > width:
         shown = shown.removesuffix(CUT)[:-1]
         shown = shown and shown + CUT
-    picture = Image.new("RGB", (width, size * 4 // 3), "white")
+    picture = Image.new("RGB", (width, caption_height(cell)), "white")
     ImageDraw.Draw(picture).text((0, 0), shown, fill=0, font=font)
     return np.asarray(picture)
+
+
+def caption_height(cell: int) -> int:
+    """Pixels of a caption above pictures of this width."""
+    return _letter_size(cell) * 4 // 3
+
+
+def _letter_size(cell: int) -> int:
+    return min(max(cell // 12, SMALLEST), LARGEST)
 
 
 @cache

@@ -1,6 +1,7 @@
 """The bundle: what a user samples from, with torch and safetensors alone."""
 
 import copy
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -32,13 +33,13 @@ FACTS = {"step": 7, "training run": "0123456789abcdef"}
 LABELS = torch.tensor([0, 1, 2, 2, 1])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def origin() -> BundleSource:
     return BundleSource(ARCHITECTURE, CLASSES, torch.tensor([0, 1, 1, 2, 2, 2]), fps=12.5)
 
 
-@pytest.fixture
-def average(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def average(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The averaged weights of a checkpoint, some training-mode forwards old."""
     torch.manual_seed(1)
     generator = Generator(ARCHITECTURE).train()
@@ -46,15 +47,16 @@ def average(tmp_path: Path) -> Path:
         parameter.data += 0.1 * torch.randn_like(parameter)
     for _ in range(5):
         generator(torch.randn(4, 8), torch.tensor([0, 1, 2, 2]))
-    path = tmp_path / "average.safetensors"
+    path = tmp_path_factory.mktemp("checkpoint") / "average.safetensors"
     save_file(generator.state_dict(), path)
     return path
 
 
-@pytest.fixture
-def bundle(origin: BundleSource, average: Path, tmp_path: Path) -> Path:
-    write_bundle(trained_sampler(average, origin, STANDING), origin, FACTS, tmp_path / "bundle")
-    return tmp_path / "bundle"
+@pytest.fixture(scope="module")
+def bundle(origin: BundleSource, average: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported") / "bundle"
+    write_bundle(trained_sampler(average, origin, STANDING), origin, FACTS, folder)
+    return folder
 
 
 ALONE = """
@@ -82,8 +84,7 @@ def test_the_card_s_code_runs_where_only_torch_and_safetensors_are(
     bundle: Path, average: Path, origin: BundleSource, tmp_path: Path
 ) -> None:
     written = tmp_path / "videos.safetensors"
-    (tmp_path / "artifacts").mkdir()
-    bundle.rename(tmp_path / "artifacts" / "model")
+    shutil.copytree(bundle, tmp_path / "artifacts" / "model")
     subprocess.run([sys.executable, "-c", ALONE, str(written)], check=True, cwd=tmp_path)
     videos = load_file(written)["videos"]
     assert videos.shape == (5, 4, 3, 32, 32)
@@ -165,7 +166,7 @@ def test_the_bundle_holds_plain_weights_and_says_what_it_is(bundle: Path) -> Non
     assert all(word in card for word in [*CLASSES, "12.5 frames per", "32 x 32", "step: 7"])
 
 
-@pytest.mark.parametrize("decay", [0.98, 0.99, 0.999, 0.9999])
+@pytest.mark.parametrize("decay", [0.98, 0.9999])
 def test_every_exported_layer_has_a_largest_singular_value_of_one(
     origin: BundleSource, tmp_path: Path, decay: float
 ) -> None:
@@ -202,11 +203,13 @@ def test_standing_statistics_follow_the_data_s_classes(average: Path, origin: Bu
     assert first.num_batches_tracked.item() == STANDING.batches
 
 
-def test_weights_that_are_not_finite_are_refused(average: Path, origin: BundleSource) -> None:
+def test_weights_that_are_not_finite_are_refused(
+    average: Path, origin: BundleSource, tmp_path: Path
+) -> None:
     weights = load_file(average)
     weights["output.bias"][1] = float("nan")
-    save_file(weights, average)
-    sampler = trained_sampler(average, origin, STANDING)
+    save_file(weights, tmp_path / "broken.safetensors")
+    sampler = trained_sampler(tmp_path / "broken.safetensors", origin, STANDING)
     with pytest.raises(FloatingPointError, match="not finite"):
         sampler.sample(LABELS, seed=0)
 

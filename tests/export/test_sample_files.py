@@ -11,6 +11,7 @@ from test_sample_command import CLASSES, SIDE, C, T, run, write
 
 from dvdgan.data.sources.array_file import ArrayFile
 from dvdgan.errors import EXIT_USER_ERROR
+from dvdgan.export.sample_grid import CaptionedClips, SampleGrid
 from dvdgan.export.sampler import Sampler
 from dvdgan.video.grid import BACKGROUND
 
@@ -75,21 +76,39 @@ def test_arrays_are_the_model_s_own_pixels_and_are_read_by_evaluate(
 def test_a_strip_has_captions_and_a_grid_its_columns(
     monkeypatch: pytest.MonkeyPatch, synthesis: Path
 ) -> None:
-    words = [synthesis, "--class", "wave", "--count", 5, "--grid", 3, "--scale", 4]
-    assert run(monkeypatch, *words, "--no-captions", "--write", "grid.webp") == 0
+    words = [synthesis, "--class", "wave", "--count", 5, "--scale", 4]
+    grid = [*words, "--grid", 3]
+    assert run(monkeypatch, *grid, "--no-captions", "--write", "grid.webp") == 0
     frame = shown("grid.webp")[0]
     cell = 4 * SIDE + 2
     assert frame.shape == (2 * cell + 2, 3 * cell + 2, 3)
     empty = frame[cell + 2 : -2, 2 * cell + 2 :].astype(int)
     assert (abs(empty - BACKGROUND) < 30).all()  # no sixth video
-    assert run(monkeypatch, *words, "--write", "captions.webp") == 0
+    assert run(monkeypatch, *grid, "--write", "captions.webp") == 0
     captioned = shown("captions.webp")[0]
-    extra = (captioned.shape[0] - frame.shape[0]) // 2
+    extra = (captioned.shape[0] - frame.shape[0] - 2) // 2
     assert 8 < extra < 24
-    bar = captioned[2 : 2 + extra, 2 : cell - 2]
-    assert bar.min() < 60 and np.median(bar) > 240  # black letters on white
+    bar = captioned[:extra]
+    assert np.median(bar) > 240  # black letters on white
+    assert bar[:, :cell].min() < 60 and bar[:, cell:].min() > 200  # once for the row
     assert run(monkeypatch, *words, "--write", "strip.png") == 0
-    assert shown("strip.png")[0].shape == (5 * (cell + extra) + 2, T * cell + 2, 3)
+    strip = shown("strip.png")[0]
+    assert strip.shape == (5 * (cell + 2 + extra), T * cell + 2, 3)
+    rows = strip.reshape(5, cell + 2 + extra, -1, 3)[:, extra + 2 : extra + cell, 2:]
+    made = rows.reshape(5, cell - 2, T, cell, 3)[:, ::4, :, : cell - 2 : 4].transpose(0, 2, 1, 3, 4)
+    assert (made == wave(synthesis, 5)).all()
+
+
+def test_neighbours_share_a_caption_that_one_of_them_has_no_room_for() -> None:
+    clips = torch.zeros(3, 1, 3, SIDE, SIDE, dtype=torch.uint8)
+    ink = {}
+    for second in ("a long name", "b"):
+        samples = CaptionedClips(clips, ["a long name", second, "c"], [0, 0, 0], fps=8)
+        [frame] = SampleGrid(columns=3).frames(samples)
+        ink[second] = (frame[:8] < 128).any(axis=(0, 2))
+    gap = slice(SIDE + 2 + 8, 2 * (SIDE + 2))
+    assert ink["a long name"][gap].any() and not ink["b"][gap].any()
+    assert all(each[2 * (SIDE + 2) :].any() for each in ink.values())
 
 
 def test_seeds_are_video_0_of_each_in_files_of_their_own(
@@ -98,13 +117,13 @@ def test_seeds_are_video_0_of_each_in_files_of_their_own(
     words = [synthesis, "--class", "wave", "--seeds", "4-6", "--each"]
     assert run(monkeypatch, *words, "npy") == 0
     assert sorted(path.name for path in Path("samples").glob("*.npy")) == [
-        f"00{row}-wave_seed_{row + 4}.npy" for row in range(3)
+        f"00{row}-seed_{row + 4}_wave.npy" for row in range(3)
     ]
     for row, seed in enumerate((4, 5, 6)):
-        made = np.load(f"samples/00{row}-wave_seed_{seed}.npy")
+        made = np.load(f"samples/00{row}-seed_{seed}_wave.npy")
         assert (made == wave(synthesis, 1, seed)).all()
     assert run(monkeypatch, *words, "png") == 0
-    frames = sorted(Path("samples/001-wave_seed_5").glob("*.png"))
+    frames = sorted(Path("samples/001-seed_5_wave").glob("*.png"))
     assert [frame.name for frame in frames] == ["00.png", "01.png", "02.png", "03.png"]
     pixels = np.stack([np.asarray(Image.open(frame)) for frame in frames])
     assert (pixels == wave(synthesis, 1, 5)[0]).all()
