@@ -25,6 +25,8 @@ LARGEST_SHEET_BYTES = 2_000_000
 
 RESULTS = Path("artifacts/evaluate/results.json")
 REPORT = Path("artifacts/report/index.html")
+# The columns of a table of results that stand first; the other controls are to the right of them.
+FIRST_SETS = ("generated", "real test clips")
 
 TableRow = Mapping[str, float | str | None]
 
@@ -91,15 +93,18 @@ def show_link(title: str, page: Path, folder: Path) -> None:
 
 
 def show_results(folder: Path) -> None:
-    """Show the metrics measured in the work tree ``folder``, and link its report."""
+    """Show the metrics measured in the work tree ``folder``, and link its report.
+
+    A row for each metric, a column for each set of clips.
+    """
     with best_effort("results"):
         measured = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
-        clips = {"generated": measured["generated"], **measured["controls"]}
-        rows = {
-            label: {key.partition("[")[0]: _with_interval(each) for key, each in metrics.items()}
-            | {"clips": str(max(each["protocol"]["clips"] for each in metrics.values()))}
-            for label, metrics in clips.items()
-        }
+        sets = {"generated": measured["generated"], **measured["controls"]}
+        rows: dict[str, dict[str, str]] = {"clips": {}}
+        for name in sorted(sets, key=lambda name: name not in FIRST_SETS):
+            rows["clips"][name] = str(max(m["protocol"]["clips"] for m in sets[name].values()))
+            for key, metric in sets[name].items():
+                rows.setdefault(key.partition("[")[0], {})[name] = _with_interval(metric)
         show_metrics("metrics", rows)
         show_link("report", REPORT, folder)
 

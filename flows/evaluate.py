@@ -161,6 +161,7 @@ def _may_pass(_task: Any, _run: Any, state: State[Any]) -> bool:
 
 
 @task(
+    task_run_name="publish",
     cache_policy=NO_CACHE,
     persist_result=False,
     retries=3,

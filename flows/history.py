@@ -1,6 +1,7 @@
 """The record of scheduled evaluations, one line each; Evidently's workspace is derived from it."""
 
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,15 @@ def update_workspace(folder: Path) -> None:
 def value_of(entry: EvaluationEntry, metric: str) -> float | None:
     """The value of a metric by its bare name, FVD; None: not measured, or not finite."""
     for key, value in entry["metrics"].items():
-        if key.partition("[")[0] == metric:
+        if bare_name(key) == metric:
             number: float | None = value
             return number
     return None
+
+
+def bare_name(key: str) -> str:
+    """FVD of FVD[self_trained,256,6c9cebed]."""
+    return key.partition("[")[0]
 
 
 def numbers(entry: EvaluationEntry) -> dict[str, float | None]:
@@ -77,17 +83,26 @@ def numbers(entry: EvaluationEntry) -> dict[str, float | None]:
 
 
 def newest_rows(folder: Path, count: int) -> dict[str, dict[str, float | str | None]]:
-    """The newest ``count`` entries as rows of a table, the newest first."""
+    """The newest ``count`` entries as rows of a table, the newest first.
+
+    A metric has its bare name where all of them compare, else the keys of results.json.
+    """
+    entries = read(folder / LINES)[-count:]
+    keys = {key for entry in entries for key in numbers(entry)}
+    number_of = Counter(map(bare_name, keys))
+    shown = {key: key if number_of[bare_name(key)] > 1 else bare_name(key) for key in keys}
     return {
-        f"{entry['at']} {entry['run']} step {entry['step']}": dict(numbers(entry))
-        for entry in reversed(read(folder / LINES)[-count:])
+        f"{entry['at']} {entry['run']} step {entry['step']}": {
+            shown[key]: value for key, value in numbers(entry).items()
+        }
+        for entry in reversed(entries)
     }
 
 
 def describe(entry: EvaluationEntry) -> str:
     """One entry as a line of text."""
     values = ", ".join(
-        f"{key.partition('[')[0]} {'not finite' if value is None else format(value, '.4g')}"
+        f"{bare_name(key)} {'not finite' if value is None else format(value, '.4g')}"
         for key, value in entry["metrics"].items()
     )
     return f"step {entry['step']} of run {entry['run']}: {values}, drifted {entry['drifted']:.0%}"

@@ -43,14 +43,19 @@ def test_results_are_shown_by_metric_with_the_count_of_clips(
 
     measured = {
         "generated": {"FVD[self_trained,256,1a2b3c4d]": metric(256, 9.0)},
-        "controls": {"real test clips": {"FVD[self_trained,48,5e6f7a8b]": metric(48, 4.0)}},
+        "controls": {
+            "mean clip": {"FVD[self_trained,256,1a2b3c4d]": metric(256, 29.0)},
+            "real test clips": {"FVD[self_trained,48,5e6f7a8b]": metric(48, 4.0)},
+        },
     }
     write_json(tmp_path / artifacts.RESULTS, measured)
     artifacts.show_results(tmp_path)
-    assert shown == {
-        "generated": {"FVD": "9 (8 to 10)", "clips": "256"},
-        "real test clips": {"FVD": "4 (3 to 5)", "clips": "48"},
-    }
+    assert [*shown["FVD"].items()] == [
+        ("generated", "9 (8 to 10)"),
+        ("real test clips", "4 (3 to 5)"),
+        ("mean clip", "29 (28 to 30)"),
+    ]
+    assert shown["clips"] == {"generated": "256", "real test clips": "48", "mean clip": "256"}
 
 
 def test_an_outage_is_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:

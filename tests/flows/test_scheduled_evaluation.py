@@ -141,6 +141,20 @@ def test_a_checkpoint_is_found_again_in_the_history(tmp_path: Path) -> None:
     assert list(history.newest_rows(tmp_path, 5)) == ["2026-01-02T03:04:05+00:00 abc step 20"]
 
 
+def test_a_table_has_bare_names_where_all_its_numbers_compare(tmp_path: Path) -> None:
+    (tmp_path / history.LINES).parent.mkdir(parents=True)
+    for step, fvd in ((10, 90.0), (20, 80.0)):
+        ledger.append(tmp_path / history.LINES, keyed(64, step, fvd))
+    newest = {"FVD": 80.0, "drifted": 0.25}
+    assert next(iter(history.newest_rows(tmp_path, 5).values())) == newest
+    ledger.append(tmp_path / history.LINES, keyed(32, 30, 70.0))
+    rows = [*history.newest_rows(tmp_path, 2).values()]
+    assert [row.keys() for row in rows] == [
+        {f"FVD[self_trained,{clips},1a2b3c4d]", f"drifted[self_trained,{clips},5e6f7a8b]"}
+        for clips in (32, 64)
+    ]
+
+
 def test_where_evidently_fails_the_entry_is_kept_and_a_warning_is_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
