@@ -131,7 +131,8 @@ def _all(names: Sequence[str]) -> str:
 
 def _results(review: Review, picture: str) -> list[str]:
     if not review.is_measured_again:
-        return ["### Metrics\n\nThey do not change: nothing that they depend on does."]
+        unchanged = "### Metrics\n\nThey do not change: nothing that they depend on does."
+        return [unchanged, _samples(review, picture)]
     missing = [f"No results of {side}: {each}." for side, each in review.without_metrics.items()]
     if missing and isinstance(review.samples, str):
         return [f"### Metrics and samples\n\n{' '.join(missing)}"]

@@ -99,11 +99,12 @@ def read_artefact(folder: Path, revision: str | None, path: str) -> bytes | str:
 def copy_artefact(folder: Path, revision: str | None, path: str, target: Path) -> str | None:
     """Copy what `read_artefact` would read to the file ``target``; the reason where it cannot."""
     from dvc.api import DVCFileSystem
+    from dvc_data.index import DataIndexDirError
 
     try:
         with chdir(folder):
             DVCFileSystem(".", rev=revision).get_file(path, str(target))
-    except FileNotFoundError:
+    except (FileNotFoundError, DataIndexDirError):
         return f"{path} is neither in DVC's cache nor in a remote"
     except Exception as error:  # whatever the client of a remote raises without credentials
         return redacted(f"{type(error).__name__}: {error}")

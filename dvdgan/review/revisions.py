@@ -42,7 +42,7 @@ def short(revision: str) -> str:
 
 def changed_files(folder: Path, revision: str, below: str) -> list[tuple[str | None, str | None]]:
     """Paths before and now of tracked files that differ; None: there is no such file then."""
-    listed = _git(folder, "diff", "--name-status", "-M", "--relative", revision, "--", below)
+    listed = _git(folder, "diff", "--name-status", "-M90%", "--relative", revision, "--", below)
     found: list[tuple[str | None, str | None]] = []
     for status, *paths in (line.split("\t") for line in (listed or "").splitlines()):
         before = None if status == "A" else paths[0]
