@@ -120,6 +120,7 @@ def test_results_of_other_params_are_not_compared(project: Project) -> None:
     reason = "dvc.lock does not match its params; run `dvc repro` and commit dvc.lock"
     assert f"### Metrics and samples\n\nNo results of the working tree: {reason}." in comment
     stale = project.commit()
+    project.edit("steps: 510\n", "steps: 520\n")
     project.repro()
     assert f"No results of the base: {reason}." in project.comment(stale)
 
