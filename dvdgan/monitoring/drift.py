@@ -61,10 +61,14 @@ MOST_SHARE_WARN = 0.5
 
 TITLE = "Drift of generated against real clips"
 EXPLAINED = """\
-Current is the generated clips, reference the real ones. A column's drift score is the Wasserstein
-distance of its values between the two, in standard deviations of the real ones; a column counts as
-drifted from {threshold:g} on (monitor.drift_threshold). {drifted} of {columns} columns do: {gate}.
-No drifted column is a pass, at most half of them a warning, more a failure."""
+Result: {gate}. {drifted} of {columns} columns have drifted. (pass: none; warn: at most half; fail:
+more than half.) Current is the generated clips, reference the real ones. The columns are properties
+of a clip: motion, brightness, contrast, and its coordinates along the directions in which the
+features of real clips vary most (pc_1, pc_2, ...). The drift score of a column is the Wasserstein
+distance between its current and reference values, in standard deviations of the reference. A column
+has drifted if its score is {threshold:g} or more (monitor.drift_threshold). The threshold 0.5 that
+Evidently names below is the share of drifted columns from which it calls the whole data set
+drifted."""
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,9 @@ def numbers_table(measured: dict[str, Any]) -> str:
     ]
     reaches = [_reach(generated[name]) for name in metrics]
     if any(reaches):
-        rows.insert(1, ("", [*(f"+-{reach}" if reach else "-" for reach in reaches), ""]))
+        rows.insert(
+            1, ("  95% interval", [*(f"+-{reach}" if reach else "-" for reach in reaches), ""])
+        )
     width = max(len(who) for who, _ in rows)
     heads = [" " * width + "".join(f"{head:>11}" for head in (*metrics, "clips"))]
     words = "".join(f"{better_if(name):>11}" for name in metrics)

@@ -1,5 +1,6 @@
 """Two runs on one page: metrics, changed params, videos of the same latents, curves."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from dvdgan.reporting.scores import GENERATED, MISSING, better_if, is_distance, 
 from dvdgan.reporting.template import fill
 
 BETTER, WORSE, NOISE = "better", "worse", "within noise"
+HASH = re.compile(r"[0-9a-f]{16,}")
 NOT_COMPARABLE, ONE_SIDED = "not comparable", "measured once"
 
 
@@ -93,12 +95,19 @@ def changed_params(own: Mapping[str, Any], other: Mapping[str, Any]) -> list[tup
 
 
 def _differences(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[str]:
-    """Settings of the measurement that both have, with other values; seeds may differ."""
+    """Settings of the measurement that both have, with other values; seeds may differ.
+
+    Of hashes the first digits are shown, as in the metrics' full names.
+    """
     return [
-        f"{key}: {one[key]} and {two[key]}"
+        f"{key.replace('_', ' ')}: {_short(one[key])} and {_short(two[key])}"
         for key in sorted(one.keys() & two.keys() - {"seed"})
         if one[key] != two[key]
     ]
+
+
+def _short(value: Any) -> str:
+    return str(value)[:8] if HASH.fullmatch(str(value)) else str(value)
 
 
 def _word(name: str, one: Mapping[str, Any], two: Mapping[str, Any]) -> str:

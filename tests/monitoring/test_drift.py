@@ -73,7 +73,8 @@ def test_equal_input_gives_equal_bytes_and_the_page_loads_nothing(sides, tmp_pat
     for request in ("<script src", "<link ", '<img src="http', "<iframe"):
         assert request not in page
     assert page.count("<title>Drift of generated against real clips</title>") == 1
-    assert "from 0.3 on (monitor.drift_threshold). 2 of 3 columns do: fail." in page
+    assert "Result: fail. 2 of 3 columns have drifted." in page
+    assert "its score is 0.3 or more (monitor.drift_threshold)" in page
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_the_terminal_table_lines_up(measured):
     assert lines[0].split() == ["FVD", "accuracy", "FID", "IS", "clips"]
     assert lines[1].split() == ["better", "if", "lower", "higher", "lower", "higher"]
     assert lines[2].split() == ["generated", "41.7", "0.71", "2.84", "2.51", "256"]
-    assert lines[3].split() == ["+-4.17", "+-0.071", "+-0.284", "+-0.251"]
+    assert lines[3].split() == ["95%", "interval", "+-4.17", "+-0.071", "+-0.284", "+-0.251"]
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.71, "0.71"), (41.73, "41.7"), (1873.2, "1,873")])

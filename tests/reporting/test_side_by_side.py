@@ -53,6 +53,14 @@ def test_unequal_protocols_do_not_compare_and_are_named():
     assert metric_rows({"generated": own}, {"generated": {}})[0].word == "measured once"
 
 
+def test_hashes_that_differ_are_shown_short():
+    own, other = {"FVD": metric(5.0, None)}, {"FVD": metric(1.0, None)}
+    own["FVD"]["protocol"] |= {"weights_sha256": "0123456789abcdef" * 4}
+    other["FVD"]["protocol"] |= {"weights_sha256": "fedcba9876543210" * 4}
+    [row] = metric_rows({"generated": own}, {"generated": other})
+    assert row.differences == ["weights sha256: 01234567 and fedcba98"]
+
+
 def test_changed_params_have_both_values():
     found = changed_params({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4})
     assert found == [("b", 2, 3), ("c", "–", 4)]
