@@ -48,6 +48,8 @@ class _Plan:
         self._repo = repo
         self._outputs: dict[str, Any] = {}
         """By path: DVC's output with the hash that it will have; None if a stage rewrites it."""
+        self._makers: dict[str, str] = {}
+        """By path of an output: its stage."""
 
     def add(self, stage: Any) -> PlannedStage:
         reasons, unknown = self._changes(stage), self._unknown(stage)
@@ -62,7 +64,7 @@ class _Plan:
             outcome = RUNS if never or reasons else MAY_RUN
             return self._settle(stage, outcome, [*reasons, waiting], None)
         if not reasons:
-            reasons = [f"{out} is missing or changed" for out in _missing(stage)]
+            reasons = _missing(stage)
         cached = self._cached(stage)
         outcome = RUNS if cached is None else CACHED
         return self._settle(stage, outcome, reasons, cached)
@@ -70,6 +72,7 @@ class _Plan:
     def _settle(self, stage: Any, outcome: str, reasons: list[str], outs: Any) -> PlannedStage:
         for out in stage.outs:
             self._outputs[out.fs_path] = None
+            self._makers[out.fs_path] = stage.addressing
         for out in outs or ():
             self._outputs[out.fs_path] = out
         return PlannedStage(stage.addressing, outcome, reasons)
@@ -89,13 +92,10 @@ class _Plan:
         return found
 
     def _unknown(self, stage: Any) -> list[str]:
-        """The dependencies that a stage before it rewrites."""
-        sources = {str(dep): self._source(dep) for dep in stage.deps if not _is_params(dep)}
-        return [
-            name
-            for name, source in sources.items()
-            if source is not None and self._outputs[source] is None
-        ]
+        """The stages before it that rewrite what it reads."""
+        sources = [self._source(dep) for dep in stage.deps if not _is_params(dep)]
+        rewritten = [each for each in sources if each is not None and self._outputs[each] is None]
+        return list(dict.fromkeys(self._makers[each] for each in rewritten))
 
     def _source(self, dep: Any) -> str | None:
         """The path of the output that ``dep`` is, or is part of; None: no stage makes it."""
@@ -133,8 +133,8 @@ def _is_params(dep: Any) -> bool:
 
 
 def _missing(stage: Any) -> list[str]:
-    """Outputs that are not on disk as dvc.lock has them."""
-    return [str(out) for out in stage.outs if out.status()]
+    """Outputs that are not on disk and in the cache as dvc.lock has them, with DVC's word."""
+    return [f"{out}: {what}" for out in stage.outs for what in out.status().values()]
 
 
 def _changed_params(stage: Any, dep: Any) -> Iterator[str]:

@@ -51,7 +51,9 @@ def plan() -> None:
             where=str(Path.cwd()),
             todo="run the command in the project's folder",
         )
-    done = subprocess.run([sys.executable, "-m", "flows.plan"], check=False)
+    words = [sys.executable, "-m", "flows.plan"]
+    done = subprocess.run(words, check=False, stdout=subprocess.PIPE, text=True)
+    print(done.stdout, end="")  # the reader of this command's output may leave early
     raise typer.Exit(done.returncode)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from dvdgan.guard.ledger import Event, evaluations
 
-# A training curve of more points is no clearer, and `dvc plots` puts all of them into one page.
-MOST_ROWS = 400
+# `dvc plots` draws the curves of all networks in one colour: the noise of more points covers them.
+MOST_ROWS = 100
 
 # Table of training telemetry: its columns, each with its key in metrics.jsonl.
 TRAINING = {

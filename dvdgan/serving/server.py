@@ -12,6 +12,8 @@ from dvdgan.serving.application import application
 
 # Other machines have no way in.
 HOST = "127.0.0.1"
+# Each may hold an upload in memory.
+MOST_CONNECTIONS = 64
 
 
 def serve(bundle: Path, port: int, device: str) -> None:
@@ -24,7 +26,10 @@ def serve(bundle: Path, port: int, device: str) -> None:
         address = f"http://{HOST}:{listening.getsockname()[1]}"
         print(f"serve: {bundle} on {address} (Ctrl-C stops it)", flush=True)
         config = uvicorn.Config(
-            application(sampler, str(bundle)), log_level="warning", timeout_graceful_shutdown=5
+            application(sampler, str(bundle)),
+            log_level="warning",
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=5,
         )
         try:
             uvicorn.Server(config).run(sockets=[listening])

@@ -1,6 +1,7 @@
 """The plan is what `dvc repro` then does, in a small pipeline of which it runs everything."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -83,7 +84,7 @@ def test_a_param_is_named_and_what_follows_may_run(folder: Path) -> None:
     assert plan(folder) == [
         PlannedStage("first", UP_TO_DATE, []),
         PlannedStage("middle", RUNS, ["noise 1 -> 2"]),
-        PlannedStage("last", MAY_RUN, ["waits for b/part"]),
+        PlannedStage("last", MAY_RUN, ["waits for middle"]),
     ]
     assert repro(folder) == ["middle"]  # which made the same output again
 
@@ -104,5 +105,13 @@ def test_what_ran_before_comes_from_the_cache_to_its_end(folder: Path) -> None:
 def test_an_output_that_is_lost_comes_from_the_cache(folder: Path) -> None:
     repro(folder)
     (folder / "c").unlink()
-    assert plan(folder)[2] == PlannedStage("last", CACHED, ["c is missing or changed"])
+    assert plan(folder)[2] == PlannedStage("last", CACHED, ["c: deleted"])
     assert repro(folder) == []
+
+
+def test_an_output_that_the_cache_has_lost_is_made_again(folder: Path) -> None:
+    repro(folder)
+    shutil.rmtree(folder / ".dvc" / "cache" / "files")
+    planned = plan(folder)[0]
+    assert planned.outcome == RUNS and planned.reasons == ["a: not in cache"]
+    assert "first" in repro(folder)

@@ -49,7 +49,9 @@ def test_the_tutorial(
     assert any("FVD self_trained N=32" in row for row in rows)
     assert max(map(len, rows)) <= 120
     page = (tree / "dvc_plots" / "index.html").read_text(encoding="utf-8")
-    for chart in ("Losses", "Gradient norms", "checkpoints/FVD.csv", "truncation/FID.csv"):
+    assert '<meta charset="utf-8">' in page
+    titles = ("Losses", "Gradient norms", "Metric of each checkpoint", "Truncation curve")
+    for chart in (*titles, "classes/accuracy.csv"):
         assert chart in page
     assert "failed" not in printed["dvc plots diff HEAD"]
     for file in sorted((tree / "artifacts/model").iterdir()):

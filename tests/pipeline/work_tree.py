@@ -11,7 +11,7 @@ from lax_guard import LAX
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = (
     *("dvdgan", "flows", "infra", "weights"),
-    *(".dvc/config", ".dvcignore", "dvc.yaml", "prefect.yaml"),
+    *(".dvc/config", ".dvc/plots.html", ".dvcignore", "dvc.yaml", "prefect.yaml"),
 )
 
 # The demo's params with every size cut down: seconds instead of minutes, the same code.
