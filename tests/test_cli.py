@@ -118,7 +118,7 @@ def test_model_takes_the_classes_of_the_shards_or_those_given(
     assert run("model", "--params", str(DEMO)) == 0
     output = capsys.readouterr().out
     assert "3 classes (artifacts/shards/index.json)" in output
-    assert "for 8 clips" in output  # train.batch_size
+    assert "for 16 clips" in output  # train.batch_size
 
 
 NO_PARAMS = ("ablation", "convert", "listing", "sample", "serve", "synthetic")

@@ -98,9 +98,9 @@ def gather(folder: Path, base: str | None, prices: Prices, draws: bool = False) 
     """
     if not (folder / PARAMS).is_file():
         raise UserError(
-            f"there is no {PARAMS} here",
+            f"{PARAMS} does not exist here",
             where=str((folder / PARAMS).absolute()),
-            todo="run from the folder that holds params.yaml",
+            todo="run the command in the folder with params.yaml",
         )
     revision = base_revision(folder, base)
     before, now = read_pipelines(folder, revision)

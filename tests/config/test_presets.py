@@ -150,7 +150,7 @@ def test_a_table_s_preset_differs_in_what_its_comment_names() -> None:
         after = flat(preset(name))
         text = (ROOT / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
         comment = " ".join(line.lstrip("# ") for line in text.partition("\nclip:")[0].splitlines())
-        listed = re.search(r"Differs from table1_12x64 in: (.*?)\. Written", comment)
+        listed = re.search(r"Differs from table1_12x64 in: (.*?)\. Generated", comment)
         assert listed is not None
         changes = {
             key: str(value).replace("'", "") for key, value in after.items() if value != before[key]

@@ -181,7 +181,9 @@ def test_a_flat_folder_is_read_by_the_same_rule(root: Path) -> None:
 
 def test_a_folder_of_leftovers_alone_is_empty(tmp_path: Path) -> None:
     (tmp_path / "Thumbs.db").touch()
-    with pytest.raises(UserError, match=r"is empty but for 1 hidden or system file .*Thumbs\.db"):
+    with pytest.raises(
+        UserError, match=r"is empty except for 1 hidden or system file .*Thumbs\.db"
+    ):
         VideoFolder(tmp_path, Windowing(4))
 
 

@@ -190,7 +190,7 @@ def test_roots_without_videos(tmp_path: Path) -> None:
         manifest_of(section(root), kept)
     (root / "class").mkdir()
     manifest = manifest_of(section(root), kept)
-    with pytest.raises(UserError, match="none of 0 files"):
+    with pytest.raises(UserError, match="none of the 0 files"):
         check(manifest, section(root, max_refused=1.0), table=Path("refused.csv"))
     write_manifest(manifest, tmp_path / "out")
     assert read_manifest(tmp_path / "out" / "manifest.parquet") == []

@@ -54,7 +54,7 @@ INDICES = {
     "text": (in_shards("bytes", "1"), "are invalid"),
     "sha256": (in_shards("sha256", "../" * 20), "are invalid"),
     "split": (in_shards("split", []), "are invalid"),
-    "twice": (lambda index: index["shards"].append(index["shards"][0]), "one name"),
+    "twice": (lambda index: index["shards"].append(index["shards"][0]), "the same name"),
     "no list": (in_index("shards", 7), "not an index of shards"),
     "no entries": (in_index("shards", [7]), "not an index of shards"),
     "classes": (in_index("classes", [1, 2]), "not a list of names"),

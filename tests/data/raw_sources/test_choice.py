@@ -62,7 +62,7 @@ def test_a_table_of_groups_beside_class_folders_changes_no_layout(tmp_path: Path
     rows = table(tmp_path, "class_folders", table="groups.csv").rows
     assert {row.group for row in rows} == {"ann"}
     add_file(tmp_path, "groups.csv", "path,start\nwave/a.mp4,1\nbend/b.mp4,\n")
-    with pytest.raises(UserError, match=r"(?s)ranges of time.*index\.source: csv"):
+    with pytest.raises(UserError, match=r"(?s)time ranges.*index\.source: csv"):
         table(tmp_path, "class_folders", table="groups.csv")
 
 
