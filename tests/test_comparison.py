@@ -226,8 +226,8 @@ def test_many_processes_write_one_result(work, monkeypatch, tmp_path, launcher):
         (["--checkpoint=step", "--real-range=[0, 1]"], "--checkpoint does not use --real-range"),
         (["--checkpoint=step", "--generated=fakes.npy"], "--generated does not use --checkpoint"),
         (["--params=mine.yaml", "--real=real"], "--generated does not use --params"),
-        (["--generated=labelled.npz", "--real=artifacts/reference"], "label 3 is none of"),
-        (["--generated=unknown.npz", "--real=artifacts/reference"], "label -1 is none of"),
+        (["--generated=labelled.npz", "--real=artifacts/reference"], "label 3 is not one of"),
+        (["--generated=unknown.npz", "--real=artifacts/reference"], "label -1 is not one of"),
         (["--generated=fakes.npy", "--real=unknown.npz"], "where: unknown.npz"),
         (
             ["--generated=fakes.npy", "--real=artifacts/reference/self_trained", "--network=other"],

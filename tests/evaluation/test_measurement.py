@@ -87,7 +87,7 @@ def test_equal_conditions_compare_and_unequal_ones_are_named():
     other = measure(features(64, seed=2), reference_of(REAL), SamplingSettings(0)).metrics["FVD"]
     assert compare(one, other) == pytest.approx(other.value - one.value)
     longer = replace(other, settings=replace(other.settings, frames=48, clips=128))
-    with pytest.raises(UserError, match="do not compare") as caught:
+    with pytest.raises(UserError, match="are not comparable") as caught:
         compare(one, longer)
     assert caught.value.where == "frames: 12 and 48; clips: 64 and 128"
     with pytest.raises(UserError, match="FVD and IS are different"):
@@ -156,7 +156,7 @@ def test_numbers_against_other_real_clips_do_not_compare():
         for mark in ("a" * 16, "b" * 16)
     )
     fake = features(64, seed=1)
-    with pytest.raises(UserError, match="do not compare") as caught:
+    with pytest.raises(UserError, match="are not comparable") as caught:
         compare(measure(fake, one).metrics["FVD"], measure(fake, other).metrics["FVD"])
     assert caught.value.where == f"data: {'a' * 16} and {'b' * 16}"
     scores = [measure(fake, each).metrics["IS"] for each in (one, other)]

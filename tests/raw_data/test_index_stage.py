@@ -97,7 +97,7 @@ def test_a_listing_leads_dvc_past_all_that_stops_it(tmp_path: Path, synthetic_vi
     assert refused.returncode == EXIT_USER_ERROR
     assert "DVC cannot hash circle_right/dangling.mp4 (unreadable)" in refused.stdout
     assert "dvdgan listing FILE --root videos" in refused.stdout
-    assert "12 files below videos, 8 that are none" in list_videos(repository, "--root", "videos")
+    assert "below videos, 8 unusable entries" in list_videos(repository, "--root", "videos")
     assert run(repository, [sys.executable, "-m", "dvdgan", "check"]).returncode == 0
     assert "12 videos in 4 classes (8 train, 4 test), 8 refused" in repro(repository)
     assert changed(repository) == set()

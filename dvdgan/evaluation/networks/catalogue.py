@@ -58,7 +58,7 @@ class KnownNetwork:
         source = self.sources[0]
         known = f", {source.identity}" if source.identity else ""
         return UserError(
-            f"the weights of {self.name}, which {self.purpose} needs, are missing",
+            f"the weights of {self.name} are missing; they are needed for {self.purpose}",
             where=str(folder),
             todo=f"get {source.file} ({source.size}{known}) from\n"
             f"         {source.url}\n         and run `{self.command}`; see docs/weights.md",

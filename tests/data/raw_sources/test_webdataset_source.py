@@ -174,8 +174,8 @@ def test_samples_that_are_not_one_video_and_its_class_are_refused(tmp_path: Path
     incomplete = Refusal.INCOMPLETE_SAMPLE
     expected = {
         "a.tar (twice.mp4)": (Refusal.DUPLICATE_MEMBER, "already has twice.mp4"),
-        "a.tar (twice.cls)": (Refusal.DUPLICATE_MEMBER, "has twice.cls already"),
-        "a.tar (two.depth.webm)": (Refusal.DUPLICATE_MEMBER, "has two.mp4 already"),
+        "a.tar (twice.cls)": (Refusal.DUPLICATE_MEMBER, "already has twice.cls"),
+        "a.tar (two.depth.webm)": (Refusal.DUPLICATE_MEMBER, "already has two.mp4"),
         "a.tar (no_video)": (incomplete, "no video: none of mp4"),
         "a.tar (no_class.mp4)": (incomplete, "no class: none of cls, json, txt"),
         "a.tar (long.mp4)": (incomplete, "long.txt is not the name of a class"),

@@ -84,7 +84,7 @@ def test_the_verb_lists_every_network(tmp_path, monkeypatch, capsys):
 
 def test_the_verb_refuses_what_it_does_not_know(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="no network i3d"):
+    with pytest.raises(UserError, match="unknown network i3d"):
         app(["convert", "i3d", "x.pt"])
     with pytest.raises(UserError, match="weights of i3d_k400 are missing"):
         app(["convert", "i3d_k400"])

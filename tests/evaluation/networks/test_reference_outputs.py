@@ -44,7 +44,7 @@ def test_the_cricket_clip(cricket):
     assert network.seen.shape == (1, 79, 3, 224, 224)
     assert network.seen.min() == network.seen.max() == 255
     for wrong in (published_logits() * 1.001, published_logits().roll(1)):
-        with pytest.raises(UserError, match="published output"):
+        with pytest.raises(UserError, match="differs from the published one"):
             check_cricket(Told(wrong), cricket)
 
 
