@@ -6,6 +6,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from flows.graph import ordered_stages, repository
@@ -121,6 +122,8 @@ class _Plan:
                 dep.save()
             elif (now := self._hash_below(self._outputs[source], dep)) is not None:
                 dep.hash_info, dep.meta = now, type(dep.meta)()  # meta repeats the hash of dvc.lock
+                # DVC would hash the file, which may be yet to be checked out.
+                dep.get_hash = partial(getattr, dep, "hash_info")
         entry = self._repo.stage_cache._load(stage)
         if not entry:
             return None

@@ -115,3 +115,15 @@ def test_an_output_that_the_cache_has_lost_is_made_again(folder: Path) -> None:
     planned = plan(folder)[0]
     assert planned.outcome == RUNS and planned.reasons == ["a: not in cache"]
     assert "first" in repro(folder)
+
+
+def test_a_changed_stage_whose_input_is_yet_to_be_checked_out(folder: Path) -> None:
+    repro(folder)
+    shutil.rmtree(folder / "a")
+    set_params(folder, size=1, noise=2)
+    assert plan(folder) == [
+        PlannedStage("first", CACHED, ["a: deleted"]),
+        PlannedStage("middle", RUNS, ["noise 1 -> 2"]),
+        PlannedStage("last", MAY_RUN, ["waits for middle"]),
+    ]
+    assert repro(folder) == ["middle"]
