@@ -132,8 +132,8 @@ def _is_of_paper(key: str) -> bool:
 
 
 def _numbers(text: str) -> str | None:
-    """What follows "The paper's numbers:" in the comment at the top, up to the data."""
+    """What follows "The paper's results:" in the comment at the top, up to the data."""
     comment = re.match(r"(?:#.*\n)*", text)
     words = " ".join(line.lstrip("# ") for line in (comment[0] if comment else "").splitlines())
-    found = re.search(r"The paper's numbers: (.*?) Data: ", words)
+    found = re.search(r"The paper's results: (.*?) Data: ", words)
     return found[1] if found else None

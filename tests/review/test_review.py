@@ -77,12 +77,12 @@ def test_the_speed_is_that_of_the_last_run(demo: Project) -> None:
     benchmark = MEASURED | {"preset": "table1_12x64"}  # a model of another size: not used
     demo.write("benchmarks/results/trainer_steps_h100.json", json.dumps(benchmark))
     base = demo.commit()
-    demo.edit("steps: 500\n", "steps: 1000\n")
+    demo.edit("steps: 600\n", "steps: 1200\n")
     assert "No time:" in demo.comment(base)
     # The first steps, and one that is no rule.
     write_run(demo, [0.1, 0.1, 0.1, 7, 8, 1000], {"processes": 1, "device": "cpu"})
     assert "| clips/s | 8 |" in demo.comment(base), "among what stays equal"
-    assert row(demo.comment(base), "time to train")[1] == f"{1000 * 8 / 8 / 60:.1f} min"
+    assert row(demo.comment(base), "time to train")[1] == f"{1200 * 16 / 8 / 60:.1f} min"
 
 
 def test_a_changed_protocol_makes_metrics_incomparable(demo: Project) -> None:
@@ -168,10 +168,10 @@ def test_a_measured_speed_is_that_of_each_device(
     demo: Project, processes: int, clips: float
 ) -> None:
     base = demo.commit()
-    demo.edit("steps: 500\n", "steps: 1000\n")
+    demo.edit("steps: 600\n", "steps: 800\n")
     write_run(demo, [8] * 4, {"processes": processes, "device": "cuda"})
     comment = demo.comment(base)
-    assert row(comment, "time to train")[1] == f"{1000 * 8 / clips / 60:.1f} min"
+    assert row(comment, "time to train")[1] == f"{800 * 16 / clips / 60:.1f} min"
     assert f"median of 1 steps, {processes} x cuda)" in comment
     assert "Its folder takes" in comment and "with 1 checkpoints." in comment
 
@@ -180,7 +180,7 @@ def test_a_lock_that_does_not_match_its_params(demo: Project) -> None:
     demo.repro()
     base = demo.commit()
     assert demo.comment(base).splitlines()[4] == "Nothing changed."
-    demo.edit("steps: 500\n", "steps: 510\n")
+    demo.edit("steps: 600\n", "steps: 610\n")
     demo.commit()
     assert "**dvc.lock does not match params.yaml** or the code: `train` (`train.steps`)" in warned(
         demo, base
@@ -213,7 +213,7 @@ def test_changed_videos_and_code_are_seen_in_dvc_lock(demo: Project) -> None:
 
 
 def test_params_that_are_refused_are_shown_with_the_reason(demo: Project) -> None:
-    demo.edit("batch_size: 8\n  accumulation", "batch_size: eight\n  accumulation")
+    demo.edit("batch_size: 16\n  accumulation", "batch_size: eight\n  accumulation")
     comment = demo.comment()
     assert comment.split("\n\n")[2].startswith("- :warning: **`dvdgan check` refuses params.yaml**")
     assert "train.batch_size" in comment.partition("</details>")[0]
@@ -245,7 +245,8 @@ def test_results_in_a_remote_that_wants_credentials_are_no_traceback(
 ) -> None:
     demo.write("results", '{"generated": {}}')
     config = (demo.folder / ".dvc/config").read_text("utf-8")
-    demo.write(".dvc/config", f"{config}    remote = far\n['remote \"far\"']\n    url = s3://a/b\n")
+    config = config.replace("[core]\n", "[core]\n    remote = far\n")
+    demo.write(".dvc/config", f"{config}['remote \"far\"']\n    url = s3://a/b\n")
     demo.repro()
     base = demo.commit()
     shutil.rmtree(demo.folder / ".dvc/cache")
@@ -261,27 +262,27 @@ def test_results_in_a_remote_that_wants_credentials_are_no_traceback(
 
 def test_results_in_the_run_cache_are_named(demo: Project) -> None:
     demo.repro()
-    demo.edit("steps: 500\n", "steps: 510\n")
+    demo.edit("steps: 600\n", "steps: 610\n")
     demo.repro()
     base = demo.commit()
-    demo.edit("steps: 510\n", "steps: 500\n")
+    demo.edit("steps: 610\n", "steps: 600\n")
     assert demo.review(base).restorable == ["train"]
     assert "`dvc repro` restores them without running" in warned(demo, base)
-    demo.edit("steps: 500\n", "steps: 490\n")
+    demo.edit("steps: 600\n", "steps: 590\n")
     assert demo.review(base).restorable == []
 
 
 def test_the_base_is_where_a_branch_left_main(demo: Project) -> None:
     fork = demo.commit()
     demo.run("git", "switch", "--quiet", "--create", "change")
-    demo.edit("steps: 500\n", "steps: 510\n")
+    demo.edit("steps: 600\n", "steps: 610\n")
     demo.commit()
     demo.commit()
     assert demo.review().base == fork
     demo.run("git", "switch", "--quiet", "main")
     demo.commit()
     assert demo.review().base == fork, "the last commit but one"
-    demo.edit("steps: 500\n", "steps: 520\n")
+    demo.edit("steps: 600\n", "steps: 620\n")
     assert demo.review().base != fork, "HEAD: there are edits"
     with pytest.raises(UserError, match="there is no commit nowhere"):
         demo.review("nowhere")
