@@ -9,11 +9,11 @@ from dvdgan.config import parse_config, warnings
 from dvdgan.config.reference import meanings
 from dvdgan.errors import UserError
 from dvdgan.guard.origin import flat
+from dvdgan.reporting.metric_comparison import MetricComparison, compare_metrics
 from dvdgan.review import changes, costs, metrics, presets
 from dvdgan.review.changes import ParamChange, StageChange
 from dvdgan.review.costs import Speed, TrainingCost, Work
 from dvdgan.review.disk import DiskUse, disk_use
-from dvdgan.review.metrics import MetricComparison
 from dvdgan.review.pipeline import PARAMS, PipelineRevision, read_artefact, read_pipelines
 from dvdgan.review.presets import Closeness, KnownPreset, PresetChange
 from dvdgan.review.revisions import base_revision
@@ -144,7 +144,7 @@ def gather(folder: Path, base: str | None, prices: Prices, draws: bool = False) 
         speed=None if training is None else costs.measured_speed(folder, training[1]),
         prices=prices,
         is_measured_again=is_measured_again,
-        metrics=metrics.compare_results(*measured) if len(measured) == 2 else None,
+        metrics=compare_metrics(*measured) if len(measured) == 2 else None,
         without_metrics={side: each for side, each in results.items() if isinstance(each, str)},
         restorable=[stage.name for stage in now.stages if stage.is_restorable],
         refused=refused,
@@ -186,7 +186,7 @@ def _results(folder: Path, revision: str | None, at: PipelineRevision) -> dict[s
         if at.produced.get(path) in outdated:
             return NOT_OF_THESE_PARAMS
         data = read_artefact(folder, revision, path)
-        found = data if isinstance(data, str) else metrics.read_results(data)
+        found = data if isinstance(data, str) else metrics.read_generated(data)
         if isinstance(found, dict):
             return found
         reason = found or f"{path} has no protocols"

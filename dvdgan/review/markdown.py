@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
+from dvdgan.reporting.metric_comparison import MetricComparison
 from dvdgan.reporting.scores import format_number
 from dvdgan.review.changes import ABSENT
 from dvdgan.review.cost_section import cost_section
 from dvdgan.review.gather import Review
-from dvdgan.review.metrics import MetricComparison
 from dvdgan.review.presets import differing
 from dvdgan.review.revisions import short
 from dvdgan.review.table import folded, table

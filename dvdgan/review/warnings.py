@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from dvdgan.reporting.costs import times
+from dvdgan.reporting.metric_comparison import NOT_COMPARABLE, WORSE
 from dvdgan.review.changes import ABSENT, StageChange
 from dvdgan.review.gather import PROTOCOLS, Review
-from dvdgan.review.metrics import NOT_COMPARABLE, WORSE
 
 # A factor from which on more work is a warning.
 MORE = 1.5

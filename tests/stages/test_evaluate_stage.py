@@ -223,7 +223,7 @@ def test_the_run_stands_beside_another_folder(several: Path, tmp_path: Path) -> 
             command("report", "--compare", str(other), "--dated")
     text = (several / page).read_text()
     assert "this run and other" in text
-    assert text.count("<td>within noise</td>") == len(read_results(several / EVALUATE)["generated"])
+    assert text.count("<td>equal</td>") == len(read_results(several / EVALUATE)["generated"])
     assert text.count("<video") == 2 * 4  # classes
 
 

@@ -1,10 +1,11 @@
-"""Metrics of two revisions: better, worse, within noise, not comparable."""
+"""Metrics of two runs: better, worse, within noise, not comparable."""
 
 from typing import Any
 
 import pytest
 
-from dvdgan.review.metrics import compare_results, read_results
+from dvdgan.reporting.metric_comparison import compare_metrics
+from dvdgan.review.metrics import read_generated
 
 
 def result(value: float, reach: float | None = 0.1, **protocol: Any) -> dict[str, Any]:
@@ -13,8 +14,7 @@ def result(value: float, reach: float | None = 0.1, **protocol: Any) -> dict[str
 
 
 def verdict(name: str, old: dict[str, Any], new: dict[str, Any]) -> str:
-    before, now = {f"{name}[self_trained,256,a]": old}, {f"{name}[self_trained,256,b]": new}
-    [found] = compare_results({"generated": before}, {"generated": now})
+    [found] = compare_metrics({name: old}, {name: new})
     assert (found.metric, found.before, found.now) == (name, old["value"], new["value"])
     return found.verdict
 
@@ -41,22 +41,29 @@ def test_noise_is_the_interval_of_the_difference() -> None:
 
 
 def test_other_settings_of_the_measurement_do_not_compare() -> None:
-    old = {"generated": {"FVD": result(1, preprocessing={"stride": 1})}}
-    new = {"generated": {"FVD": result(2, preprocessing={"stride": 2}, truncation="0.44")}}
-    [found] = compare_results(old, new)
+    old = {"FVD": result(1, preprocessing={"stride": 1}, seed=0, weights="0123456789abcdef" * 4)}
+    new = {"FVD": result(2, preprocessing={"stride": 2}, seed=1, weights="fedcba9876543210" * 4)}
+    [found] = compare_metrics(old, new)
     assert found.verdict == "not comparable"
-    assert found.differences == ["preprocessing.stride: 1 and 2", "truncation: None and 0.44"]
+    assert found.differences == [
+        "preprocessing.stride: 1 and 2",
+        "weights: 01234567 and fedcba98",
+    ]
+    del old["FVD"]["protocol"]["weights"], old["FVD"]["protocol"]["preprocessing"]
+    assert compare_metrics(old, new)[0].verdict == "not comparable"
+
+
+def test_other_samples_of_one_generator_compare() -> None:
+    assert verdict("FVD", result(1, seed=0), result(2, seed=1)) == "worse"
 
 
 def test_a_metric_that_one_side_lacks() -> None:
-    old = {"generated": {"FVD": result(1)}}
-    new = {"generated": {"FID": result(2)}}
-    found = {each.metric: each for each in compare_results(old, new)}
+    found = {each.metric: each for each in compare_metrics({"FVD": result(1)}, {"FID": result(2)})}
     assert (found["FID"].before, found["FID"].now) == (None, 2)
     assert (found["FVD"].before, found["FVD"].now) == (1, None)
     assert {each.verdict for each in found.values()} == {"not comparable"}
 
 
 def test_files_without_protocols_are_no_results() -> None:
-    assert read_results(b'{"FVD": 1.0}') is None
-    assert read_results(b'{"generated": {}}') == {"generated": {}}
+    assert read_generated(b'{"FVD": 1.0}') is None
+    assert read_generated(b'{"generated": {"FVD[a,256,5e6f7a8b]": {}}}') == {"FVD": {}}
