@@ -50,8 +50,8 @@ def review(
     if write is None:
         print(markdown(gather(Path(), base, prices)), end="")
         return
-    picture = write.with_suffix(".gif")
     check_output_file(write, lambda file: file.read_bytes().startswith(MARKER.encode()))
+    picture = write.with_suffix(".gif")
     check_output_file(picture, lambda file: file.read_bytes().startswith(b"GIF8"))
     found = gather(Path(), base, prices, draws=True)
     if isinstance(found.samples, bytes):

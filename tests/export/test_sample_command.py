@@ -159,7 +159,7 @@ def test_what_cannot_be_done_is_an_error(
         ([prediction, "--start", "text.mp4"], "text.mp4 cannot be read"),
         ([prediction, "--start", "missing.mp4"], "missing.mp4 cannot be read"),
         ([synthesis, "--start", "text.mp4"], "cannot continue a video"),
-        ([prediction, "--start", "text.mp4", "--class", "wave"], "knows no classes"),
+        ([prediction, "--start", "text.mp4", "--class", "wave"], "has no classes"),
         ([synthesis, "--write", "samples.avi"], "not written as .avi"),
         ([synthesis, "--each", "avi"], "choose mp4, gif, webp, png, npy, npz"),
         ([synthesis, "--each", "gif", "--write", "x.gif"], "use a folder for --write"),

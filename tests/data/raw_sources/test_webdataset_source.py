@@ -183,7 +183,7 @@ def test_samples_that_are_not_one_video_and_its_class_are_refused(tmp_path: Path
         "a.tar (broken.mp4)": (incomplete, "broken.json is not UTF-8 text of JSON"),
         "a.tar (deep.mp4)": (incomplete, "deep.json is not UTF-8 text of JSON"),
         "a.tar (binary.mp4)": (incomplete, "binary.cls is not UTF-8 text"),
-        "a.tar (beyond.mp4)": (incomplete, "beyond.cls is 7, and classes.txt has 2 lines"),
+        "a.tar (beyond.mp4)": (incomplete, "beyond.cls is 7, but classes.txt has 2 lines"),
         "a.tar (text.mp4)": (Refusal.NOT_A_VIDEO, "container"),
         "b.tar.gz": (Refusal.NOT_IN_THE_TABLE, "decompress"),
     }
