@@ -133,7 +133,7 @@ def test_a_batch_that_processes_and_parts_cannot_share_is_refused(
     nursery.begin("trainer", run)
     assert nursery.ended() == EXIT_USER_ERROR
     told = (run.root / "output.log").read_text()
-    assert "train.batch_size is 6, which 1 processes with train.accumulation = 4" in told
+    assert "evenly among 1 processes with train.accumulation = 4" in told
     assert "set train.batch_size to a multiple of 4" in told
     assert "Traceback" not in told
     assert run.saved_steps() == []
