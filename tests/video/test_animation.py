@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from dvdgan.video.animation import encode_gif, encode_webp
-from dvdgan.video.caption import caption
+from dvdgan.video.caption import caption, caption_height
 
 
 def clip(length: int) -> np.ndarray:
@@ -46,8 +46,14 @@ def test_a_gif_is_never_so_fast_that_browsers_slow_it_down() -> None:
 
 @pytest.mark.parametrize("width", [16, 64, 300])
 def test_a_caption_is_as_wide_as_asked_and_cut_where_it_is_longer(width: int) -> None:
-    short, long = caption("a", width), caption("a" * 500, width)
-    assert short.shape == long.shape and short.shape[1:] == (width, 3)
+    short, long = caption("a", width, 64), caption("a" * 500, width, 64)
+    assert short.shape == long.shape == (caption_height(64), width, 3)
     assert (long < 128).any(axis=(0, 2))[-width // 4 :].any()  # the text reaches the right edge
-    assert (caption("", width) == 255).all()
-    assert (caption("b" * 500, width) != long).any()
+    assert (caption("", width, 64) == 255).all()
+    assert (caption("b" * 500, width, 64) != long).any()
+
+
+def test_captions_of_larger_pictures_are_higher_up_to_a_limit() -> None:
+    heights = [caption_height(cell) for cell in (32, 128, 256, 4096, 8192)]
+    assert heights == sorted(heights) and heights[0] < heights[2] < heights[3] == heights[4]
+    assert (caption("wide", 300, 64) < 128).sum() < (caption("wide", 300, 256) < 128).sum()
