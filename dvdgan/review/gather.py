@@ -78,7 +78,7 @@ class Review:
     is_measured_again: bool
     """Whether the stage that measures the metrics runs again."""
     metrics: list[MetricComparison] | None
-    """None if one side has no results, and where it is not."""
+    """None if one side has no results, or the metrics are not measured again."""
     without_metrics: Mapping[str, str]
     """Side without results -> why."""
     restorable: list[str]

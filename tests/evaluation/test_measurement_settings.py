@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
+from metric_settings import SETTINGS
 
 from dvdgan.evaluation.measurement_settings import MeasurementSettings
 from dvdgan.video.preprocessing import Preprocessing
@@ -14,21 +15,8 @@ IMPLIED = {"value_range", "clips_per_video"}
 
 @pytest.mark.parametrize("field", [each.name for each in fields(MeasurementSettings)])
 def test_every_condition_is_in_the_name(field: str) -> None:
-    conditions = MeasurementSettings(
-        protocol="self_trained",
-        data="a" * 16,
-        network="small_i3d",
-        weights_sha256="b" * 64,
-        layer="logits",
-        value_range="[-1, 1]",
-        resize="none",
-        resolution=32,
-        frames=4,
-        stride=1,
-        clips=64,
-        real_split="train",
-        real_clips=640,
-        seed=0,
+    conditions = replace(
+        SETTINGS,
         conditioning_frames=1,
         conditioning_split="train",
         real_preprocessing=Preprocessing(),

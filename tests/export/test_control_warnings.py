@@ -2,26 +2,10 @@
 
 from dataclasses import replace
 
-from dvdgan.evaluation.measurement import Metric
-from dvdgan.evaluation.measurement_settings import MeasurementSettings
-from dvdgan.export.results import Results, control_warnings
+from metric_settings import SETTINGS
 
-SETTINGS = MeasurementSettings(
-    protocol="self_trained",
-    data="a" * 16,
-    network="small_i3d",
-    weights_sha256="b" * 64,
-    layer="logits",
-    value_range="[-1, 1]",
-    resize="none",
-    resolution=32,
-    frames=4,
-    stride=1,
-    clips=256,
-    real_split="train",
-    real_clips=640,
-    seed=None,
-)
+from dvdgan.evaluation.measurement import Metric
+from dvdgan.export.results import Results, control_warnings
 
 
 def metrics(clips: int = 256, split: str = "train") -> dict[str, Metric]:

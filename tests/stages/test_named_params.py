@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from metric_settings import SETTINGS
 from pydantic import BaseModel
 from tiny_pipeline import run_stages, tiny
 
@@ -13,7 +14,7 @@ from dvdgan.config import Config
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.sources.shard_set import EvenClips
 from dvdgan.evaluation.measurement import Metric
-from dvdgan.evaluation.measurement_settings import DEFAULT_STANDING, MeasurementSettings
+from dvdgan.evaluation.measurement_settings import DEFAULT_STANDING
 from dvdgan.export.bundle import StandingStatistics
 from dvdgan.export.results import Results
 from dvdgan.stages import index, shard
@@ -64,44 +65,28 @@ def test_every_key_is_told_by_something() -> None:
         assert any(key == each or key.startswith(f"{each}.") for key in keys), each
 
 
-CONDITIONS = MeasurementSettings(
-    protocol="self_trained",
-    data="a" * 16,
-    network="small_i3d",
-    weights_sha256="b" * 64,
-    layer="logits",
-    value_range="[-1, 1]",
-    resize="none",
-    resolution=32,
-    frames=4,
-    stride=1,
-    clips=64,
-    real_split="train",
-    real_clips=640,
-    seed=0,
-)
 OTHERS: dict[str, Any] = {"protocol": "tgan_is", "truncation": "0.44 gaussian", "data": "c" * 16}
 OTHERS |= {"standing": "2 forwards of 4 clips", "weights_sha256": "d" * 64}
 
 
 @pytest.mark.parametrize("field", BY_FIELD)
 def test_a_changed_field_is_another_key_and_another_name(field: str) -> None:
-    one = Metric("FVD", 1.0, CONDITIONS)
-    other = Metric("FVD", 2.0, replace(CONDITIONS, **{field: OTHERS.get(field, 77)}))
+    one = Metric("FVD", 1.0, SETTINGS)
+    other = Metric("FVD", 2.0, replace(SETTINGS, **{field: OTHERS.get(field, 77)}))
     assert one.name != other.name
     assert one.key != other.key
 
 
 def test_the_usual_standing_statistics_are_those_of_the_default() -> None:
     assert str(StandingStatistics()) == DEFAULT_STANDING
-    usual = replace(CONDITIONS, standing=DEFAULT_STANDING)
-    assert usual.name == CONDITIONS.name
+    usual = replace(SETTINGS, standing=DEFAULT_STANDING)
+    assert usual.name == SETTINGS.name
 
 
 def test_lines_of_videos_are_in_the_key_of_what_is_measured_on_them() -> None:
     keys = []
     for lines, videos in ((8, 8), (9, 8), (8, 9)):
-        results = Results({"FVD": Metric("FVD", 1.0, CONDITIONS)})
+        results = Results({"FVD": Metric("FVD", 1.0, SETTINGS)})
         jumps = {"score": 1.0, "lines": lines, "videos": videos}
         results.add_memorisation("self_trained", {"interpolation_latents": jumps})
         keys += results.memorisation
