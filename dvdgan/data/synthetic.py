@@ -68,7 +68,7 @@ def write_synthetic(
 def draw(label: str, rng: _Rng, size: int, frames: int) -> NDArray[np.uint8]:
     """One video of class ``label``, (frames, size, size, 3) uint8: size, speed and colours of its
     own, and a barcode with the number of the frame below."""
-    distance = _distance(label, rng, rng, (size - _strip_height(size), size), frames)
+    distance = _distance(label, rng, (size - _strip_height(size), size), frames)
     colour = np.roll(
         [rng.uniform(200, 255), rng.uniform(60, 255), rng.uniform(40, 90)], rng.integers(3)
     )
@@ -91,11 +91,11 @@ def draw_plain(label: str, rng: _Rng, size: int, frames: int) -> NDArray[np.uint
     return _painted((distance - GROWN) / SOFT, colour, GROUND)
 
 
-def _distance(label: str, style: _Rng, place: _Rng, shape: tuple[int, int], frames: int) -> _Array:
+def _distance(label: str, rng: _Rng, shape: tuple[int, int], frames: int) -> _Array:
     """From every pixel to the shape's edge, in pixels, negative inside: (frames, *shape)."""
     y, x = _pixel_centres(*shape)
     time = np.arange(frames, dtype=float)[:, None, None]
-    return MOTIONS[label](style, place, x, y, time) * shape[1]
+    return MOTIONS[label](rng, x, y, time) * shape[1]
 
 
 def _pixel_centres(height: int, width: int) -> tuple[_Array, _Array]:
@@ -137,38 +137,37 @@ def _wrapped(offset: _Array, period: float) -> _Array:
     return (offset + period / 2) % period - period / 2
 
 
-# A motion draws size and speed from style, where it starts from place. It gives the signed distance
-# to the shape's edge, negative inside, of every pixel at every time: x, y in [0, 1), time (T, 1, 1)
-# in frames.
+# A motion draws size, speed and place, and gives the signed distance to the shape's edge, negative
+# inside, of every pixel at every time: x, y in [0, 1), time (T, 1, 1) in frames.
 
 
-def _circle_right(style: _Rng, place: _Rng, x: _Array, y: _Array, time: _Array) -> _Array:
-    radius, speed = style.uniform(0.13, 0.19), style.uniform(0.025, 0.045)
-    dx = _wrapped(x - place.uniform() - speed * time, 1.0)
-    return np.hypot(dx, y - place.uniform(0.25, 0.65)) - radius
+def _circle_right(rng: _Rng, x: _Array, y: _Array, time: _Array) -> _Array:
+    radius, speed = rng.uniform(0.13, 0.19), rng.uniform(0.025, 0.045)
+    dx = _wrapped(x - rng.uniform() - speed * time, 1.0)
+    return np.hypot(dx, y - rng.uniform(0.25, 0.65)) - radius
 
 
-def _square_down(style: _Rng, place: _Rng, x: _Array, y: _Array, time: _Array) -> _Array:
-    half, speed = style.uniform(0.11, 0.17), style.uniform(0.025, 0.045)
-    dy = _wrapped(y - place.uniform() - speed * time, 1.0)
-    return np.maximum(np.abs(x - place.uniform(0.2, 0.8)), np.abs(dy)) - half
+def _square_down(rng: _Rng, x: _Array, y: _Array, time: _Array) -> _Array:
+    half, speed = rng.uniform(0.11, 0.17), rng.uniform(0.025, 0.045)
+    dy = _wrapped(y - rng.uniform() - speed * time, 1.0)
+    return np.maximum(np.abs(x - rng.uniform(0.2, 0.8)), np.abs(dy)) - half
 
 
-def _bar_rotating(style: _Rng, place: _Rng, x: _Array, y: _Array, time: _Array) -> _Array:
-    angle = place.uniform(0, np.pi) + style.uniform(0.10, 0.18) * time
-    dx, dy = x - style.uniform(0.4, 0.6), y - style.uniform(0.38, 0.52)
+def _bar_rotating(rng: _Rng, x: _Array, y: _Array, time: _Array) -> _Array:
+    angle = rng.uniform(0, np.pi) + rng.uniform(0.10, 0.18) * time
+    dx, dy = x - rng.uniform(0.4, 0.6), y - rng.uniform(0.38, 0.52)
     along = dx * np.cos(angle) + dy * np.sin(angle)
     across = dy * np.cos(angle) - dx * np.sin(angle)
-    return np.maximum(np.abs(along) - 0.34, np.abs(across) - style.uniform(0.05, 0.08))
+    return np.maximum(np.abs(along) - 0.34, np.abs(across) - rng.uniform(0.05, 0.08))
 
 
-def _ring_growing(style: _Rng, place: _Rng, x: _Array, y: _Array, time: _Array) -> _Array:
-    phase = (place.uniform() + style.uniform(0.035, 0.06) * time) % 1.0
-    centre = np.hypot(x - style.uniform(0.35, 0.65), y - style.uniform(0.35, 0.55))
-    return np.abs(centre - 0.05 - 0.35 * phase) - style.uniform(0.035, 0.055)
+def _ring_growing(rng: _Rng, x: _Array, y: _Array, time: _Array) -> _Array:
+    phase = (rng.uniform() + rng.uniform(0.035, 0.06) * time) % 1.0
+    centre = np.hypot(x - rng.uniform(0.35, 0.65), y - rng.uniform(0.35, 0.55))
+    return np.abs(centre - 0.05 - 0.35 * phase) - rng.uniform(0.035, 0.055)
 
 
-MOTIONS: dict[str, Callable[[_Rng, _Rng, _Array, _Array, _Array], _Array]] = {
+MOTIONS: dict[str, Callable[[_Rng, _Array, _Array, _Array], _Array]] = {
     "bar_rotating": _bar_rotating,
     "circle_right": _circle_right,
     "ring_growing": _ring_growing,
