@@ -1,6 +1,8 @@
 """Serves what Prefect's pages link to, on this machine alone: reports, sheets and ledgers.
 
-    python infra/local/file_server.py FOLDER PORT
+    python infra/local/file_server.py FOLDER PORT [ADDRESS]
+
+It listens on ADDRESS, 127.0.0.1; on 0.0.0.0 in a container, whose port is published on 127.0.0.1.
 
 Of the work tree FOLDER it serves `artifacts` and the ledgers of runs, and the same of the copies in
 `.runs/evaluate` and `.runs/retrain`: no code, no params, no other name that begins with a dot. It
@@ -30,11 +32,12 @@ class LinkedFiles(StaticFiles):
 
 
 def main() -> None:
-    folder, port = sys.argv[1:]
+    folder, port, *rest = sys.argv[1:]
+    address = rest[0] if rest else "127.0.0.1"
     app = FastAPI(openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
     app.mount("/", LinkedFiles(directory=folder, html=True))
-    uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning")
+    uvicorn.run(app, host=address, port=int(port), log_level="warning")
 
 
 if __name__ == "__main__":
