@@ -44,6 +44,12 @@ def refuse_other_arithmetic(variables: Mapping[str, str] = os.environ) -> None:
     _raise(_other_arithmetic(variables))
 
 
+def refuse_other_methods(variables: Mapping[str, str] = os.environ) -> None:
+    """Raise UserError where a variable asks for arithmetic or for a way to train that no key of
+    params.yaml has."""
+    _raise([*_other_arithmetic(variables), *_other_methods(variables)])
+
+
 def refuse_other_training(train: "Train", variables: Mapping[str, str] = os.environ) -> None:
     """Raise UserError if a variable contradicts section ``train``, naming the key.
 
@@ -73,6 +79,10 @@ def _other_training(train: "Train", variables: Mapping[str, str]) -> Iterator[st
             f"ACCELERATE_GRADIENT_ACCUMULATION_STEPS is {parts!r}, but train.accumulation is "
             f"{train.accumulation}; set train.accumulation in params.yaml"
         )
+    yield from _other_methods(variables)
+
+
+def _other_methods(variables: Mapping[str, str]) -> Iterator[str]:
     for name, effect in TRAINING.items():
         value = variables.get(name, "").strip()
         if value.lower() not in OFF:

@@ -85,7 +85,10 @@ def main() -> None:
         *("--nnodes", str(given.nodes), "--nproc-per-node", str(given.processes)),
         *("--rdzv-backend", "c10d", "--rdzv-endpoint", given.endpoint, "--rdzv-id", given.run_id),
         *("--rdzv-conf", f"is_host={str(is_host).lower()},join_timeout={JOIN_SECONDS}"),
-        *(("--local-addr", own) if reachable else ()),
+        # torchrun orders its nodes by these words and uses that of the first one alone. The
+        # endpoint's host comes first: its first rank is the main process, which alone needs the
+        # run folder.
+        *(("--local-addr", own if is_host else f"~{own}") if reachable else ()),
         *("--max-restarts", str(MAX_RESTARTS), "--monitor-interval", "1"),
         *("--shutdown-timeout", str(STOP_SECONDS)),
         *("--signals-to-handle", "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1", "-m", *given.module),

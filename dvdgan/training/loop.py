@@ -15,6 +15,7 @@ from dvdgan.data.loader import RankShard, training_batches
 from dvdgan.data.random_clips import RandomClips
 from dvdgan.errors import InterruptedRunError
 from dvdgan.guard.environment import RunEnvironment
+from dvdgan.guard.ledger import ScheduleOverride
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.models.latent import derive_seed
 from dvdgan.storage.local import write_json
@@ -56,11 +57,12 @@ def train(job: Job) -> None:
     Raises InterruptedRunError after saving when a stop was requested, and NonFiniteError when a
     loss is not finite (the run folder's failure.json then says which).
     """
-    job = _with_schedule_override(job)
+    override = job.runtime.from_main(job.run.schedule_override)
+    job = _with_schedule_override(job, override)
     sheet = SampleSheet.plan(job.dataset, job.model, job.train.seed)
     checkpoints = CheckpointManager(job.run, job.train, job.fingerprint, job.runtime, sheet)
     state = _begin(job)
-    rng = _sampling_rng(job)
+    rng = _sampling_rng(job, override.restart_index)
     clips = _real_batches(job, rng.seed, state.step)
     train_step = TrainStep(
         job.clip,
@@ -90,9 +92,9 @@ def train(job: Job) -> None:
                 raise InterruptedRunError(f"saved at step {state.step} of {job.train.steps}")
 
 
-def _with_schedule_override(job: Job) -> Job:
+def _with_schedule_override(job: Job, override: ScheduleOverride) -> Job:
     """The job with the schedule override that the run's rollbacks have set."""
-    override, train = job.run.schedule_override(), job.train
+    train = job.train
     changes = {
         "generator_learning_rate": train.generator_learning_rate * override.learning_rate_scale,
         "discriminator_learning_rate": (
@@ -127,10 +129,10 @@ def _telemetry(job: Job, finished_steps: int) -> AbstractContextManager[Telemetr
     )
 
 
-def _sampling_rng(job: Job) -> SamplingRNG:
+def _sampling_rng(job: Job, restart_index: int) -> SamplingRNG:
     runtime = job.runtime
     return SamplingRNG(
-        derive_seed(job.train.seed, job.run.schedule_override().restart_index),
+        derive_seed(job.train.seed, restart_index),
         job.train.batch_size,
         torch.tensor(job.dataset.labels),
         runtime.device,

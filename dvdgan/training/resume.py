@@ -19,14 +19,13 @@ def resumed_state(
 
     The main process alone reads the run folder and broadcasts what it read.
     """
-    step = runtime.broadcast_object(_latest(run) if runtime.is_main else None)
+    step = runtime.from_main(lambda: _latest(run))
     if step is None:
-        restart = run.schedule_override().restart_index
+        restart = runtime.from_main(lambda: run.schedule_override().restart_index)
         state = initial_state(clip, model, train, classes, runtime.device, restart)
     else:
         state = blank_state(clip, model, train, classes, runtime.device)
-        rest = _load(run, step, state, runtime) if runtime.is_main else {}
-        set_numbers(state, runtime.broadcast_object(rest))
+        set_numbers(state, runtime.from_main(lambda: _load(run, step, state, runtime)))
         runtime.broadcast_tensors(all_tensors(state))
     return state
 

@@ -1,6 +1,6 @@
 """Processes and devices, by accelerate."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -91,11 +91,14 @@ class Runtime:
         votes = torch.tensor(flags, dtype=torch.float32, device=self.device)
         return [vote > 0 for vote in self.mean(votes).tolist()]
 
-    def broadcast_object(self, value: Value) -> Value:
-        """The main process's ``value``, on every process."""
-        values = [value]
+    def from_main(self, read: Callable[[], Value]) -> Value:
+        """What ``read`` returns on the main process, on every process.
+
+        The others do not call it: they may be on hosts without the run folder.
+        """
+        values = [read() if self.is_main else None]
         broadcast_object_list(values)
-        return values[0]
+        return cast(Value, values[0])
 
     def broadcast_tensors(self, tensors: Iterable[Tensor]) -> None:
         """Give every process the main process's values of ``tensors``, in place."""

@@ -1,7 +1,8 @@
 """A trainer of which every process keeps what it holds at the end, in $KEPT/rank<n>.safetensors.
 
 Started as a launcher starts it: SCRIPT dvdgan.training RUN_FOLDER. It computes in float64, where
-sums that are rounded in another order do not grow apart.
+sums that are rounded in another order do not grow apart. Every process but the first one sees no
+run folder, as on a host of its own.
 """
 
 import os
@@ -29,6 +30,8 @@ torch.set_default_dtype(torch.float64)
 train_step.to_model_range = lambda clips: clips.double() / 127.5 - 1
 loop.resumed_state = noted
 del sys.argv[1]
+if os.environ.get("RANK", "0") != "0":
+    sys.argv[1] = "/nowhere/run"
 code = trainer.main()
 tensors = {
     f"{name} {key}": tensor.contiguous()

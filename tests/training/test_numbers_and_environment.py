@@ -65,7 +65,23 @@ def test_numbers_are_the_params_whatever_agrees_with_them(
     assert plain.metrics.read_bytes() == told.metrics.read_bytes()
 
 
-def test_another_precision_and_a_compiler_are_refused_in_words(new_run: NewRun) -> None:
+@pytest.mark.parametrize(
+    ("options", "refusal"),
+    [
+        (
+            ("--mixed_precision", "bf16"),
+            "ACCELERATE_MIXED_PRECISION is 'bf16', but train.precision is fp32",
+        ),
+        (
+            ("--mixed_precision", "bf16", "--dynamo_backend", "inductor"),
+            "ACCELERATE_DYNAMO_BACKEND is 'INDUCTOR', which compiles the networks",
+        ),
+    ],
+    ids=["precision", "compiler"],
+)
+def test_another_precision_and_a_compiler_are_refused_in_words(
+    new_run: NewRun, options: tuple[str, ...], refusal: str
+) -> None:
     """Given to accelerate launch, which hands them on in the environment.
 
     Where its config file says nothing else, it says `no`: tests/training/test_processes.py.
@@ -73,11 +89,10 @@ def test_another_precision_and_a_compiler_are_refused_in_words(new_run: NewRun) 
     run = new_run("contradicted", **SIZES)
     launcher = (
         *(sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"),
-        *("--mixed_precision", "bf16", "--dynamo_backend", "inductor", "-m"),
+        *(*options, "-m"),
     )
     ended = train(run, *launcher)
     assert ended.returncode != 0
-    assert "ACCELERATE_MIXED_PRECISION is 'bf16', but train.precision is fp32" in ended.stderr
-    assert "ACCELERATE_DYNAMO_BACKEND is 'INDUCTOR', which compiles the networks" in ended.stderr
+    assert refusal in ended.stderr
     assert not run.metrics.exists()
     assert run.saved_steps() == []

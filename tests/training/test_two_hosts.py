@@ -5,6 +5,7 @@ torch's rendezvous and all exchanges go over that link; it is cut and mended in 
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from dvdgan.guard.torchrun import launcher
 
 NewRun = Callable[..., RunFolder]
 CHECKPOINTING_RANK = Path(__file__).with_name("checkpointing_rank.py")
+PACKAGE = Path(__file__).resolve().parents[2] / "dvdgan"
 STEPS, CUT_AFTER, CUT_SECONDS = 12, 3, 4.0
 
 
@@ -95,3 +97,44 @@ def test_a_link_that_is_cut_and_mended_holds_the_run_up_and_changes_nothing(
     one = load_file(alone.root / "rank0.safetensors")
     for rank in range(2):
         assert_same_weights(load_file(together.root / f"rank{rank}.safetensors"), one, rank)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("code", ["the same", "other"])
+def test_the_host_of_the_endpoint_alone_needs_the_run_folder(
+    hosts: Network, new_run: NewRun, tmp_path: Path, code: str
+) -> None:
+    """It is the second one here, so that an order by addresses would put it last."""
+    run = new_run("first", steps=4, batch_size=2, checkpoint_every=4)
+    other, first = hosts.hosts
+    shutil.copytree(PACKAGE, tmp_path / "dvdgan")
+    if code == "other":
+        with (tmp_path / "dvdgan/training/ema.py").open("a") as source:
+            source.write("\nOTHER = 1\n")
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("DVDGAN")}
+    agents = [
+        subprocess.Popen(
+            host.inside(*launcher(2, 1, f"{first.address}:29400", "apart"), "dvdgan.training", run),
+            env=clean | {"OMP_NUM_THREADS": "1"},
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for host, run, cwd in (
+            (other, ".runs/nowhere", tmp_path),
+            (first, str(run.root), PACKAGE.parent),
+        )
+    ]
+    try:
+        printed = [agent.communicate(timeout=400)[0] for agent in agents]
+    finally:
+        for agent in agents:
+            agent.kill()
+    if code == "other":
+        assert "this host has other code than the first one" in printed[0]
+        assert run.saved_steps() == []
+    else:
+        assert [agent.returncode for agent in agents] == [0, 0], printed
+        assert run.saved_steps() == [4]
+        assert not (tmp_path / ".runs").exists()
