@@ -2,7 +2,7 @@
 # Make this host run the deployments of prefect.yaml: the pool `dvdgan`, the deployments, the limit of one
 # trainer at a time, and a worker, in the foreground. Ctrl-C ends the worker.
 #   PREFECT_API_URL=http://SERVER:4200/api infra/prefect/add_worker.sh [TYPE [BASE_JOB_TEMPLATE]]
-# TYPE is that of the pool: process, or kubernetes with infra/kubernetes/base_job_template.json.
+# TYPE is that of the pool, process if it is not given; BASE_JOB_TEMPLATE is a JSON file with its settings.
 # Needs the project's environment on PATH (source .venv/bin/activate).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
