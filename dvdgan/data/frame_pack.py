@@ -36,7 +36,7 @@ def read_window(read: Read, at: int, size: int, window: range) -> list[bytes]:
     """
     low, high = window[0], window[-1] + 1
     head = read(at, min(HEADER.size + OFFSET.itemsize * (high + 1), size))
-    magic, count = HEADER.unpack_from(head)
+    magic, count = HEADER.unpack_from(head) if len(head) >= HEADER.size else (head, 0)
     if magic != MAGIC or not 0 <= low < high <= count:
         raise ValueError(f"no frames {low} to {high - 1} at byte {at}")
     offsets = np.frombuffer(head, OFFSET, high - low + 1, HEADER.size + OFFSET.itemsize * low)
@@ -57,10 +57,18 @@ def decode_sample(
 
     ``window``: which frames, all by default. Raises ValueError if they are damaged or missing.
     """
-    member, facts = sample["frames"], json.loads(sample["json"])
+    try:
+        member, facts = sample["frames"], json.loads(sample["json"])
+        whole, label = range(facts["frames"]), int(facts["label"])
+        if len(whole) > len(member):
+            raise ValueError(f"{len(whole)} frames in {len(member)} bytes")
+    except (KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"this is no sample ({type(error).__name__}: {error})") from error
 
     def read(start: int, length: int) -> bytes:
         return member[start : start + length]
 
-    jpegs = read_window(read, 0, len(member), window or range(facts["frames"]))
-    return np.stack([decode_frame(jpeg) for jpeg in jpegs]), facts["label"]
+    if not (window or whole):
+        raise ValueError("this sample has no frames")
+    jpegs = read_window(read, 0, len(member), window or whole)
+    return np.stack([decode_frame(jpeg) for jpeg in jpegs]), label

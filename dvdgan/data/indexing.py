@@ -24,6 +24,7 @@ from dvdgan.data.refusal import STRUCTURAL, Refusal, Refused
 from dvdgan.data.splits import held_out_groups, unite
 from dvdgan.data.table import Table, VideoRow, refuse_twins
 from dvdgan.errors import UserError
+from dvdgan.storage.reading import reading
 from dvdgan.video.decode import VideoFacts
 
 if TYPE_CHECKING:
@@ -89,12 +90,14 @@ def build_manifest(
 def accepted_before(manifest: bytes) -> dict[str, Accepted]:
     """id -> what was found of each video of a manifest.parquet."""
     names = [field.name for field in fields(VideoFacts)]
-    return {
-        row["id"]: Accepted(
-            video_of(row), row["sha256"], VideoFacts(**{name: row[name] for name in names})
-        )
-        for row in read_manifest(io.BytesIO(manifest))
-    }
+    rows = read_manifest(io.BytesIO(manifest))
+    with reading("manifest.parquet", "a manifest of videos"):
+        return {
+            row["id"]: Accepted(
+                video_of(row), row["sha256"], VideoFacts(**{name: row[name] for name in names})
+            )
+            for row in rows
+        }
 
 
 def find_videos(table: Table, listing: Listing) -> tuple[list[Candidate], list[Refused]]:

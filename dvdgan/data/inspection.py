@@ -21,6 +21,7 @@ from dvdgan.data.raw_video import RawVideo
 from dvdgan.data.refusal import Refusal, Refused
 from dvdgan.data.workers import run_isolated
 from dvdgan.progress import track
+from dvdgan.storage.reading import reading
 from dvdgan.video.decode import VideoError, VideoFacts
 
 # Longer side over shorter side as shown; beyond it a stored frame is mostly never cropped.
@@ -163,8 +164,9 @@ def read_outcomes(folder: Path) -> dict[RawVideo, Outcome]:
                     record = json.loads(line)
                 except json.JSONDecodeError:  # the end of a killed run
                     continue
-                video = RawVideo(**record["file"])
-                known[video] = _outcome(video, record)
+                with reading(file, "a file of outcomes"):
+                    video = RawVideo(**record["file"])
+                    known[video] = _outcome(video, record)
     return known
 
 

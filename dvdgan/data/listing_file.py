@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from dvdgan.data.listing import ListedFile, Listing
 from dvdgan.data.manifest import write_rows
+from dvdgan.data.parquet_rows import read_table
 from dvdgan.data.refusal import Refusal, Refused
 from dvdgan.errors import UserError
 
@@ -55,7 +56,7 @@ def read_root(file: Path) -> str:
     try:
         metadata: dict[bytes, bytes] = pq.read_schema(file).metadata or {}
         return metadata[ROOT].decode()
-    except (OSError, pa.ArrowException, KeyError) as error:
+    except (OSError, pa.ArrowException, KeyError, UnicodeDecodeError) as error:
         raise _not_a_listing(file, error) from error
 
 
@@ -70,9 +71,9 @@ def is_listing(file: Path) -> bool:
 def read_listing(file: Path) -> Listing:
     """The listing that `write_listing` wrote. Raises UserError if ``file`` is not a listing."""
     try:
-        rows = pq.read_table(file, columns=SCHEMA.names).to_pylist()
+        rows = read_table(file, SCHEMA).to_pylist()
         return Listing([_entry(row) for row in rows], Counter())
-    except (OSError, pa.ArrowException, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise _not_a_listing(file, error) from error
 
 
@@ -85,6 +86,11 @@ def _not_a_listing(file: Path, error: Exception) -> UserError:
 
 
 def _entry(row: dict[str, Any]) -> ListedFile | Refused:
+    path = row["path"]
+    if path is None or (row["refused"] or row["size"]) is None:
+        raise ValueError(f"the row {row} lacks a value")
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"the path {path!r} leads out of the root")
     if row["refused"] is not None:
-        return Refused(row["path"], Refusal(row["refused"]), row["detail"])
-    return ListedFile(row["path"], row["size"], row["mtime_ns"], row["etag"])
+        return Refused(path, Refusal(row["refused"]), row["detail"] or "")
+    return ListedFile(path, row["size"], row["mtime_ns"], row["etag"])

@@ -18,8 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.json import ParseOptions, ReadOptions, read_json
 
+from dvdgan.data.parquet_rows import read_table
 from dvdgan.data.refusal import Refused
 from dvdgan.storage.local import atomic_file, write_json
+from dvdgan.storage.reading import reading
 
 TRAIN, TEST = "train", "test"
 
@@ -82,8 +84,10 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
 
 
 def read_manifest(file: Path | BinaryIO) -> list[dict[str, Any]]:
-    """The rows of manifest.parquet, keys as in SCHEMA."""
-    rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+    """The rows of manifest.parquet, keys as in SCHEMA. Raises DamagedFileError where it is none."""
+    name = file if isinstance(file, Path) else "manifest.parquet"
+    with reading(name, "a manifest of videos"):
+        rows: list[dict[str, Any]] = read_table(file).to_pylist()
     return rows
 
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dvdgan.data.frame_pack import HEADER, OFFSET, Read
+from dvdgan.data.parquet_rows import read_table
 from dvdgan.errors import UserError
 
 SAMPLE_SCHEMA = pa.schema(
@@ -90,10 +90,9 @@ def parse_samples(
     Raises UserError if it is not a table of samples, or a sample lies outside its tar.
     """
     try:
-        table = pq.read_table(pa.BufferReader(data), filters=[("split", "=", split)])
-        table = table.select(SAMPLE_SCHEMA.names).cast(SAMPLE_SCHEMA)
-    except (pa.ArrowException, KeyError, OSError) as error:
-        raise _refused(f"this is not a table of samples ({error})", where) from None
+        table = read_table(data, SAMPLE_SCHEMA, split)
+    except ValueError as error:
+        raise _refused(f"this is no table of samples ({error})", where) from None
     if any(column.null_count for column in table.columns):
         raise _refused("there are empty cells", where)
     columns = {name: table[name].to_numpy() for name in table.column_names}

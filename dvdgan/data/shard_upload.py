@@ -9,6 +9,7 @@ from dvdgan.data.shard_source import INDEX, SAMPLES, LocalShards, read_index
 from dvdgan.errors import UserError
 from dvdgan.progress import Progress
 from dvdgan.storage.local import sha256_of_file
+from dvdgan.storage.reading import reading
 from dvdgan.storage.store import Store
 
 
@@ -21,7 +22,7 @@ def refuse_other_shards(store: Store, fingerprint: str) -> None:
         found = json.loads(store.read_bytes(INDEX))["fingerprint"]
     except FileNotFoundError:
         return
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         found = None
     if found != fingerprint:
         raise UserError(
@@ -50,8 +51,10 @@ def upload_shards(store: Store, folder: Path) -> None:
     """
     shards = LocalShards(folder)
     data = read_index(shards)
-    refuse_other_shards(store, json.loads(data)["fingerprint"])
     tars = parse_index(data, shards.where(INDEX)).tars
+    with reading(shards.where(INDEX), "an index of shards"):
+        fingerprint = json.loads(data)["fingerprint"]
+    refuse_other_shards(store, fingerprint)
     for tar in tars.values():
         if not (folder / tar.name).is_file() or sha256_of_file(folder / tar.name) != tar.sha256:
             raise UserError(

@@ -107,7 +107,7 @@ def read_json_lines(text: str, where: str, needed: Sequence[str] = ()) -> list[R
             continue
         try:
             row = json.loads(part)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"line {line} is not JSON: {error}", where=where) from error
         if not isinstance(row, dict):
             raise UserError(f"line {line} is not a JSON object", where=where)

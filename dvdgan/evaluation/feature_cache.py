@@ -92,12 +92,12 @@ class ExtractedPart:
             with safe_open(path, "pt") as file:
                 header = file.metadata()
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError):
+            refused = header["refused"]
+            if _digest(tensors, refused) != header["sha256"]:
+                return None
+            return cls(ClipFeatures(**tensors) if tensors else None, json.loads(refused))
+        except (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError):
             return None
-        refused = header["refused"]
-        if _digest(tensors, refused) != header["sha256"]:
-            return None
-        return cls(ClipFeatures(**tensors) if tensors else None, json.loads(refused))
 
 
 class FeatureCache:

@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import Self
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from dvdgan.errors import UserError
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.progress import Progress
 from dvdgan.storage.local import atomic_file
-from dvdgan.storage.tensors import save_tensors
+from dvdgan.storage.reading import reading
+from dvdgan.storage.tensors import load_tensors, save_tensors
 
 # Clips per forward. Fixed, so that features do not depend on the batches that clips arrive in.
 BATCH_SIZE = 16
+
+
+# The fields with a row of numbers for each clip.
+WIDE = ("pooled", "logits")
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,19 @@ class ClipFeatures:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what save wrote; UserError when the file is missing."""
+        """Read what save wrote; UserError when the file is missing or damaged."""
         if not path.is_file():
             raise UserError("clip features are missing", where=str(path), todo="run `dvc repro`")
-        return cls(**load_file(path))
+        tensors = load_tensors(path)
+        with reading(path, "a file of clip features"):
+            found = cls(**tensors)
+            for field in fields(cls):
+                tensor, axes = getattr(found, field.name), 2 if field.name in WIDE else 1
+                kind = torch.int64 if field.name == "labels" else torch.float32
+                if tensor.dtype != kind or tensor.ndim != axes or len(tensor) != len(found):
+                    shape = tuple(tensor.shape)
+                    raise ValueError(f"{field.name} is {tensor.dtype} of shape {shape}")
+        return found
 
     @classmethod
     def join(cls, parts: list["ClipFeatures"]) -> Self:

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Self
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from dvdgan.errors import UserError
 from dvdgan.storage.local import atomic_file
-from dvdgan.storage.tensors import save_tensors
+from dvdgan.storage.reading import reading
+from dvdgan.storage.tensors import load_tensors, save_tensors
 
 
 @dataclass(frozen=True)
@@ -80,19 +80,36 @@ def save_moments(path: Path, moments: dict[str, Moments]) -> None:
 
 
 def load_moments(path: Path) -> dict[str, Moments]:
-    """Read a file written by save_moments; UserError if it is missing."""
+    """Read a file written by save_moments; UserError if it is missing or damaged."""
     if not path.is_file():
         raise UserError(
             "there are no real statistics", where=str(path), todo="run `dvdgan reference` first"
         )
-    tensors = load_file(path)
+    tensors = load_tensors(path)
     names = sorted({key.rpartition(".")[0] for key in tensors})
-    return {
-        name: Moments(
-            int(tensors[f"{name}.count"]),
-            tensors[f"{name}.mean"],
-            tensors[f"{name}.scatter"],
-            tensors.get(f"{name}.rows"),
-        )
-        for name in names
-    }
+    with reading(path, "a file of moments"):
+        found = {
+            name: Moments(
+                int(tensors[f"{name}.count"]),
+                tensors[f"{name}.mean"],
+                tensors[f"{name}.scatter"],
+                tensors.get(f"{name}.rows"),
+            )
+            for name in names
+        }
+        for name, each in found.items():
+            _check(name, each)
+    return found
+
+
+def _check(name: str, moments: Moments) -> None:
+    """Raise ValueError for tensors that are no moments."""
+    [size] = moments.mean.shape
+    shapes = {"mean": (size,), "scatter": (size, size), "rows": (moments.count, size)}
+    for field, shape in shapes.items():
+        tensor = getattr(moments, field)
+        if tensor is None and field == "rows":
+            continue
+        if tensor.dtype != torch.float64 or tensor.shape != shape or moments.count < 1:
+            found = f"{tensor.dtype} of shape {tuple(tensor.shape)}"
+            raise ValueError(f"{name}.{field} is {found}, for {moments.count} vectors")

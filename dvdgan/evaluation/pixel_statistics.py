@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dvdgan.errors import UserError
 from dvdgan.storage.local import read_json, write_json
+from dvdgan.storage.reading import reading
 
 RANGES_FILE = "ranges.json"
 QUANTILES = (0.01, 0.99)
@@ -86,14 +87,16 @@ class PixelRanges:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what save wrote; UserError when there is no such file."""
+        """Read what save wrote; UserError when there is no such file, or a damaged one."""
         if not path.is_file():
             raise UserError(
                 "the ranges of the real clips are missing: these artefacts are of an older version",
                 where=str(path),
                 todo="run `dvc repro reference`",
             )
-        return cls(**{name: (low, high) for name, (low, high) in read_json(path).items()})
+        found = read_json(path)
+        with reading(path, "the ranges of real clips"):
+            return cls(**{name: (float(low), float(high)) for name, (low, high) in found.items()})
 
 
 def defect_shares(clips: PixelStatistics, real: PixelRanges) -> dict[str, float]:

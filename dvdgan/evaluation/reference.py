@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from dvdgan.errors import UserError
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.moments import Moments, load_moments, save_moments
 from dvdgan.storage.local import atomic_file, read_json, write_json
-from dvdgan.storage.tensors import save_tensors
+from dvdgan.storage.reading import reading
+from dvdgan.storage.tensors import load_tensors, save_tensors
 from dvdgan.video.preprocessing import Preprocessing
+
+# Of a resolution, of frames, and of what else a description counts.
+MOST = 2**31
 
 DESCRIPTION_FILE, MEAN_CLIP_FILE = "reference.json", "mean_clip.safetensors"
 
@@ -51,10 +54,17 @@ class Description:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:
-        """From the fields of reference.json."""
+        """From the fields of reference.json. Raises TypeError or ValueError for others."""
         saved = fields.get("preprocessing")
         preprocessing = None if saved is None else Preprocessing(**saved)
-        return cls(**fields | {"preprocessing": preprocessing})
+        found = cls(**fields | {"preprocessing": preprocessing})
+        counts = (found.resolution, found.frames, found.stride, found.clips_per_video)
+        if not all(type(count) is int and 0 < count < MOST for count in counts):
+            raise ValueError(f"resolution, frames, stride, clips per video are {counts}")
+        names = (found.protocol, found.data, found.network, found.weights_sha256)
+        if not all(isinstance(name, str) for name in (*names, found.value_range, found.resize)):
+            raise ValueError(f"protocol, data, network, weights are {names}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -81,11 +91,21 @@ class RealReference:
 
     @classmethod
     def load(cls, folder: Path, split: str) -> Self:
-        """Read one split's statistics; UserError if they are missing."""
-        moments = load_moments(folder / f"{split}.safetensors")
-        description = Description.from_json(read_json(folder / DESCRIPTION_FILE)["description"])
+        """Read one split's statistics; UserError if they are missing or damaged."""
+        path = folder / f"{split}.safetensors"
+        moments = load_moments(path)
+        fields = read_json(folder / DESCRIPTION_FILE)
+        with reading(folder / DESCRIPTION_FILE, "a description of real clips"):
+            description = Description.from_json(fields["description"])
         kept = ClipFeatures.load(folder / f"{split}_clips.safetensors")
-        return cls(description, split, moments["pooled"], moments["logits"], kept)
+        with reading(path, "the statistics of one set of clips"):
+            pooled, logits = moments["pooled"], moments["logits"]
+            sizes = [len(each.mean) for each in (pooled, logits)]
+            if pooled.count != logits.count or len(kept) > pooled.count:
+                raise ValueError(f"{pooled.count}, {logits.count} and {len(kept)} clips")
+            if sizes != [kept.pooled.shape[1], kept.logits.shape[1]]:
+                raise ValueError(f"{sizes} features")
+        return cls(description, split, pooled, logits, kept)
 
     @classmethod
     def load_all(cls, folder: Path, fewest: int) -> dict[str, Self]:
@@ -158,8 +178,13 @@ def save_mean_clip(path: Path, batches: Iterable[tuple[Tensor, Tensor]]) -> None
 
 
 def load_mean_clip(path: Path) -> Tensor:
-    """The mean training clip, uint8 (T, 3, H, W)."""
-    return load_file(path)["mean_clip"]
+    """The mean training clip, uint8 (T, 3, H, W). Raises DamagedFileError for another file."""
+    tensors = load_tensors(path)
+    with reading(path, "a mean clip"):
+        clip = tensors["mean_clip"]
+        if clip.dtype != torch.uint8 or clip.ndim != 4 or clip.shape[1] != 3 or not clip.numel():
+            raise ValueError(f"mean_clip is {clip.dtype} of shape {tuple(clip.shape)}")
+    return clip
 
 
 def save_description(folder: Path, description: Description, clips: dict[str, int]) -> None:

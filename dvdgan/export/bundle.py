@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from dvdgan.data.dataset import ClipDataset
@@ -21,12 +20,13 @@ from dvdgan.models.architecture import GeneratorArchitecture
 from dvdgan.models.build import generator_architecture
 from dvdgan.models.generator import Generator, GeneratorInputs
 from dvdgan.models.latent import derive_seed
-from dvdgan.models.meta import empty_network
+from dvdgan.models.meta import filled_network
 from dvdgan.models.spectral import bake
 from dvdgan.models.standing_statistics import recompute_statistics
 from dvdgan.progress import track
 from dvdgan.storage.local import atomic_directory, write_json
-from dvdgan.storage.tensors import save_tensors
+from dvdgan.storage.reading import reading
+from dvdgan.storage.tensors import load_tensors, save_tensors
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model
@@ -83,8 +83,9 @@ def trained_sampler(
     average: Path, source: BundleSource, standing: StandingStatistics, device: str = "cpu"
 ) -> Sampler:
     """A sampler of a checkpoint's averaged generator (its average.safetensors)."""
-    generator = empty_network(lambda: Generator(source.architecture), device)
-    generator.load_state_dict(load_file(average))
+    tensors = load_tensors(average)
+    with reading(average, "of this generator"):
+        generator = filled_network(lambda: Generator(source.architecture), tensors, device)
     return sampler_of(generator, source, standing)
 
 

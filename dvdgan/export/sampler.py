@@ -4,19 +4,20 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from dvdgan.errors import NotFiniteError, UserError
-from dvdgan.models.architecture import GeneratorArchitecture
+from dvdgan.models.architecture import Blocks, GeneratorArchitecture, Norm, Recurrence
 from dvdgan.models.generator import Generator
 from dvdgan.models.latent import Truncation, interpolated, numbered_latents
-from dvdgan.models.meta import empty_network
+from dvdgan.models.meta import filled_network
 from dvdgan.models.spectral import bake
 from dvdgan.storage.local import read_json
+from dvdgan.storage.reading import reading
+from dvdgan.storage.tensors import load_tensors
 
 CONFIG = "config.json"
 WEIGHTS = "generator.safetensors"
@@ -28,6 +29,17 @@ BATCH = 16
 # The same is true of the number of threads, which the caller chooses: a fixed one would leave cores
 # idle.
 FORWARD = {"cpu": 4, "cuda": 16}
+
+
+# The most that a bundle's config may ask for: a file of a few bytes must not take all memory.
+MOST_OF_A_SIZE = {"frames": 1024, "channels": 1024, "resolution": 1024}
+MOST_FPS = 1000
+NAMED_CHOICES = {
+    "recurrence": get_args(Recurrence),
+    "block_norm": get_args(Norm),
+    "output_norm": get_args(Norm),
+    "blocks": get_args(Blocks),
+}
 
 
 class Frames(Protocol):
@@ -47,7 +59,11 @@ class Sampler:
 
     @classmethod
     def load(cls, bundle: Path | str, device: str = "cpu") -> "Sampler":
-        """Load a bundle folder written by `dvdgan export`; UserError if it is not one."""
+        """Load a bundle folder written by `dvdgan export`; UserError if it is not one.
+
+        It may be from anyone: nothing in it can run code or take more memory than its own size
+        and MOST_OF_A_SIZE allow.
+        """
         bundle = Path(bundle)
         for name in (CONFIG, WEIGHTS):
             if not (bundle / name).is_file():
@@ -56,9 +72,13 @@ class Sampler:
                     todo="give a folder written by `dvdgan export`",
                 )
         config = read_json(bundle / CONFIG)
-        generator = empty_network(partial(_plain_generator, config["generator"]), device)
-        generator.load_state_dict(load_file(bundle / WEIGHTS))
-        return cls(generator, config["classes"], config["fps"])
+        with reading(bundle / CONFIG, "the config of a model bundle"):
+            architecture = _architecture(config["generator"])
+            classes, fps = _class_names(config["classes"], architecture), _rate(config["fps"])
+        tensors = load_tensors(bundle / WEIGHTS)
+        with reading(bundle / WEIGHTS, f"of the generator in {CONFIG}"):
+            generator = filled_network(partial(_plain_generator, architecture), tensors, device)
+        return cls(generator, classes, fps)
 
     @property
     def conditioning_frames(self) -> int:
@@ -208,9 +228,40 @@ class Sampler:
             raise ValueError(f"labels must be in 0..{known - 1}: this model has {known} classes")
 
 
-def _plain_generator(architecture: dict[str, Any]) -> Generator:
+def _architecture(found: dict[str, Any]) -> GeneratorArchitecture:
+    """What config.json says of the generator. Raises ValueError for sizes of no real model."""
+    for name, value in found.items():
+        if name in NAMED_CHOICES:
+            if value not in NAMED_CHOICES[name]:
+                raise ValueError(f"{name} is {value!r}")
+        elif value is None and name == "recurrent_channels":
+            continue
+        elif type(value) is not int or not 0 <= value <= MOST_OF_A_SIZE.get(name, 65_536):
+            raise ValueError(f"{name} is {value!r}")
+    architecture = GeneratorArchitecture(**found)
+    if architecture.generated_frames < 1 or not architecture.channels:
+        raise ValueError(f"the generator has {architecture.generated_frames} frames")
+    return architecture
+
+
+def _class_names(found: Any, architecture: GeneratorArchitecture) -> list[str]:
+    names = [str(name) for name in found if isinstance(name, str)]
+    if not isinstance(found, list) or len(names) != len(found):
+        raise ValueError("classes is no list of names")
+    if architecture.classes and len(names) != architecture.classes:
+        raise ValueError(f"{len(names)} classes are named, not {architecture.classes}")
+    return names
+
+
+def _rate(found: Any) -> float:
+    if type(found) not in (int, float) or not 0 < found <= MOST_FPS:
+        raise ValueError(f"fps is {found!r}")
+    return float(found)
+
+
+def _plain_generator(architecture: GeneratorArchitecture) -> Generator:
     """A generator without spectral norm parametrisations, as in bundles."""
-    generator = Generator(GeneratorArchitecture(**architecture))
+    generator = Generator(architecture)
     bake(generator)
     return generator
 

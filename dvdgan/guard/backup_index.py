@@ -101,16 +101,23 @@ class BackupIndex:
             data = json.loads(store.read_bytes(INDEX))
         except FileNotFoundError:
             return cls()
+        except RecursionError as error:
+            raise ValueError(f"{INDEX} in {store} is nested too deep") from error
         if not isinstance(data, dict) or not KEYS - {"telemetry"} <= data.keys() <= KEYS:
-            raise ValueError(f"{INDEX} in {store} was not written by this program")
-        checkpoints = {step_of(Path(name)): sha256 for name, sha256 in data["checkpoints"].items()}
-        telemetry = None
-        if "telemetry" in data:
-            telemetry = {
-                name: Segments(each["size"], tuple(each["segments"]))
-                for name, each in data["telemetry"].items()
+            raise ValueError(f"{INDEX} in {store} is not what this program writes")
+        try:
+            checkpoints = {
+                step_of(Path(name)): str(sha) for name, sha in data["checkpoints"].items()
             }
-        return cls(data["ledger"].encode(), checkpoints, telemetry)
+            telemetry = None
+            if "telemetry" in data:
+                telemetry = {
+                    name: Segments(int(each["size"]), tuple(map(str, each["segments"])))
+                    for name, each in data["telemetry"].items()
+                }
+            return cls(data["ledger"].encode(), checkpoints, telemetry)
+        except (AttributeError, KeyError, OverflowError, TypeError) as error:
+            raise ValueError(f"{INDEX} in {store} has no such values: {error!r}") from error
 
     def write(self, store: Store) -> None:
         data = {

@@ -4,14 +4,33 @@ checkpoint, the target of a rollback, and the checkpoints to keep."""
 import json
 import os
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from dvdgan.guard.health import COLLAPSED, HEALTHY, Baseline
 from dvdgan.storage.local import sync_directory
+from dvdgan.storage.reading import reading
 
 Event = dict[str, Any]
+
+# What each kind of event must have, and the types of what it may have.
+REQUIRED: dict[str, tuple[str, ...]] = {
+    "saved": ("step",),
+    "baseline": ("untrained", "mean_clip"),
+    "evaluated": ("step", "verdict", "metrics"),
+    "not_evaluated": ("step",),
+    "rolled_back": ("to_step",),
+    "ended_early": ("step",),
+    "never_learned": ("reached",),
+}
+OPTIONAL: dict[str, Any] = {
+    **dict.fromkeys(("step", "to_step", "reached", "from_step", "restart_index", "began"), int),
+    **dict.fromkeys(("added_discriminator_steps", "learning_rate_scale"), int | float),
+    **dict.fromkeys(("metrics", "intervals", "names", "health", "training"), dict),
+    **dict.fromkeys(("untrained", "mean_clip"), dict),
+    **{"reasons": list, "verdict": str},
+}
 
 # Keys of version 0.1, in its ledgers and in the results of its evaluations.
 RENAMED_KEYS = {"attempt": "restart_index", "signs": "health"}
@@ -44,13 +63,61 @@ def append(path: Path, event: Event) -> None:
 
 
 def read(path: Path) -> list[Event]:
-    """All events, oldest first; a last line cut off by a crash is ignored (its event is redone)."""
-    return parse(whole_lines(path))
+    """All events, oldest first; a last line cut off by a crash is ignored (its event is redone).
+
+    Raises DamagedFileError where another line is no event.
+    """
+    lines = whole_lines(path)
+    with reading(path, "a ledger"):
+        return parse(lines)
 
 
 def parse(lines: bytes) -> list[Event]:
-    """The events in whole lines. Raises ValueError if a line is not JSON."""
-    return [with_current_keys(json.loads(line)) for line in lines.splitlines()]
+    """The events in whole lines. Raises ValueError where a line is none."""
+    events = parse_records(lines)
+    for event in events:
+        try:
+            _check(event)
+        except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+            raise ValueError(f"an event is damaged ({type(error).__name__}: {error})") from error
+    return events
+
+
+def _check(event: Event) -> None:
+    """Raise ValueError, KeyError, TypeError or AttributeError unless the rules below can use it."""
+    kind = event.get("event")
+    if not isinstance(kind, str) or kind not in REQUIRED:
+        raise ValueError(f"there is no event {kind!r:.80}")
+    for key, types in OPTIONAL.items():
+        value = event.get(key)
+        if value is None and key not in REQUIRED[kind]:
+            continue
+        if not isinstance(value, types) or isinstance(value, bool):
+            raise ValueError(f"{key} of the event {kind!r} is {value!r:.80}")
+    numbers = event.get("metrics") or {}
+    if not all(isinstance(value, int | float | None) for value in numbers.values()):
+        raise ValueError(f"the metrics of the event {kind!r} are no numbers")
+    if not all(isinstance(reason, str) for reason in event.get("reasons") or []):
+        raise ValueError(f"the reasons of the event {kind!r} are no texts")
+    if kind == "evaluated" and event["verdict"] == HEALTHY and numbers.get("FVD") is None:
+        raise ValueError(f"step {event['step']} is healthy without FVD")
+    if kind == "baseline":
+        found = Baseline.of(event)
+        distances = (*astuple(found.untrained), *astuple(found.mean_clip))
+        if not all(isinstance(value, int | float) for value in distances):
+            raise ValueError(f"the baseline is {distances!r:.80}")
+
+
+def parse_records(lines: bytes) -> list[Event]:
+    """The JSON objects in whole lines, in the keys of this version. Raises ValueError."""
+    try:
+        found = [json.loads(line) for line in lines.splitlines()]
+    except RecursionError as error:
+        raise ValueError("a line is nested too deep") from error
+    for each in found:
+        if not isinstance(each, dict):
+            raise ValueError(f"a line is no JSON object but {each!r:.80}")
+    return [with_current_keys(each) for each in found]
 
 
 def with_current_keys(event: Event) -> Event:
@@ -189,11 +256,11 @@ def not_evaluated(events: list[Event]) -> list[int]:
 
 def schedule_override_of(events: list[Event]) -> ScheduleOverride:
     """What the last rollback changed."""
+    names = [field.name for field in fields(ScheduleOverride)]
     for event in reversed(events):
-        if event["event"] == "rolled_back":
-            return ScheduleOverride(
-                **{field.name: event[field.name] for field in fields(ScheduleOverride)}
-            )
+        if event["event"] == "rolled_back":  # early ledgers have the step alone
+            changed = {name: event[name] for name in names if event.get(name) is not None}
+            return ScheduleOverride(**changed)
     return ScheduleOverride()
 
 
@@ -201,7 +268,7 @@ def restart_index_of(events: list[Event], step: int) -> int:
     """The restart index ``step`` was trained with: that of the last rollback to an earlier step."""
     for event in reversed(events):
         if event["event"] == "rolled_back" and event["to_step"] < step:
-            return int(event["restart_index"])
+            return int(event.get("restart_index") or 0)
     return 0
 
 
@@ -218,7 +285,8 @@ def describe(event: Event) -> str:
                 "the mean clip"
             )
         case "rolled_back":
-            scale, added = event["learning_rate_scale"], event["added_discriminator_steps"]
+            scale = event.get("learning_rate_scale") or 1.0  # early ledgers have the step alone
+            added = event.get("added_discriminator_steps", 0)
             more = f", {added} more D updates a step" if added else ""
             step = event["to_step"]
             where = f"back to step {step}" if step else "back to the beginning, new weights"

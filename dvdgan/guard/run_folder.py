@@ -20,6 +20,7 @@ from dvdgan.storage.local import (
     sha256_of_file,
     write_json,
 )
+from dvdgan.storage.reading import DamagedFileError
 
 MANIFEST = "manifest.json"
 
@@ -218,7 +219,9 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     """
     try:
         entries = read_json(folder / MANIFEST)
-    except (OSError, ValueError, RecursionError) as error:
+    except DamagedFileError as error:
+        raise ValueError(error.what) from error
+    except OSError as error:
         raise ValueError(f"{MANIFEST}: {error}") from error
     if not isinstance(entries, dict):
         raise ValueError(f"{MANIFEST} does not list files")

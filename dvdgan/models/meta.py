@@ -1,6 +1,6 @@
 """Networks on torch's device "meta", whose tensors have shapes and no values."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -26,6 +26,26 @@ def empty_network(build: Callable[[], NetworkT], device: torch.device | str) -> 
     """
     with torch.no_grad(), without_memory():
         return build().to_empty(device=device)
+
+
+def filled_network(
+    build: Callable[[], NetworkT], tensors: Mapping[str, Tensor], device: torch.device | str
+) -> NetworkT:
+    """The network that ``build`` makes, on ``device``, with ``tensors`` as its state by name.
+
+    Takes no memory for it before their names and shapes fit; raises ValueError if they do not.
+    """
+    with torch.no_grad(), without_memory():
+        network = build()
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            shapes = (str(shapes.get(name, "none")) for shapes in (found, expected))
+            raise ValueError("the tensor {}: {} instead of {}".format(name, *shapes))
+    network = network.to_empty(device=device)
+    network.load_state_dict(tensors)
+    return network
 
 
 class MetaShortcuts(TorchFunctionMode):

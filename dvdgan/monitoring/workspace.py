@@ -28,6 +28,7 @@ from evidently.sdk.panels import line_plot_panel
 from evidently.ui.workspace import Project, Workspace
 
 from dvdgan.guard import ledger
+from dvdgan.storage.reading import reading
 
 PROJECT = "Scheduled evaluations"
 TITLES = {
@@ -69,7 +70,9 @@ def update_workspace(history: Path, workspace: Path) -> None:
 
     Existing snapshots are kept; a snapshot that cannot be read is written again.
     """
-    entries = {_label(entry): entry for entry in ledger.read(history)}
+    with reading(history, "a history of evaluations"):
+        records = ledger.parse_records(ledger.whole_lines(history))
+        entries = {_label(entry): entry for entry in records}
     _delete_truncated(workspace)
     opened = Workspace.create(str(workspace))
     project = next(iter(opened.search_project(PROJECT)), None) or opened.create_project(PROJECT)

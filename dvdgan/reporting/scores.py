@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dvdgan.storage.local import read_json
+from dvdgan.storage.reading import reading
 
 GENERATED = "generated"
 MISSING = "–"
@@ -37,18 +38,34 @@ def read_results(folder: Path) -> dict[str, Any]:
     That is results.json; in older versions it was metrics.json.
     """
     files = (folder / "results.json", folder / "metrics.json")
-    return results_by_name(read_json(next((file for file in files if file.is_file()), files[0])))
+    path = next((file for file in files if file.is_file()), files[0])
+    document = read_json(path)
+    with reading(path, "the results of an evaluation"):
+        return results_by_name(document)
 
 
 def results_by_name(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The results with the generated clips and the controls by metric name, controls in order."""
+    """The results with the generated clips and the controls by metric name, controls in order.
+
+    Raises KeyError, TypeError, ValueError or AttributeError for a document that holds none.
+    """
     found = document.get("controls", {})
     names = [name for name in CONTROLS if name in found] + sorted(found.keys() - set(CONTROLS))
+    for section in (document[GENERATED], *found.values()):
+        for name, each in section.items():
+            _check(name, each)
     return {
         **document,
         GENERATED: metrics_by_name(document[GENERATED]),
         "controls": {name: metrics_by_name(found[name]) for name in names},
     }
+
+
+def _check(name: str, metric: Mapping[str, Any]) -> None:
+    """Raise KeyError, TypeError or ValueError for what is no metric."""
+    numbers = [metric["value"], *(metric.get("interval") or (0, 0))]
+    if len(numbers) != 3 or not all(type(number) in (int, float) for number in numbers):
+        raise ValueError(f"{name} is {numbers}")
 
 
 @dataclass(frozen=True)

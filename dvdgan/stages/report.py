@@ -1,7 +1,6 @@
 """report: one self-contained page about a run."""
 
 import csv
-import json
 import platform
 import subprocess
 import sys
@@ -37,6 +36,7 @@ from dvdgan.reporting.side_by_side import ComparedRun, render_comparison
 from dvdgan.stages.artefacts import EVALUATE, INDEX, MODEL, MONITOR, REPORT, RUNS, SHARDS, TRAIN
 from dvdgan.storage.local import atomic_directory, atomic_file, read_json
 from dvdgan.storage.output import check_stage_output
+from dvdgan.storage.reading import reading
 
 PAGE = REPORT / "index.html"
 LEDGER = "ledger.jsonl"
@@ -131,8 +131,9 @@ def show() -> None:
     if not PAGE.is_file():
         raise UserError("the report does not exist yet", where=str(PAGE), todo="run `dvc repro`")
     measured = read_results(EVALUATE)
-    print(assess(measured).sentence)
-    print(numbers_table(measured))
+    with reading(EVALUATE, "the folder of an evaluation"):
+        lines = assess(measured).sentence, numbers_table(measured)
+    print("\n".join(lines))
     print(f"The report: {PAGE.resolve().as_uri()}")
 
 
@@ -140,8 +141,8 @@ def read_records(path: Path) -> list[TelemetryRecord]:
     """The objects of a JSON-lines file, in order; empty if there is no file."""
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines if line.strip()]
+    with reading(path, "records of a run"):
+        return ledger.parse_records(path.read_bytes())
 
 
 def read_table(path: Path) -> list[dict[str, str]]:

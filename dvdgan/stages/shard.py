@@ -19,6 +19,7 @@ from dvdgan.stages.artefacts import INDEX, RUNS, SHARDS
 from dvdgan.storage.local import publish, read_json, sha256_of_file
 from dvdgan.storage.open_store import open_store
 from dvdgan.storage.output import check_stage_output
+from dvdgan.storage.reading import reading
 
 if TYPE_CHECKING:
     from dvdgan.config import Config
@@ -102,7 +103,9 @@ class _Job:
             )
         code = fingerprint_of(code_of_stage("shard"))
         key = fingerprint(config.shard, sha256_of_file(manifest), code)
-        plans = plan_shards(read_manifest(manifest), config.shard.videos_per_shard)
+        rows = read_manifest(manifest)
+        with reading(manifest, "a manifest of videos"):
+            plans = plan_shards(rows, config.shard.videos_per_shard)
         return cls(config, key, plans)
 
     @property

@@ -13,6 +13,7 @@ from typing import Any
 
 from dvdgan.storage.exchange import exchange
 from dvdgan.storage.ignored import without_ignored
+from dvdgan.storage.reading import reading
 
 CHUNK_BYTES = 1 << 20
 
@@ -179,8 +180,9 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file (UTF-8)."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file (UTF-8). Raises DamagedFileError where it is none."""
+    with reading(path, "JSON"):
+        return json.loads(path.read_text(encoding="utf-8"))
 
 
 def link_or_copy(source: str, target: str) -> None:

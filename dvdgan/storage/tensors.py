@@ -1,4 +1,4 @@
-"""Tensors in a safetensors file, with the operating system's errors as OSError."""
+"""Tensors in a safetensors file: written and read with errors that say what is wrong."""
 
 import os
 import re
@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from dvdgan.storage.reading import reading
 
 
 def save_tensors(
@@ -23,3 +25,19 @@ def save_tensors(
             raise
         code = int(number[1])
         raise OSError(code, os.strerror(code), str(path)) from error
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file by name. Raises DamagedFileError where it is none."""
+    with reading(path, "a whole safetensors file"):
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise ValueError(error) from error
+
+
+def load_state(network: nn.Module, path: Path) -> None:
+    """Fill ``network`` with the tensors of ``path``. Raises DamagedFileError unless they fit."""
+    tensors = load_tensors(path)
+    with reading(path, "the state of this network"):
+        network.load_state_dict(tensors)

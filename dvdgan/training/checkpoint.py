@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dvdgan.guard.run_folder import write_manifest
 from dvdgan.storage.local import atomic_directory, read_json, write_json
-from dvdgan.storage.tensors import save_tensors
+from dvdgan.storage.reading import reading
+from dvdgan.storage.tensors import load_state, load_tensors, save_tensors
 from dvdgan.training.state import TrainState
 
 STATE = "state.json"
 AVERAGE = "average.safetensors"
+
+# What Adam keeps of a parameter.
+QUANTITIES = ("step", "exp_avg", "exp_avg_sq")
 
 # File name without its ending -> its tensors by name.
 Tensors = dict[str, dict[str, Tensor]]
@@ -81,22 +84,33 @@ def save_checkpoint(state: TrainState, folder: Path, **rest: Any) -> None:
 def load_checkpoint(state: TrainState, folder: Path) -> dict[str, Any]:
     """Fill ``state``, built from the same params, with the checkpoint in ``folder``.
 
-    Returns what state.json holds.
+    Returns what state.json holds. Raises DamagedFileError where a file does not fit ``state``.
     """
     for name, network in _networks(state).items():
-        network.load_state_dict(load_file(folder / f"{name}.safetensors"))
+        load_state(network, folder / f"{name}.safetensors")
     for name, (optimizer, network) in _optimizers(state).items():
-        _fill_optimizer(optimizer, network, load_file(folder / f"{name}.safetensors"))
+        path = folder / f"{name}.safetensors"
+        tensors = load_tensors(path)
+        with reading(path, "the state of this optimizer"):
+            _fill_optimizer(optimizer, network, tensors)
     rest: dict[str, Any] = read_json(folder / STATE)
-    set_numbers(state, rest)
+    with reading(folder / STATE, "the state of a run"):
+        set_numbers(state, rest)
     return rest
 
 
 def set_numbers(state: TrainState, rest: dict[str, Any]) -> None:
-    """Give ``state`` the step and the loss scales that a checkpoint's state.json holds."""
+    """Give ``state`` the step and the loss scales that a checkpoint's state.json holds.
+
+    Raises ValueError, KeyError, TypeError or AttributeError where it holds none.
+    """
+    if type(rest["step"]) is not int or rest["step"] < 0:
+        raise ValueError(f"the step is {rest['step']!r}")
     state.step = rest["step"]
     for name in ("generator_scaler", "discriminator_scaler"):
         if rest[name]:
+            if not all(isinstance(value, int | float) for value in rest[name].values()):
+                raise ValueError(f"{name} is {rest[name]!r}")
             getattr(state, name).load_state_dict(rest[name])
 
 
@@ -163,6 +177,9 @@ def _fill_optimizer(
     parameters = dict(network.named_parameters())
     for key, tensor in tensors.items():
         name, _, quantity = key.rpartition("/")
-        # Adam keeps its step count on the CPU and its moments on the parameter's device.
+        shape = () if quantity == "step" else parameters[name].shape
+        if quantity not in QUANTITIES or tensor.shape != shape:
+            raise ValueError(f"{key} of shape {tuple(tensor.shape)}")
+        # Adam keeps its step count on the CPU and its moments beside the parameter.
         device = "cpu" if quantity == "step" else parameters[name].device
         optimizer.state[parameters[name]][quantity] = tensor.to(device)

@@ -9,6 +9,9 @@ from PIL import Image
 
 from dvdgan.video.frame import Frame
 
+# Of a frame in a shard: far beyond any short side that params.yaml allows.
+MOST_PIXELS = 1 << 24
+
 
 def encode_frame(frame: Frame, quality: int) -> bytes:
     """JPEG bytes (libjpeg-turbo) of an (H, W, 3) uint8 RGB frame, 4:4:4; quality 1 to 100."""
@@ -19,7 +22,13 @@ def encode_frame(frame: Frame, quality: int) -> bytes:
 
 
 def decode_frame(data: bytes) -> Frame:
-    """(H, W, 3) uint8 RGB of JPEG bytes; raises ValueError if they are damaged."""
+    """(H, W, 3) uint8 RGB of JPEG bytes; raises ValueError where they are damaged.
+
+    So it does for more than MOST_PIXELS, which a header of a few bytes may claim.
+    """
+    height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+    if height * width > MOST_PIXELS:
+        raise ValueError(f"the image has {width} x {height} pixels")
     frame: Frame = simplejpeg.decode_jpeg(data, colorspace="RGB")
     return frame
 

@@ -62,10 +62,10 @@ ENTRY = {"sha256": "0" * 64, "bytes": 1}
 @pytest.mark.parametrize(
     ("manifest", "problem"),
     [
-        (b"", "manifest.json: Expecting value"),
-        (b'{"weights": ', "manifest.json: Expecting value"),
-        (b"\xff\xfe\x00", "manifest.json: 'utf-8' codec"),
-        (b"[" * 100_000, "manifest.json: "),
+        (b"", "manifest.json is not JSON: JSONDecodeError: Expecting value"),
+        (b'{"weights": ', "manifest.json is not JSON: JSONDecodeError: Expecting value"),
+        (b"\xff\xfe\x00", "manifest.json is not JSON: UnicodeDecodeError"),
+        (b"[" * 100_000, "manifest.json is not JSON: RecursionError"),
         (b"[1, 2]", "manifest.json does not list files"),
         (b"null", "manifest.json does not list files"),
         ({"../x.json": ENTRY}, "'../x.json', which is not a file of this folder"),

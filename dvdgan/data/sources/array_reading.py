@@ -5,9 +5,11 @@ Nothing in the file can run code. A file that was cut short is found by its own 
 
 import json
 import math
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
+from tokenize import TokenError
 from typing import Any, BinaryIO
 from zipfile import BadZipFile
 
@@ -18,15 +20,19 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from dvdgan.errors import UserError
+from dvdgan.storage.archives import refuse_bomb
+from dvdgan.storage.reading import MALFORMED
 
 UNREADABLE = (
-    ValueError,
+    *MALFORMED,
     OSError,
     EOFError,
-    RuntimeError,
     SafetensorError,
+    SyntaxError,
+    TokenError,
     UnpicklingError,
     BadZipFile,
+    zlib.error,
 )
 
 CLIP_AXES = 5
@@ -45,11 +51,12 @@ def read_arrays(path: Path) -> tuple[Tensor, Tensor | None]:
     of other formats, that would have to run code, or that hold no such array or several.
     """
     _check_length(path)
+    refuse_bomb(path)
     try:
         arrays = _READERS[path.suffix](path)
     except UNREADABLE as error:
         objects = isinstance(error, UnpicklingError) or "bject" in str(error)
-        why = "it holds Python objects" if objects else str(error).splitlines()[0]
+        why = "it holds Python objects" if objects else " ".join(str(error).split())[:300]
         raise UserError(
             f"the file cannot be read as {path.suffix}: {why}",
             where=str(path),
@@ -100,7 +107,11 @@ def _tensor(array: Any) -> Tensor:
 def _pt(path: Path) -> dict[str, Tensor]:
     loaded = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     entries = loaded if isinstance(loaded, dict) else {"tensor": loaded}
-    return {str(name): each for name, each in entries.items() if isinstance(each, Tensor)}
+    tensors = {str(name): each for name, each in entries.items() if isinstance(each, Tensor)}
+    for name, each in tensors.items():
+        if each.numel() * each.itemsize > each.untyped_storage().nbytes():
+            raise ValueError(f"{name} of shape {tuple(each.shape)} repeats its values")
+    return tensors
 
 
 _READERS: dict[str, Callable[[Path], dict[str, Tensor]]] = {
@@ -158,8 +169,8 @@ def _npy_length(file: BinaryIO) -> float | None:
         if read is None:
             return None
         shape, _, dtype = read(file)
-    except ValueError as error:
-        return math.inf if "EOF" in str(error) else None
+    except (*MALFORMED, SyntaxError, TokenError) as error:  # numpy's own parser of headers
+        return math.inf if "EOF" in str(error) and isinstance(error, ValueError) else None
     # Objects are a pickle, whose length no header states.
     return None if dtype.hasobject else file.tell() + math.prod(shape) * dtype.itemsize
 
@@ -178,9 +189,11 @@ def _safetensors_length(file: BinaryIO) -> float | None:
     try:
         entries = json.loads(header)
         ends = [
-            entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"
+            int(entry["data_offsets"][1])
+            for name, entry in entries.items()
+            if name != "__metadata__"
         ]
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except MALFORMED:
         return None
     return 8 + length + max(ends, default=0)
 

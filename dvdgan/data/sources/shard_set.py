@@ -10,8 +10,10 @@ import torch
 
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.random_clips import to_tensors
+from dvdgan.data.shard_index import parse_index
+from dvdgan.data.shard_source import INDEX, LocalShards, read_index
 from dvdgan.data.sources.clip_source import SourceClips, Windowing
-from dvdgan.storage.local import read_json, sha256_of_file
+from dvdgan.storage.local import sha256_of_file
 from dvdgan.video.preprocessing import Framing, Preprocessing
 
 
@@ -28,7 +30,10 @@ class ShardSet:
         self, folder: Path, split: str, windowing: Windowing, resolution: int | None = None
     ) -> None:
         self._index = folder / "index.json"
-        size = resolution or read_json(self._index)["short_side"]
+        size = resolution
+        if size is None:
+            shards = LocalShards(folder)
+            size = parse_index(read_index(shards), shards.where(INDEX)).short_side
         self.windowing = windowing
         self._data = ClipDataset(folder, split, size, windowing.frames, windowing.stride)
         self._margins = (self._data.shapes - size) // 2

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dvdgan.errors import UserError
@@ -20,11 +19,14 @@ from dvdgan.evaluation.networks.small_i3d import SmallI3D
 from dvdgan.evaluation.networks.torchscript_i3d import TorchScriptI3D
 from dvdgan.protocols import TRAINED
 from dvdgan.storage.local import atomic_directory, read_json, sha256_of_file, write_json
-from dvdgan.storage.tensors import save_tensors
+from dvdgan.storage.reading import reading
+from dvdgan.storage.tensors import load_state, save_tensors
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE, TORCHSCRIPT_FILE = "network.safetensors", "network.pt"
 TORCHSCRIPT = "i3d_torchscript"
+# The most that config.json may ask for, before the weights are read.
+MOST_WIDTH, MOST_CLASSES = 512, 100_000
 
 BUILD: dict[str, Callable[[dict[str, Any]], ClipNetwork]] = {
     **dict.fromkeys(TRAINED, lambda config: SmallI3D(len(config["classes"]), config["width"])),
@@ -94,6 +96,8 @@ class FeatureNetwork:
         if not config_file.is_file():
             raise _missing(folder)
         config = read_json(config_file)
+        with reading(config_file, "the config of a feature network"):
+            _check_config(config)
         weights = folder / _weights_file(config["network"])
         if not weights.is_file():
             raise _missing(folder)
@@ -108,7 +112,7 @@ class FeatureNetwork:
             network = TorchScriptI3D.load(weights, CATALOGUE[TORCHSCRIPT].sources[0].identity)
         else:
             network = BUILD[config["network"]](config)
-            network.load_state_dict(load_file(weights))
+            load_state(network, weights)
         return cls(
             name=config["network"],
             network=_channels_last(network.eval().to(device)),
@@ -145,6 +149,20 @@ def save_feature_network(
             "test_accuracy": test_accuracy,
         }
         write_json(aside / CONFIG_FILE, config)
+
+
+def _check_config(config: dict[str, Any]) -> None:
+    """Raise KeyError, TypeError or ValueError for a config that names no network of ours."""
+    name, classes, accuracy = config["network"], config["classes"], config["test_accuracy"]
+    if name != TORCHSCRIPT and name not in BUILD:
+        raise ValueError(f"network is {name!r}")
+    if not isinstance(classes, list) or not all(isinstance(each, str) for each in classes):
+        raise ValueError("classes is no list of names")
+    if not isinstance(config["sha256"], str) or not isinstance(accuracy, int | float | None):
+        raise ValueError("sha256 or test_accuracy makes no sense")
+    width = config["width"] if name in TRAINED else 1
+    if type(width) is not int or not 0 < width <= MOST_WIDTH or not 0 < len(classes) < MOST_CLASSES:
+        raise ValueError(f"width is {width!r}, for {len(classes)} classes")
 
 
 def _channels_last(network: ClipNetwork) -> ClipNetwork:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dvdgan.errors import UserError
+from dvdgan.storage.archives import refuse_bomb
 from dvdgan.storage.local import sha256_of_file
+from dvdgan.storage.reading import reading
 
 Float32Array = NDArray[np.float32]
 # Accepted shapes of a tensor, the usual one first.
@@ -40,6 +42,7 @@ def check_names(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, Sha
 def read_state_dict(path: Path) -> dict[str, Float32Array]:
     """A PyTorch file's tensors as float32 arrays by name, without num_batches_tracked."""
     must_exist(path)
+    refuse_bomb(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types for a file that is not a state dict
@@ -48,16 +51,21 @@ def read_state_dict(path: Path) -> dict[str, Float32Array]:
         ) from error
     if not isinstance(state, Mapping) or not all(isinstance(x, Tensor) for x in state.values()):
         raise UserError(f"{path.name} is not a state dict: tensors by name", where=str(path))
-    return {
-        name: tensor.float().numpy()
-        for name, tensor in state.items()
-        if not name.endswith("num_batches_tracked")
-    }
+    with reading(path, "a state dict of plain tensors"):
+        for name, tensor in state.items():
+            if tensor.numel() * tensor.itemsize > tensor.untyped_storage().nbytes():
+                raise ValueError(f"{name} repeats its values: shape {tuple(tensor.shape)}")
+        return {
+            str(name): tensor.float().numpy()
+            for name, tensor in state.items()
+            if not str(name).endswith("num_batches_tracked")
+        }
 
 
 def read_npz(path: Path) -> dict[str, Float32Array]:
     """The arrays of a .npz as float32, by name."""
     must_exist(path)
+    refuse_bomb(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: np.asarray(file[name], np.float32) for name in file.files}

@@ -23,6 +23,8 @@ INDEX, DATA = ".index", ".data-00000-of-00001"
 TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
 FOOTER_BYTES, BLOCK_TRAILER_BYTES = 48, 5
 FLOAT32 = 1
+# Of a number of 64 bits, 7 bits in each byte.
+LAST_SHIFT = 63
 
 Fields = dict[int, list[int | bytes]]
 
@@ -72,12 +74,13 @@ def read_tensors(prefix: Path, variables: Iterable[Variable]) -> dict[str, NDArr
     path = Path(f"{prefix}{DATA}")
     if not path.is_file():
         raise UserError("the tensors of a checkpoint are in its data file", where=f"{path} missing")
-    tensors, damaged = {}, []
+    tensors, damaged, length = {}, [], path.stat().st_size
     with path.open("rb") as file:
         for variable in variables:
-            file.seek(variable.offset)
-            content = file.read(variable.size)
-            if len(content) < variable.size or masked_crc32c(content) != variable.crc32c:
+            inside = variable.offset + variable.size <= length
+            file.seek(variable.offset if inside else length)
+            content = file.read(variable.size if inside else 0)
+            if not inside or masked_crc32c(content) != variable.crc32c:
                 damaged.append(variable.name)
             else:
                 array = np.frombuffer(content, "<f4").reshape(variable.shape)
@@ -180,6 +183,8 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte = content[at]
+        if shift > LAST_SHIFT:
+            raise ValueError("a number is too long")
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7
         if byte < 0x80:
