@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from planted_secrets import PASSWORD, VARIABLES, found_in
 from prefect import flow
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect_server import PROJECT, Server, free_port, postgresql, wait_until
@@ -130,6 +131,28 @@ def test_the_form_explains_every_parameter(server: Server) -> None:
             assert parameter.get("description"), where
             assert parameter.get("type") in ("boolean", "integer", "number", "string"), where
             assert "default" in parameter, where
+
+
+def test_no_parameter_log_or_state_holds_a_credential(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = toy_tree(tmp_path / "tree")
+    url = f"s3+http://user:{PASSWORD}@store/x?X-Amz-Signature={PASSWORD}"
+    printed = TWO_STAGES.replace("echo 1 >", f"echo 'from {url}'; echo 1 >")
+    (tree / "dvc.yaml").write_text(printed.replace("echo 2", f"echo '{url}'; exit 3; echo 2"))
+    for name, value in (VARIABLES | {"PATH": server.environment["PATH"]}).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(RuntimeError) as raised:
+        pipeline(str(tree))
+    assert PASSWORD not in str(raised.value)
+    kinds = ("flow_runs", "task_runs", "artifacts", "events", "deployments", "variables", "logs")
+
+    def told() -> str:
+        answers = [server.post(f"{kind}/filter", {}) for kind in kinds]
+        return json.dumps(answers)
+
+    wait_until(lambda: "from s3+http://***@store/x?***" in told())
+    assert found_in(told().encode()) == []
 
 
 def test_nothing_starts_by_itself(server: Server) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from planted_secrets import found_below
 from work_tree import edit, run
 
 from dvdgan.reporting.scores import metrics_by_name
@@ -43,6 +44,11 @@ def test_nothing_is_left_running(finished: Path) -> None:
     inside = [p for p in psutil.process_iter(["cwd"]) if p.info["cwd"] == str(finished)]
     assert inside == []
     assert not (finished / ".prefect").exists()
+
+
+def test_no_file_holds_a_credential(finished: Path) -> None:
+    """Not dvc.lock, .dvc, a log, an artefact, a checkpoint or the report."""
+    assert found_below(finished) == {}
 
 
 def test_a_second_run_does_nothing(finished: Path, copied: Copy) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from lax_guard import LAX
+from planted_secrets import VARIABLES
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = (
@@ -43,13 +44,16 @@ TINY = {
 def environment() -> dict[str, str]:
     """The tests' own environment, with this Python's tools first and no Prefect configured.
 
+    It holds credentials, which no file may hold afterwards.
+
     DVC uses /bin/sh where no SHELL is set, as in a container or under cron, and Debian's does not
     give its place to the command as bash does.
     """
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT")}
     tools = str(Path(sys.executable).parent)
     path = f"{tools}{os.pathsep}{clean['PATH']}"
-    return clean | {"PATH": path, "OMP_NUM_THREADS": "1", "SHELL": "/bin/sh"}
+    own = {"PATH": path, "OMP_NUM_THREADS": "1", "SHELL": "/bin/sh"}
+    return clean | VARIABLES | own
 
 
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
