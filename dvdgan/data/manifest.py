@@ -84,7 +84,7 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
 
 
 def read_manifest(file: Path | BinaryIO) -> list[dict[str, Any]]:
-    """The rows of manifest.parquet, keys as in SCHEMA. Raises DamagedFileError where it is none."""
+    """The rows of manifest.parquet, keys as in SCHEMA. Raises DamagedFileError if it is not one."""
     name = file if isinstance(file, Path) else "manifest.parquet"
     with reading(name, "a manifest of videos"):
         rows: list[dict[str, Any]] = read_table(file).to_pylist()

@@ -16,7 +16,7 @@ def read_table(
 ) -> pa.Table:
     """The table in ``source``, its columns as in ``schema``; ``split``: only rows of that split.
 
-    Raises ValueError where it is no such table, or would take far more memory than its size.
+    Raises ValueError if it is not such a table, or would take far more memory than its size.
     """
     if isinstance(source, bytes):
         source = io.BytesIO(source)

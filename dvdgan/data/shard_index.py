@@ -92,7 +92,7 @@ def parse_samples(
     try:
         table = read_table(data, SAMPLE_SCHEMA, split)
     except ValueError as error:
-        raise _refused(f"this is no table of samples ({error})", where) from None
+        raise _refused(f"this is not a table of samples ({error})", where) from None
     if any(column.null_count for column in table.columns):
         raise _refused("there are empty cells", where)
     columns = {name: table[name].to_numpy() for name in table.column_names}

@@ -103,7 +103,7 @@ def load_moments(path: Path) -> dict[str, Moments]:
 
 
 def _check(name: str, moments: Moments) -> None:
-    """Raise ValueError for tensors that are no moments."""
+    """Raise ValueError if the tensors are not moments."""
     [size] = moments.mean.shape
     shapes = {"mean": (size,), "scatter": (size, size), "rows": (moments.count, size)}
     for field, shape in shapes.items():

@@ -65,7 +65,7 @@ def append(path: Path, event: Event) -> None:
 def read(path: Path) -> list[Event]:
     """All events, oldest first; a last line cut off by a crash is ignored (its event is redone).
 
-    Raises DamagedFileError where another line is no event.
+    Raises DamagedFileError if another line is not an event.
     """
     lines = whole_lines(path)
     with reading(path, "a ledger"):
@@ -73,7 +73,7 @@ def read(path: Path) -> list[Event]:
 
 
 def parse(lines: bytes) -> list[Event]:
-    """The events in whole lines. Raises ValueError where a line is none."""
+    """The events in whole lines. Raises ValueError if a line is not one."""
     events = parse_records(lines)
     for event in events:
         try:
@@ -116,7 +116,7 @@ def parse_records(lines: bytes) -> list[Event]:
         raise ValueError("a line is nested too deep") from error
     for each in found:
         if not isinstance(each, dict):
-            raise ValueError(f"a line is no JSON object but {each!r:.80}")
+            raise ValueError(f"a line is not a JSON object but {each!r:.80}")
     return [with_current_keys(each) for each in found]
 
 

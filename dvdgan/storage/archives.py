@@ -12,7 +12,7 @@ MOST_BYTES, MOST_TIMES = 1 << 30, 100
 def refuse_bomb(path: Path) -> None:
     """Raise UserError for an archive that unpacks to more than MOST_BYTES and MOST_TIMES its size.
 
-    Returns for a file that is no archive.
+    Returns for a file that is not an archive.
     """
     if not is_zipfile(path):
         return

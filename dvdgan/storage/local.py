@@ -180,7 +180,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file (UTF-8). Raises DamagedFileError where it is none."""
+    """Read a JSON file (UTF-8). Raises DamagedFileError if it is not one."""
     with reading(path, "JSON"):
         return json.loads(path.read_text(encoding="utf-8"))
 

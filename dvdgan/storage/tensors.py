@@ -28,7 +28,7 @@ def save_tensors(
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file by name. Raises DamagedFileError where it is none."""
+    """The tensors of a safetensors file by name. Raises DamagedFileError if it is not one."""
     with reading(path, "a whole safetensors file"):
         try:
             return load_file(path)

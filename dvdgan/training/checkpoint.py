@@ -84,7 +84,7 @@ def save_checkpoint(state: TrainState, folder: Path, **rest: Any) -> None:
 def load_checkpoint(state: TrainState, folder: Path) -> dict[str, Any]:
     """Fill ``state``, built from the same params, with the checkpoint in ``folder``.
 
-    Returns what state.json holds. Raises DamagedFileError where a file does not fit ``state``.
+    Returns what state.json holds. Raises DamagedFileError if a file does not fit ``state``.
     """
     for name, network in _networks(state).items():
         load_state(network, folder / f"{name}.safetensors")
@@ -180,6 +180,6 @@ def _fill_optimizer(
         shape = () if quantity == "step" else parameters[name].shape
         if quantity not in QUANTITIES or tensor.shape != shape:
             raise ValueError(f"{key} of shape {tuple(tensor.shape)}")
-        # Adam keeps its step count on the CPU and its moments beside the parameter.
+        # Adam keeps its step count on the CPU and its moments on the parameter's device.
         device = "cpu" if quantity == "step" else parameters[name].device
         optimizer.state[parameters[name]][quantity] = tensor.to(device)

@@ -22,9 +22,9 @@ def encode_frame(frame: Frame, quality: int) -> bytes:
 
 
 def decode_frame(data: bytes) -> Frame:
-    """(H, W, 3) uint8 RGB of JPEG bytes; raises ValueError where they are damaged.
+    """(H, W, 3) uint8 RGB of JPEG bytes; raises ValueError if they are damaged.
 
-    So it does for more than MOST_PIXELS, which a header of a few bytes may claim.
+    It raises it also for more than MOST_PIXELS, which a header of a few bytes may claim.
     """
     height, width, _, _ = simplejpeg.decode_jpeg_header(data)
     if height * width > MOST_PIXELS:
