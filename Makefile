@@ -2,9 +2,12 @@
 # tests. make test-long: the tests that take a minute or more, or a cluster of their own.
 # make prefect: a local Prefect server with a worker. make evidently: the scheduled evaluations over time,
 # on http://127.0.0.1:8000. make docs: the documentation as a site, site/docs/index.html. make lock: add
-# what pyproject.toml names to the lock.
+# what pyproject.toml names to the lock. make sbom: sbom.json, the bill of materials of the lock. make audit:
+# its known vulnerabilities.
 PYTHON ?= python3
 UV_VERSION := 0.13.9
+CYCLONEDX_VERSION := 7.5.0
+PIP_AUDIT_VERSION := 2.10.1
 VENV := .venv
 READY := $(VENV)/.ready
 
@@ -13,10 +16,10 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long prefect evidently docs lock clean
+.PHONY: help setup demo test test-long prefect evidently docs lock sbom audit clean
 
 help:
-	@sed -n '1,5s/^# //p' Makefile
+	@sed -n '1,6s/^# //p' Makefile
 
 setup: $(READY)
 
@@ -66,6 +69,15 @@ docs: $(READY)
 
 lock: $(READY)
 	@infra/lock.sh
+
+sbom: $(READY)
+	@uv tool run --from cyclonedx-bom==$(CYCLONEDX_VERSION) cyclonedx-py requirements requirements.lock \
+	    --pyproject pyproject.toml --output-reproducible --output-file sbom.json
+	@echo "sbom.json"
+
+# A package that the service does not know is a failure, too: without --strict it would count as safe.
+audit: $(READY)
+	@uv tool run pip-audit==$(PIP_AUDIT_VERSION) -r requirements.lock --no-deps --disable-pip --strict
 
 clean:
 	rm -rf artifacts data/synthetic site .sphinx .runs .prefect .dvc/cache .dvc/tmp

@@ -14,9 +14,9 @@ def refuse_bomb(path: Path) -> None:
 
     Returns for a file that is not an archive.
     """
-    if not is_zipfile(path):
-        return
     try:
+        if not is_zipfile(path):
+            return
         with ZipFile(path) as archive:
             unpacked = sum(each.file_size for each in archive.infolist())
     except (BadZipFile, ValueError, NotImplementedError) as error:
