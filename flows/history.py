@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect import get_run_logger
 
-from dvdgan.guard.ledger import append, read
+from dvdgan.guard.ledger import append, read_records
 from dvdgan.storage.local import read_json
 from flows.stage import logged
 
@@ -20,7 +20,7 @@ EvaluationEntry = dict[str, Any]
 
 def find_entry(folder: Path, run_name: str, step: int) -> EvaluationEntry | None:
     """The newest entry of the same checkpoint; None if it was not measured yet."""
-    for entry in reversed(read(folder / LINES)):
+    for entry in reversed(read_records(folder / LINES)):
         if (entry["run"], entry["step"]) == (run_name, step):
             return entry
     return None
@@ -87,7 +87,7 @@ def newest_rows(folder: Path, count: int) -> dict[str, dict[str, float | str | N
 
     A metric has its bare name where all of them compare, else the keys of results.json.
     """
-    entries = read(folder / LINES)[-count:]
+    entries = read_records(folder / LINES)[-count:]
     keys = {key for entry in entries for key in numbers(entry)}
     number_of = Counter(map(bare_name, keys))
     shown = {key: key if number_of[bare_name(key)] > 1 else bare_name(key) for key in keys}

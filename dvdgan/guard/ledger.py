@@ -72,6 +72,16 @@ def read(path: Path) -> list[Event]:
         return parse(lines)
 
 
+def read_records(path: Path) -> list[Event]:
+    """The objects of any file of JSON lines, in order; empty if there is no file.
+
+    A last line cut off by a crash is ignored. Raises DamagedFileError if a line is not an object.
+    """
+    lines = whole_lines(path)
+    with reading(path, "a file of JSON lines"):
+        return parse_records(lines)
+
+
 def parse(lines: bytes) -> list[Event]:
     """The events in whole lines. Raises ValueError if a line is not one."""
     events = parse_records(lines)
@@ -109,9 +119,12 @@ def _check(event: Event) -> None:
 
 
 def parse_records(lines: bytes) -> list[Event]:
-    """The JSON objects in whole lines, in the keys of this version. Raises ValueError."""
+    """The JSON objects in whole lines, in the keys of this version. Raises ValueError.
+
+    Blank lines are ignored.
+    """
     try:
-        found = [json.loads(line) for line in lines.splitlines()]
+        found = [json.loads(line) for line in lines.splitlines() if line.strip()]
     except RecursionError as error:
         raise ValueError("a line is nested too deep") from error
     for each in found:

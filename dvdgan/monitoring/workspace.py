@@ -71,8 +71,7 @@ def update_workspace(history: Path, workspace: Path) -> None:
     Existing snapshots are kept; a snapshot that cannot be read is written again.
     """
     with reading(history, "a history of evaluations"):
-        records = ledger.parse_records(ledger.whole_lines(history))
-        entries = {_label(entry): entry for entry in records}
+        entries = {_label(entry): entry for entry in ledger.read_records(history)}
     _delete_truncated(workspace)
     opened = Workspace.create(str(workspace))
     project = next(iter(opened.search_project(PROJECT)), None) or opened.create_project(PROJECT)

@@ -26,7 +26,6 @@ from dvdgan.guard.origin import flat
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.progress import track
 from dvdgan.reporting.assessment import assess
-from dvdgan.reporting.charts import TelemetryRecord
 from dvdgan.reporting.identity import of_bundle, of_commit, of_training, paper_row
 from dvdgan.reporting.media import embed_clips, embed_file
 from dvdgan.reporting.page import ClassSamples, Content, TrainingPreview, render
@@ -75,7 +74,7 @@ def write_dated(config: Config, params: Path, price: float) -> None:
     run = RunFolder(RUNS / "train" / content.identity["run"])
     if run.timing.is_file():
         ended = datetime.fromtimestamp(run.timing.stat().st_mtime, UTC)
-        identity |= of_training(read_records(run.timing), ended, conditions, price)
+        identity |= of_training(ledger.read_records(run.timing), ended, conditions, price)
     DATED.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(DATED) as file:
         file.write_text(render(replace(content, identity=identity)), encoding="utf-8")
@@ -98,7 +97,7 @@ def _content(config: Config, params: Path) -> Content:
         previews=_previews(TRAIN / "samples"),
         measured=measured,
         sheets={title: embed_file(path) for title, path in _sheets().items() if path.is_file()},
-        telemetry=read_records(TRAIN / "metrics.jsonl"),
+        telemetry=ledger.read_records(TRAIN / "metrics.jsonl"),
         ledger=ledger.read(TRAIN / LEDGER),
         drift=read_json(MONITOR / "summary.json"),
         data_set=read_json(INDEX / "summary.json"),
@@ -135,14 +134,6 @@ def show() -> None:
         lines = assess(measured).sentence, numbers_table(measured)
     print("\n".join(lines))
     print(f"The report: {PAGE.resolve().as_uri()}")
-
-
-def read_records(path: Path) -> list[TelemetryRecord]:
-    """The objects of a JSON-lines file, in order; empty if there is no file."""
-    if not path.is_file():
-        return []
-    with reading(path, "records of a run"):
-        return ledger.parse_records(path.read_bytes())
 
 
 def read_table(path: Path) -> list[dict[str, str]]:

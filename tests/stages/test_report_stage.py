@@ -1,12 +1,13 @@
 """The report stage reads lines of JSON, tables and the environment."""
 
-from dvdgan.stages.report import environment, read_records, read_table
+from dvdgan.guard import ledger
+from dvdgan.stages.report import environment, read_table
 
 
 def test_records_and_missing_files(tmp_path):
     (tmp_path / "ledger.jsonl").write_text('{"step": 1}\n\n{"step": 2}\n')
-    assert read_records(tmp_path / "ledger.jsonl") == [{"step": 1}, {"step": 2}]
-    assert read_records(tmp_path / "none.jsonl") == []
+    assert ledger.read_records(tmp_path / "ledger.jsonl") == [{"step": 1}, {"step": 2}]
+    assert ledger.read_records(tmp_path / "none.jsonl") == []
 
 
 def test_awkward_names_survive_the_table(tmp_path):
