@@ -18,6 +18,7 @@ from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.utilities.context import get_task_and_flow_run_ids
 
 from dvdgan.errors import redacted
+from dvdgan.machine import Machine
 from flows.best_effort import best_effort, impatient_client
 
 # A larger picture is named, not shown: it would travel with every look at the run's page.
@@ -82,7 +83,8 @@ def show_link(title: str, page: Path, folder: Path) -> None:
     is not set or the page is elsewhere, the path is shown, because browsers do not open links to
     files from a page of a server.
     """
-    url, root = os.environ.get("DVDGAN_URL"), Path(os.environ.get("DVDGAN_FOLDER", ".")).resolve()
+    url = Machine.load().prefect.files_url
+    root = Path(os.environ.get("DVDGAN_FOLDER", ".")).resolve()
     path = (folder / page).parent.resolve() / page.name
     shown = f"`{path}`"
     if url and path.is_relative_to(root):

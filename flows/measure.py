@@ -15,10 +15,10 @@ from prefect.deployments import run_deployment
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelled, Cancelling
 
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.evaluations import EvaluationProcess, EvaluationResult
 from dvdgan.guard.heartbeat import Heartbeat, HeartbeatReader
 from dvdgan.guard.run_folder import RunFolder, step_name
+from dvdgan.machine import Machine
 from flows.best_effort import best_effort, impatient_client
 
 POLL_SECONDS = 0.2
@@ -60,7 +60,7 @@ class WorkerEvaluation:
         self.step = step
         self._run = run
         self._here = EvaluationProcess(run, step)
-        self._timeout = RunEnvironment.from_environment().node_timeout
+        self._timeout = Machine.load().nodes.timeout
         self._launch_id = uuid.uuid4().hex
         self._heartbeat: HeartbeatReader | None = None
         self._flow_run: FlowRun | None = None

@@ -17,8 +17,8 @@ from prefect.states import Cancelled, Crashed
 from dvdgan.errors import EXIT_INTERRUPTED, UserError
 from dvdgan.guard.agent import serve
 from dvdgan.guard.coordinator import BEGUN, ENDED, WAITING, Coordinator
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.run_folder import RunFolder
+from dvdgan.machine import Machine
 from flows.best_effort import best_effort, impatient_client
 
 ORDERLY = (StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED)
@@ -40,14 +40,14 @@ def train_node(run_folder: str, name: str, launch_id: str) -> State[Any] | None:
     return None
 
 
-def launch_on_nodes(run: RunFolder, environment: RunEnvironment) -> Coordinator:
+def launch_on_nodes(run: RunFolder, machine: Machine) -> Coordinator:
     """Start a trainer on every node of DVDGAN_NODES, from a flow run or one of its tasks.
 
     Raises UserError naming the nodes that have no deployment.
     """
     unknown = []
     with best_effort("the nodes that train"), impatient_client() as client:
-        for name, _ in environment.nodes:
+        for name, _ in machine.nodes.hosts:
             try:
                 client.read_deployment_by_name(f"train-node/{name}")
             except ObjectNotFound:
@@ -58,7 +58,7 @@ def launch_on_nodes(run: RunFolder, environment: RunEnvironment) -> Coordinator:
             where="the environment variable DVDGAN_NODES",
             todo="run `infra/prefect/add_node.sh NAME` on that host, or correct the name",
         )
-    return Coordinator(run, environment, DeploymentLauncher(run), get_run_logger().warning)
+    return Coordinator(run, machine, DeploymentLauncher(run), get_run_logger().warning)
 
 
 class DeploymentLauncher:

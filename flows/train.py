@@ -36,13 +36,13 @@ from dvdgan.errors import (
     redacted,
 )
 from dvdgan.guard import ledger
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.evaluations import EvaluationProcess, EvaluationResult
 from dvdgan.guard.health import COLLAPSED, Verdict
 from dvdgan.guard.interruption import raise_if_interrupted, record_signals
 from dvdgan.guard.parent_death_signal import set_parent_death_signal
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.guard.supervisor import Decision, SupervisorActions, Trainer, supervise
+from dvdgan.machine import Machine
 from flows.approval import request_approval
 from flows.best_effort import await_server
 from flows.events import emit
@@ -64,9 +64,9 @@ def launch(run: RunFolder) -> Trainer:
     """Start the trainer, here or on DVDGAN_NODES; it resumes from the latest valid checkpoint."""
     begun = max(run.saved_steps(), default=0)
     get_run_logger().info("restart %d, from step %d", run.schedule_override().restart_index, begun)
-    environment = RunEnvironment.from_environment()
-    if environment.nodes:
-        return launch_on_nodes(run, environment)
+    machine = Machine.load()
+    if machine.nodes.hosts:
+        return launch_on_nodes(run, machine)
     return SupervisorActions().launch(run)
 
 
@@ -95,7 +95,7 @@ class TaskEvaluation:
     """An evaluation as a task run, submitted at the first call of `done`."""
 
     def __init__(self, run: RunFolder, step: int) -> None:
-        elsewhere = RunEnvironment.from_environment().evaluation_worker
+        elsewhere = Machine.load().evaluation.worker
         self._process = (WorkerEvaluation if elsewhere else EvaluationProcess)(run, step)
         self._task: PrefectFuture[Any] | None = None
         self._ended = threading.Event()
@@ -120,7 +120,7 @@ class TaskActions(SupervisorActions):
 
     def __init__(self, run: RunFolder, page: RunPage) -> None:
         self._run, self._page = run, page
-        self._approve = RunEnvironment.from_environment().approve_rollbacks
+        self._approve = Machine.load().prefect.approve_rollbacks
 
     def launch(self, run: RunFolder) -> Trainer:
         self._page.refresh()
@@ -192,7 +192,7 @@ def supervise_in_prefect(run: RunFolder, train: Train) -> int:
     if ended.done():
         return ended.result()
     raise_if_interrupted()
-    RunEnvironment.from_environment().refuse_without_prefect()
+    Machine.load().refuse_without_prefect()
     return supervise(run, train, SupervisorActions())
 
 

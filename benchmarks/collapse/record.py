@@ -29,8 +29,8 @@ from runs import Branch, Trunk, branches, trunks
 from dvdgan.config.schema import RunSettings
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.errors import InterruptedRunError, UserError
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.run_folder import RunFolder
+from dvdgan.machine import Machine
 from dvdgan.stages.evaluate import run_checkpoint
 from dvdgan.storage.local import read_json, write_json
 from dvdgan.training import loop
@@ -50,7 +50,7 @@ def train(run: RunFolder, settings: RunSettings, branch: Branch | None = None) -
         settings.train,
         ClipDataset(Path(settings.shards), "train", clip.resolution, clip.frames, clip.stride),
         Runtime.start(),
-        RunEnvironment.from_environment({}),
+        Machine.load(variables={}),
     )
     try:
         with patch.object(loop, "TrainStep", partial(_round, branch)):

@@ -12,8 +12,9 @@ from dvdgan.config.checks import contradictions
 from dvdgan.config.problems import described, keys_with_problems
 from dvdgan.config.schema import Config
 from dvdgan.config.section import Section, subsection
-from dvdgan.config.yaml_file import read_yaml
 from dvdgan.errors import UserError
+from dvdgan.yaml_file import read_yaml
+from dvdgan.yaml_problems import problems_error
 
 
 def load_config(path: Path = Path("params.yaml")) -> Config:
@@ -45,11 +46,7 @@ def parse_config(raw: Any, source: str = "params") -> Config:
     # Contradictions are not reported for values that are invalid by themselves.
     problems += contradictions({key: values[key] for key in values.keys() - wrong})
     if problems:
-        count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise UserError(
-            f"{source} has {count}:\n" + "\n".join(f"  - {line}" for line in problems),
-            todo="fix all of them; nothing was run",
-        )
+        raise problems_error(source, problems)
     return config
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from dvdgan.data.frame_pack import Read
 from dvdgan.data.shard_index import Tar, parse_index
 from dvdgan.errors import UserError
-from dvdgan.guard.environment import RunEnvironment
+from dvdgan.machine import Machine
 from dvdgan.storage.bounded_cache import BoundedCache
 from dvdgan.storage.open_store import open_store
 
@@ -129,13 +129,13 @@ def open_shards(folder: Path) -> ShardSource:
 
     Raises UserError if ``folder`` holds other shards: they are the ones DVC compares.
     """
-    environment = RunEnvironment.from_environment()
-    url = environment.shards
+    machine = Machine.load()
+    url = machine.stores.shards
     if url is None:
         return LocalShards(folder)
     cache = None
-    if environment.shard_cache is not None:
-        cache = BoundedCache(environment.shard_cache, environment.shard_cache_bytes)
+    if machine.stores.shard_cache is not None:
+        cache = BoundedCache(machine.stores.shard_cache, machine.stores.shard_cache_bytes)
     stored, local = StoredShards(open_store(url), cache), folder / INDEX
     if local.is_file() and local.read_bytes() != read_index(stored):
         raise UserError(

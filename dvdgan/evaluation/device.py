@@ -7,8 +7,8 @@ from typing import TypeVar
 import torch
 
 from dvdgan.errors import UserError
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.numeric_environment import refuse_other_arithmetic
+from dvdgan.machine import Machine
 
 # An evaluation's share of the memory that is free on a GPU when it begins; the trainer has the
 # rest.
@@ -27,7 +27,7 @@ def device() -> str:
     # NVIDIA's containers set TORCH_ALLOW_TF32_CUBLAS_OVERRIDE; this takes precedence.
     torch.set_float32_matmul_precision("highest")
     gpus = torch.cuda.device_count()
-    requested = RunEnvironment.from_environment().evaluation_device
+    requested = Machine.load().devices.evaluation
     if requested is None:
         return "cuda" if gpus else "cpu"
     if requested != "cpu" and int(requested.partition(":")[2] or 0) >= gpus:
@@ -45,7 +45,7 @@ def device_beside_trainer() -> str:
     Rank r of a host trains on visible GPU r: if any GPU is free, the last one is.
     """
     chosen, gpus = device(), torch.cuda.device_count()
-    requested = RunEnvironment.from_environment().evaluation_device
+    requested = Machine.load().devices.evaluation
     return f"cuda:{gpus - 1}" if requested is None and gpus else chosen
 
 

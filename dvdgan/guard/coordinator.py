@@ -17,11 +17,12 @@ from typing import Any, Protocol
 
 from dvdgan.errors import EXIT_INTERRUPTED
 from dvdgan.guard.agent import GATHER, START_SECONDS, STOP, TRAIN, coordinator_file, node_file
-from dvdgan.guard.environment import GO_ON, RunEnvironment
 from dvdgan.guard.heartbeat import Heartbeat, HeartbeatReader
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.guard.torchrun import environment_file
 from dvdgan.guard.trainer_process import STOP_GRACE_SECONDS
+from dvdgan.machine import Machine
+from dvdgan.machine.keys import GO_ON
 
 WAITING, BEGUN, ENDED = "waiting", "begun", "ended"
 EXIT_FAILED = 1
@@ -61,11 +62,11 @@ class Coordinator:
     def __init__(
         self,
         run: RunFolder,
-        environment: RunEnvironment,
+        machine: Machine,
         launcher: NodeLauncher,
         warn: Callable[[str], None],
     ) -> None:
-        self._run, self._environment, self._launcher = run, environment, launcher
+        self._run, self._machine, self._launcher = run, machine, launcher
         self._warn = warn
         self._stopping = threading.Event()
         self._code: int | None = None
@@ -95,7 +96,7 @@ class Coordinator:
                 self._run.failure.unlink(missing_ok=True)
                 self._run.interrupted.unlink(missing_ok=True)
                 code = _Launch(
-                    self._run, self._environment, self._launcher, self._warn, self._stopping
+                    self._run, self._machine, self._launcher, self._warn, self._stopping
                 ).run()
         except Exception:
             traceback.print_exc(file=sys.stderr)  # a bug; the supervisor ends by the code
@@ -150,16 +151,16 @@ class _Launch:
     def __init__(
         self,
         run: RunFolder,
-        environment: RunEnvironment,
+        machine: Machine,
         launcher: NodeLauncher,
         warn: Callable[[str], None],
         stopping: threading.Event,
     ) -> None:
-        self._run, self._environment, self._launcher = run, environment, launcher
+        self._run, self._machine, self._launcher = run, machine, launcher
         self._warn, self._stopping = warn, stopping
         self._run_id = uuid.uuid4().hex
-        self._timeout = environment.node_timeout
-        self._nodes = [_Node(run, *each, self._timeout) for each in environment.nodes]
+        self._timeout = machine.nodes.timeout
+        self._nodes = [_Node(run, *each, self._timeout) for each in machine.nodes.hosts]
         self._codes: dict[str, int] = {}  # exit codes, in the order in which they were seen
 
     def run(self) -> int | None:
@@ -208,7 +209,7 @@ class _Launch:
                 return ready
             names = ", ".join(node.name for node in late)
             overdue = time.monotonic() - began > self._timeout
-            if overdue and ready and self._environment.lost_node == GO_ON:
+            if overdue and ready and self._machine.nodes.lost == GO_ON:
                 self._warn(f"node {names} did not start in time: training continues without it")
                 return ready
             if overdue and not warned:
@@ -246,7 +247,7 @@ class _Launch:
         first, port = self._nodes[0].address, FIRST_PORT + int(self._run_id, 16) % PORTS
         return {
             "nodes": len(self._nodes),
-            "processes": self._environment.node_processes,
+            "processes": self._machine.nodes.processes,
             "endpoint": f"[{first}]:{port}" if ":" in first else f"{first}:{port}",
             "run_id": self._run_id,
         }

@@ -24,10 +24,10 @@ from dvdgan.guard.backup_index import (
     new_prefix,
     preview_key,
 )
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.ledger import Event, kept, parse, whole_lines
 from dvdgan.guard.restore import restore
 from dvdgan.guard.run_folder import MANIFEST, RunFolder, read_manifest, verify_checkpoint
+from dvdgan.machine import Machine
 from dvdgan.storage.open_store import open_store
 from dvdgan.storage.store import Store, StoreUnavailableError
 
@@ -43,21 +43,22 @@ class OtherHistoryError(Exception):
 
 
 @contextmanager
-def backed_up(run: RunFolder, environment: RunEnvironment) -> Iterator[None]:
+def backed_up(run: RunFolder, machine: Machine) -> Iterator[None]:
     """Restore ``run`` from its remote backup, and keep the backup up to date inside the block.
 
     Its location is DVDGAN_BACKUP/<name of the run folder>; without DVDGAN_BACKUP, nothing is done.
     Raises UserError before the block where the store rejects us; later, and whenever the store is
     away, it only prints a line. Leaving the block waits LAST_SECONDS for the last sync.
     """
-    if environment.backup is None:
+    if machine.stores.backup is None:
         yield
         return
     store = open_store(
-        f"{environment.backup.rstrip('/')}/{run.root.name}", environment.backup_bytes_per_second
+        f"{machine.stores.backup.rstrip('/')}/{run.root.name}",
+        machine.stores.backup_bytes_per_second,
     )
     restore(run, store)
-    thread = BackupThread(run, store, environment)
+    thread = BackupThread(run, store, machine)
     try:
         yield
     finally:
@@ -67,9 +68,9 @@ def backed_up(run: RunFolder, environment: RunEnvironment) -> Iterator[None]:
 class BackupThread:
     """Syncs the backup of ``run`` whenever there is a new event, checkpoint or preview."""
 
-    def __init__(self, run: RunFolder, store: Store, environment: RunEnvironment) -> None:
+    def __init__(self, run: RunFolder, store: Store, machine: Machine) -> None:
         self._run, self._store = run, store
-        self._backup = RemoteBackup(run, store, environment)
+        self._backup = RemoteBackup(run, store, machine)
         self._closing, self._given_up = threading.Event(), threading.Event()
         self._failed = False
         self._thread = threading.Thread(target=self._work, name="backup", daemon=True)
@@ -132,8 +133,8 @@ class BackupThread:
 class RemoteBackup:
     """The backup of ``run`` in ``store``, which holds nothing else."""
 
-    def __init__(self, run: RunFolder, store: Store, environment: RunEnvironment) -> None:
-        self._run, self._store, self._environment = run, store, environment
+    def __init__(self, run: RunFolder, store: Store, machine: Machine) -> None:
+        self._run, self._store, self._machine = run, store, machine
         self._sent: dict[str, tuple[int, int]] = {}  # of small files: time and size when sent
         self._damaged: set[int] = set()
 
@@ -161,8 +162,8 @@ class RemoteBackup:
         stay = kept(
             events,
             {step for step in old.checkpoints if step <= rollback_step} | present.keys(),
-            self._environment.keep_last,
-            self._environment.keep_every,
+            self._machine.retention.keep_last,
+            self._machine.retention.keep_every,
         )
         # A new machine did not fetch all checkpoints of the backup: they stay all the same.
         before = {step: sha256 for step, sha256 in old.checkpoints.items() if step in stay}

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError
 from dvdgan.guard import ledger
 from dvdgan.guard.diagnosis import never_learned
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.evaluation_scheduler import EvaluationScheduler
 from dvdgan.guard.evaluations import EvaluationFailedError, EvaluationProcess, EvaluationResult
 from dvdgan.guard.health import COLLAPSED, WARMING_UP, EvaluationRecord, Verdict, judge
@@ -21,6 +20,7 @@ from dvdgan.guard.interruption import raise_if_interrupted
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.guard.run_lock import lock
 from dvdgan.guard.trainer_process import TrainerProcess
+from dvdgan.machine import Machine
 from dvdgan.storage.local import read_json
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ def _record_failure(
     ledger.append(run.ledger, event)
     actions.announce(event)
     in_a_row = ledger.not_evaluated_in_a_row(ledger.read(run.ledger))
-    if in_a_row >= RunEnvironment.from_environment().failed_evaluations:
+    if in_a_row >= Machine.load().evaluation.failed_evaluations:
         raise UserError(
             f"{in_a_row} evaluations in a row failed, the last of step {step}: "
             f"{'; '.join(failure.reasons)}",
@@ -253,10 +253,10 @@ def _record_failure(
 
 def _prune(run: RunFolder) -> None:
     """Delete the checkpoints that need not be kept."""
-    environment = RunEnvironment.from_environment()
+    machine = Machine.load()
     steps = run.saved_steps()
     events = ledger.read(run.ledger)
-    kept = ledger.kept(events, steps, environment.keep_last, environment.keep_every)
+    kept = ledger.kept(events, steps, machine.retention.keep_last, machine.retention.keep_every)
     for step in steps:
         if step not in kept:
             run.remove(step)

@@ -24,6 +24,7 @@ from pathlib import Path
 import psutil
 
 from dvdgan.errors import EXIT_USER_ERROR, UserError
+from dvdgan.machine.machine import NO_FILE
 from dvdgan.storage.local import read_json
 
 # A rank that dies takes all down and up again; one death was seen to cost two restarts.
@@ -130,12 +131,16 @@ def _addresses(endpoint: str) -> tuple[str, str]:
 
 
 def shared_variables(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Those of ``variables`` that the trainers of all nodes get."""
-    return {
+    """Those of ``variables`` that the trainers of all nodes get.
+
+    `Machine.share` has put the machine file's values there; the trainers read no file of their own.
+    """
+    shared = {
         name: value
         for name, value in variables.items()
         if name.startswith(PREFIXES) and name not in NOT_SHARED
     }
+    return shared | NO_FILE
 
 
 @contextmanager

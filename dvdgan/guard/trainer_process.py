@@ -7,10 +7,10 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.killing import await_end, kill_tagged, new_process_tag, tagged_processes
 from dvdgan.guard.parent_death_signal import WITH_PARENT_DEATH_SIGNAL, parent_variable
 from dvdgan.guard.run_folder import RunFolder
+from dvdgan.machine import Machine
 
 STOP_GRACE_SECONDS = 120.0
 STOP_POLL_SECONDS = 0.1
@@ -35,7 +35,7 @@ class TrainerProcess:
         Popen's stdout.
         """
         if launcher is None:
-            launcher = RunEnvironment.from_environment().launcher
+            launcher = Machine.load().launch.launcher
         self._tag = new_process_tag()
         self._process = subprocess.Popen(
             [*WITH_PARENT_DEATH_SIGNAL, *launcher, "dvdgan.training", str(run.root)],

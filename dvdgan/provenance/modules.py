@@ -14,9 +14,12 @@ WITHOUT_INFLUENCE = (
     "__init__.py",  # the version
     "errors.py",  # messages
     "progress.py",
+    "yaml_file.py",
+    "yaml_problems.py",
     "cli/",
     "config/",  # reads and checks params, which are compared by value
     "guard/",  # processes, locks, backups; its decisions are in a run's ledger
+    "machine/",  # devices, places, processes
     "provenance/",
     "storage/",  # writes files whole, moves bytes
     "stages/artefacts.py",  # paths

@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from dvdgan.config.yaml_file import read_yaml
 from dvdgan.guard.origin import flat
+from dvdgan.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model

@@ -7,10 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from dvdgan.config.yaml_file import read_yaml
 from dvdgan.guard.origin import flat
 from dvdgan.review.changes import ABSENT
 from dvdgan.review.revisions import changed_files, text_at
+from dvdgan.yaml_file import read_yaml
 
 # The sections with the paper's values, and what in them is a matter of this pipeline.
 PAPER_SECTIONS = ("clip.", "model.", "train.")

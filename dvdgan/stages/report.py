@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 
 from dvdgan.config import Config
-from dvdgan.config.yaml_file import read_yaml
 from dvdgan.data.dataset import open_clips
 from dvdgan.data.loader import reference_clips
 from dvdgan.errors import UserError, redacted
@@ -36,6 +35,7 @@ from dvdgan.stages.artefacts import EVALUATE, INDEX, MODEL, MONITOR, REPORT, RUN
 from dvdgan.storage.local import atomic_directory, atomic_file, read_json
 from dvdgan.storage.output import check_stage_output
 from dvdgan.storage.reading import reading
+from dvdgan.yaml_file import read_yaml
 
 PAGE = REPORT / "index.html"
 LEDGER = "ledger.jsonl"

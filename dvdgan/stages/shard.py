@@ -12,7 +12,7 @@ from dvdgan.data.raw_root import open_root
 from dvdgan.data.shard_upload import refuse_other_shards, upload_shards, upload_tars
 from dvdgan.data.shards import Plan, plan_shards, write_index, write_shards
 from dvdgan.errors import UserError
-from dvdgan.guard.environment import RunEnvironment
+from dvdgan.machine import Machine
 from dvdgan.provenance.lock import fingerprint_of
 from dvdgan.provenance.modules import code_of_stage
 from dvdgan.stages.artefacts import INDEX, RUNS, SHARDS
@@ -65,7 +65,7 @@ def run_part(config: "Config", part: int, parts: int, workers: int | None = None
 
 def upload() -> None:
     """Upload artifacts/shards to DVDGAN_SHARDS unchanged. Raises UserError."""
-    url = RunEnvironment.from_environment().shards
+    url = Machine.load().stores.shards
     if url is None:
         raise UserError(
             "no store for uploading shards is set",
@@ -78,7 +78,7 @@ def upload() -> None:
 
 def _store_of(fingerprint: str) -> "Store | None":
     """The store to which these shards are uploaded. Raises UserError if it holds other shards."""
-    url = RunEnvironment.from_environment().shards
+    url = Machine.load().stores.shards
     if url is None:
         return None
     store = open_store(url)

@@ -20,7 +20,6 @@ from dvdgan.data.shard_source import open_shards, read_index
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError, UserError, redacted
 from dvdgan.guard import ledger
 from dvdgan.guard.earlier_runs import EarlierRun, backed_up_runs, local_runs
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.interruption import raise_if_interrupted
 from dvdgan.guard.numeric_environment import refuse_other_training
 from dvdgan.guard.origin import SECTIONS, RunOrigin, flat
@@ -30,6 +29,7 @@ from dvdgan.guard.run_choice import NO_REQUEST, RunRequest, choose
 from dvdgan.guard.run_folder import RunFolder, step_of
 from dvdgan.guard.run_lock import lock
 from dvdgan.guard.supervisor import SupervisorActions, supervise
+from dvdgan.machine import Machine
 from dvdgan.protocols import PROTOCOLS
 from dvdgan.provenance.changes import normalised_code
 from dvdgan.provenance.lock import fingerprint_of
@@ -60,11 +60,12 @@ def run(config: "Config", request: RunRequest = NO_REQUEST) -> None:
     """
     check_stage_output(TRAIN)
     refuse_other_training(config.train)
-    environment = RunEnvironment.from_environment()
+    machine = Machine.load()
+    machine.share()  # with trainers, evaluations and Prefect
     folder = prepare(config, request)
     with lock(folder.command_lock, "another `dvdgan train`"):
-        with backed_up(folder, environment):
-            _supervise(folder, config, environment)
+        with backed_up(folder, machine):
+            _supervise(folder, config, machine)
         events = ledger.read(folder.ledger)
         best = folder.best_checkpoint()
         assert best is not None  # supervise has raised otherwise
@@ -126,14 +127,14 @@ def _origin(config: "Config", protocol: str) -> tuple[RunOrigin, str]:
 def _earlier_runs(now: RunOrigin) -> list[EarlierRun]:
     """The local runs; if none of them can be continued, also those of the backup."""
     earlier = local_runs(RUNS / "train")
-    backup = RunEnvironment.from_environment().backup
+    backup = Machine.load().stores.backup
     if backup is None or any(run.step and run.origin.equals(now) for run in earlier):
         return earlier
     return earlier + backed_up_runs(backup)
 
 
-def _supervise(folder: RunFolder, config: "Config", environment: RunEnvironment) -> None:
-    api = os.environ.get("PREFECT_API_URL")
+def _supervise(folder: RunFolder, config: "Config", machine: Machine) -> None:
+    api = machine.prefect.api_url
     if api and _answers(api):
         # The same supervisor with its actions as Prefect tasks (flows/train.py), in a process
         # of its own: importing Prefect takes seconds and this package does without it. In a session
@@ -147,7 +148,7 @@ def _supervise(folder: RunFolder, config: "Config", environment: RunEnvironment)
         if code != 0:
             raise UserError(f"the supervised run failed (exit code {code})", where=str(folder.root))
         return
-    environment.refuse_without_prefect()
+    machine.refuse_without_prefect()
     supervise(folder, config.train, SupervisorActions())
 
 

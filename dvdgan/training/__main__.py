@@ -11,11 +11,11 @@ from pathlib import Path
 from dvdgan.config.schema import RunSettings
 from dvdgan.data.dataset import open_clips
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InterruptedRunError, UserError
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.numeric_environment import refuse_other_methods, refuse_other_training
 from dvdgan.guard.parent_death_signal import set_parent_death_signal
 from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder
 from dvdgan.guard.run_lock import lock
+from dvdgan.machine import Machine
 from dvdgan.provenance.lock import fingerprint_of
 from dvdgan.provenance.modules import code_of_stage
 from dvdgan.storage.store import StoreUnavailableError
@@ -30,7 +30,7 @@ def main() -> int:
     keep_streams()
     run = RunFolder(Path(sys.argv[1]))
     try:
-        environment = RunEnvironment.from_environment()
+        machine = Machine.load()
         refuse_other_methods()  # accelerate would read them next
         runtime = Runtime.start()
         settings = runtime.from_main(lambda: _settings(run))
@@ -55,7 +55,7 @@ def main() -> int:
             settings.train,
             dataset,
             runtime,
-            environment,
+            machine,
         )
         # The main process alone reads and writes the run folder, and the others do what it does:
         # they may be on hosts without it.

@@ -14,9 +14,9 @@ from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.loader import RankShard, training_batches
 from dvdgan.data.random_clips import RandomClips
 from dvdgan.errors import InterruptedRunError
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.ledger import ScheduleOverride
 from dvdgan.guard.run_folder import RunFolder
+from dvdgan.machine import Machine
 from dvdgan.models.latent import derive_seed
 from dvdgan.storage.local import write_json
 from dvdgan.training.checkpoint_manager import CheckpointManager
@@ -48,7 +48,7 @@ class Job:
     train: "Train"
     dataset: ClipDataset
     runtime: Runtime
-    environment: RunEnvironment
+    machine: Machine
 
 
 def train(job: Job) -> None:
@@ -122,7 +122,7 @@ def _telemetry(job: Job, finished_steps: int) -> AbstractContextManager[Telemetr
         return nullcontext()
     run = job.run
     trackers = Trackers.open(
-        job.environment.trackers, run.root / "trackers", run.root.name, finished_steps
+        job.machine.trackers, run.root / "trackers", run.root.name, finished_steps
     )
     return Telemetry(
         run.metrics, run.timing, finished_steps, job.train.steps, run.spectra, trackers
@@ -144,7 +144,7 @@ def _sampling_rng(job: Job, restart_index: int) -> SamplingRNG:
 def _real_batches(job: Job, seed: int, finished_steps: int) -> Iterator[tuple[Tensor, Tensor]]:
     clips = RandomClips(job.dataset, seed, job.train.augmentation, job.train.max_damaged_shards)
     runtime = job.runtime
-    shard = RankShard(runtime.rank, runtime.world_size, job.environment.loader_workers)
+    shard = RankShard(runtime.rank, runtime.world_size, job.machine.launch.loader_workers)
     start = finished_steps * job.train.discriminator_steps
     return training_batches(clips, job.train.batch_size, start, shard)
 

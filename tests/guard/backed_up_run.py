@@ -9,15 +9,15 @@ from typing import Any
 
 from dvdgan.config import load_config
 from dvdgan.guard import ledger
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.health import COLLAPSED, Verdict
 from dvdgan.guard.ledger import best_in_line, kept, last_healthy
 from dvdgan.guard.run_folder import RunFolder, latest_valid, verify_checkpoint, write_manifest
 from dvdgan.guard.supervisor import SupervisorActions
+from dvdgan.machine import Machine
 from dvdgan.storage.folder import FolderStore
 
 DEMO = Path(__file__).resolve().parents[2] / "presets" / "demo.yaml"
-ENVIRONMENT = RunEnvironment.from_environment({"DVDGAN_KEEP_LAST": "1"})
+MACHINE = Machine.load(variables={"DVDGAN_KEEP_LAST": "1"})
 
 
 class RecordingStore(FolderStore):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from backed_up_run import (
-    ENVIRONMENT,
+    MACHINE,
     STORY,
     Life,
     RecordingStore,
@@ -57,14 +57,14 @@ def test_a_backup_that_is_written_while_it_is_read_is_read_again(tmp_path: Path)
     life, begun = Life(tmp_path / "run"), FolderStore(tmp_path / "begun")
     for happens in STORY[:4]:
         happens(life)
-    RemoteBackup(life.run, begun, ENVIRONMENT).sync()
+    RemoteBackup(life.run, begun, MACHINE).sync()
     for happens in STORY[4:]:  # a rollback, and the same steps after it
         happens(life)
     newest: list[int | None] = []
     while True:
         place = tmp_path / str(len(newest))
         shutil.copytree(begun.root, place / "store", copy_function=os.link)
-        backup = RemoteBackup(life.run, FolderStore(place / "store"), ENVIRONMENT)
+        backup = RemoteBackup(life.run, FolderStore(place / "store"), MACHINE)
         store = ReadStore(place / "store", backup.sync, len(newest) + 1)
         machine = RunFolder(place / "machine")
         restore(machine, store)
@@ -78,7 +78,7 @@ def test_a_backup_that_is_written_while_it_is_read_is_read_again(tmp_path: Path)
 
 def test_a_backup_that_changes_at_every_read_is_refused(tmp_path: Path, capsys) -> None:
     life = Life(tmp_path / "run")
-    backup = RemoteBackup(life.run, FolderStore(tmp_path / "store"), ENVIRONMENT)
+    backup = RemoteBackup(life.run, FolderStore(tmp_path / "store"), MACHINE)
     life.train_to(10)
     backup.sync()
 
@@ -119,12 +119,12 @@ def test_a_backup_of_the_first_layout_is_restored_and_goes_on_without_sending_it
     restore(machine, store)
     assert_consistent(machine)
     assert latest_valid(machine)[0] == 40
-    RemoteBackup(life.run, store, ENVIRONMENT).sync()
+    RemoteBackup(life.run, store, MACHINE).sync()
     assert not [change for change in store.changes if change.startswith("put checkpoints")]
     assert not (store.root / "metrics.jsonl").exists()
     for happens in STORY[4:]:
         happens(life)
-        RemoteBackup(life.run, store, ENVIRONMENT).sync()
+        RemoteBackup(life.run, store, MACHINE).sync()
     for number, left in enumerate(store.states):
         again = RunFolder(tmp_path / "again" / str(number))
         restore(again, left)
@@ -146,14 +146,14 @@ def test_a_backup_with_a_ledger_of_version_0_1_is_restored_and_goes_on(tmp_path:
     ledger_of_0_1 = life.run.ledger.read_text().replace('"restart_index"', '"attempt"')
     assert '"attempt"' in ledger_of_0_1
     life.run.ledger.write_text(ledger_of_0_1)
-    RemoteBackup(life.run, store, ENVIRONMENT).sync()
+    RemoteBackup(life.run, store, MACHINE).sync()
     machine = Life(tmp_path / "machine")
     restore(machine.run, store)
     assert_consistent(machine.run)
     assert latest_valid(machine.run)[0] == 30
     assert machine.run.ledger.read_text() == ledger_of_0_1
     STORY[6](machine)
-    RemoteBackup(machine.run, store, ENVIRONMENT).sync()
+    RemoteBackup(machine.run, store, MACHINE).sync()
     again = RunFolder(tmp_path / "again")
     restore(again, store)
     assert_consistent(again)
@@ -166,7 +166,7 @@ def test_telemetry_that_is_damaged_is_named_and_the_run_goes_on(
 ) -> None:
     life, store = Life(tmp_path / "run"), FolderStore(tmp_path / "store")
     life.train_to(40)
-    RemoteBackup(life.run, store, ENVIRONMENT).sync()
+    RemoteBackup(life.run, store, MACHINE).sync()
     parts = sorted((store.root / "telemetry" / "metrics.jsonl").iterdir())
     assert len(parts) > 1
     harm(parts[1])

@@ -3,20 +3,19 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dvdgan.errors import InterruptedRunError, UserError
 from dvdgan.guard import ledger, remote_backup
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.remote_backup import BackupThread, backed_up
 from dvdgan.guard.run_folder import RunFolder, latest_valid, write_manifest
+from dvdgan.machine import Machine
 from dvdgan.storage.folder import FolderStore
 from dvdgan.storage.store import StoreUnavailableError
 
-PLAIN = RunEnvironment.from_environment({})
+PLAIN = Machine.load(variables={})
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +32,8 @@ def run(tmp_path: Path) -> RunFolder:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> RunEnvironment:
-    return replace(PLAIN, backup=str(tmp_path / "store"))
+def machine(tmp_path: Path) -> Machine:
+    return Machine.load(variables={"DVDGAN_BACKUP": str(tmp_path / "store")})
 
 
 def save(run: RunFolder, step: int) -> None:
@@ -80,10 +79,10 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_it_follows_the_run_and_a_new_machine_goes_on(
-    run: RunFolder, environment: RunEnvironment, tmp_path: Path, capsys: pytest.CaptureFixture
+    run: RunFolder, machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     place = tmp_path / "store" / "one"
-    with pytest.raises(InterruptedRunError), backed_up(run, environment):
+    with pytest.raises(InterruptedRunError), backed_up(run, machine):
         save(run, 10)
         wait_for(lambda: list(place.glob("checkpoints/step-00000010/*/manifest.json")))
         evaluate(run, 10)
@@ -91,10 +90,10 @@ def test_it_follows_the_run_and_a_new_machine_goes_on(
         raise InterruptedRunError
     assert list(place.glob("checkpoints/step-00000020/*/manifest.json"))
     assert capsys.readouterr().err == ""
-    machine = RunFolder(tmp_path / "machine" / "one")
-    with backed_up(machine, environment):
-        assert latest_valid(machine) == (20, [])
-        assert machine.ledger.read_bytes() == run.ledger.read_bytes()
+    other = RunFolder(tmp_path / "machine" / "one")
+    with backed_up(other, machine):
+        assert latest_valid(other) == (20, [])
+        assert other.ledger.read_bytes() == run.ledger.read_bytes()
     assert capsys.readouterr().err == f"backup: restored step 20 from {place}\n"
 
 
@@ -154,17 +153,17 @@ def test_what_comes_at_the_very_end_is_sent(run: RunFolder, store: Store) -> Non
 
 
 def test_a_store_that_rejects_us_ends_the_command_before_training(
-    run: RunFolder, environment: RunEnvironment, monkeypatch: pytest.MonkeyPatch, store: Store
+    run: RunFolder, machine: Machine, monkeypatch: pytest.MonkeyPatch, store: Store
 ) -> None:
     monkeypatch.setattr(remote_backup, "open_store", lambda url, rate: store)
     store.error = UserError("S3 rejects the credentials")
-    with pytest.raises(UserError, match="rejects"), backed_up(run, environment):
+    with pytest.raises(UserError, match="rejects"), backed_up(run, machine):
         pytest.fail("training began")
 
 
 def test_a_store_that_is_away_at_the_start_matters_only_where_nothing_is_here(
     run: RunFolder,
-    environment: RunEnvironment,
+    machine: Machine,
     monkeypatch: pytest.MonkeyPatch,
     store: Store,
     capsys: pytest.CaptureFixture,
@@ -172,11 +171,11 @@ def test_a_store_that_is_away_at_the_start_matters_only_where_nothing_is_here(
     monkeypatch.setattr(remote_backup, "open_store", lambda url, rate: store)
     store.error = StoreUnavailableError("no answer")
     nothing = "no local run to resume: no answer"
-    with pytest.raises(UserError, match=nothing) as raised, backed_up(run, environment):
+    with pytest.raises(UserError, match=nothing) as raised, backed_up(run, machine):
         pytest.fail("training began")
     assert "DVDGAN_BACKUP" in raised.value.todo
     save(run, 10)
-    with backed_up(run, environment):
+    with backed_up(run, machine):
         assert "no answer; continuing from the local run" in capsys.readouterr().err
         store.error = None
     assert list(store.root.glob("checkpoints/step-00000010/*/manifest.json"))
@@ -188,17 +187,17 @@ def test_place_and_bandwidth_are_the_environments(
     opened = []
     monkeypatch.setattr(remote_backup, "open_store", lambda *args: opened.append(args) or store)
     variables = {"DVDGAN_BACKUP": "s3://runs/all/", "DVDGAN_BACKUP_MBPS": "3"}
-    with backed_up(run, RunEnvironment.from_environment(variables)):
+    with backed_up(run, Machine.load(variables=variables)):
         assert opened == [("s3://runs/all/one", 3e6)]
 
 
 def test_a_place_with_other_files_is_refused_before_training(
-    run: RunFolder, environment: RunEnvironment, store: Store
+    run: RunFolder, machine: Machine, store: Store
 ) -> None:
     store.root.mkdir(parents=True)
     (store.root / "thesis.tex").write_text("years")
     refused = pytest.raises(UserError, match=r"other files: thesis\.tex")
-    with refused as error, backed_up(run, environment):
+    with refused as error, backed_up(run, machine):
         pytest.fail("training began")
     assert "DVDGAN_BACKUP" in error.value.todo
     assert [path.name for path in store.root.iterdir()] == ["thesis.tex"]
@@ -207,7 +206,7 @@ def test_a_place_with_other_files_is_refused_before_training(
 def test_a_run_is_no_backup_of_itself(run: RunFolder) -> None:
     save(run, 10)
     before = latest_valid(run)
-    itself = replace(PLAIN, backup=str(run.root.parent))
+    itself = Machine.load(variables={"DVDGAN_BACKUP": str(run.root.parent)})
     with pytest.raises(UserError, match="other files"), backed_up(run, itself):
         pytest.fail("training began")
     assert latest_valid(run) == before

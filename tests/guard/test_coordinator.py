@@ -16,8 +16,8 @@ import pytest
 
 from dvdgan.errors import EXIT_INTERRUPTED
 from dvdgan.guard.coordinator import BEGUN, ENDED, WAITING, Coordinator
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.run_folder import RunFolder
+from dvdgan.machine import Machine
 
 AGENT = Path(__file__).with_name("stand_in_agent.py")
 TIMEOUT_SECONDS = 6
@@ -79,8 +79,8 @@ class Scene:
             "DVDGAN_NODE_TIMEOUT": str(TIMEOUT_SECONDS),
             "DVDGAN_LOST_NODE": lost_node,
         }
-        environment = RunEnvironment.from_environment(variables)
-        return Coordinator(self.run, environment, self.launcher, self.warnings.append)
+        machine = Machine.load(variables=variables)
+        return Coordinator(self.run, machine, self.launcher, self.warnings.append)
 
     def trained(self) -> list[list[Any]]:
         """[name, nodes, endpoint's host] of every trainer started so far, sorted."""

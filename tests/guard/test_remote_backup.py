@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from backed_up_run import (
-    ENVIRONMENT,
+    MACHINE,
     STORY,
     Life,
     RecordingStore,
@@ -32,7 +32,7 @@ def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("every", [1, 7], ids="a sync every {} chapters".format)
 def test_killed_between_any_two_changes_a_backup_is_complete(tmp_path: Path, every: int) -> None:
     life, store = Life(tmp_path / "run"), RecordingStore(tmp_path / "store")
-    backup = RemoteBackup(life.run, store, ENVIRONMENT)
+    backup = RemoteBackup(life.run, store, MACHINE)
     for chapter, happens in enumerate(STORY, 1):
         happens(life)
         if chapter % every == 0:
@@ -45,7 +45,7 @@ def test_killed_between_any_two_changes_a_backup_is_complete(tmp_path: Path, eve
         newest.append(latest_valid(machine)[0] or 0)
         assert newest[-1] == assert_index_is_complete(left)
         # The machine that was killed goes on, and so does its backup.
-        RemoteBackup(life.run, left, ENVIRONMENT).sync()
+        RemoteBackup(life.run, left, MACHINE).sync()
         assert assert_index_is_complete(left) == 50
         assert read_index(left) == read_index(store)
         assert left.keys() == store.keys()
@@ -61,7 +61,7 @@ def in_store(store: FolderStore, file: str) -> list[Path]:
 
 def test_a_backup_equals_what_is_kept_and_nothing_is_sent_twice(tmp_path: Path) -> None:
     life, store = Life(tmp_path / "run"), RecordingStore(tmp_path / "store")
-    backup = RemoteBackup(life.run, store, ENVIRONMENT)
+    backup = RemoteBackup(life.run, store, MACHINE)
     for happens in STORY:
         happens(life)
         backup.sync()
@@ -88,7 +88,7 @@ def test_a_new_machine_goes_on_and_the_backup_keeps_what_it_did_not_fetch(tmp_pa
         happens(life)
     life.train_to(30)
     life.judge(30, 60)
-    RemoteBackup(life.run, store, ENVIRONMENT).sync()
+    RemoteBackup(life.run, store, MACHINE).sync()
     machine = Life(tmp_path / "machine")
     restore(machine.run, store)
     assert machine.run.saved_steps() == [
@@ -97,7 +97,7 @@ def test_a_new_machine_goes_on_and_the_backup_keeps_what_it_did_not_fetch(tmp_pa
     ]  # best, and newest: the best before stays there
     machine.train_to(40)
     machine.judge(40, 40)
-    RemoteBackup(machine.run, store, ENVIRONMENT).sync()
+    RemoteBackup(machine.run, store, MACHINE).sync()
     names = sorted(path.name for path in (store.root / "checkpoints").iterdir())
     assert names == [f"step-{step:08d}" for step in (10, 20, 40)]
 
@@ -107,7 +107,7 @@ def test_nothing_is_fetched_where_nothing_is_missing(tmp_path: Path, capsys) -> 
     restore(life.run, store)
     for happens in STORY[:3]:
         happens(life)
-        RemoteBackup(life.run, store, ENVIRONMENT).sync()
+        RemoteBackup(life.run, store, MACHINE).sync()
         before = {path: path.stat().st_ino for path in life.run.root.rglob("*")}
         restore(life.run, store)
         assert {path: path.stat().st_ino for path in life.run.root.rglob("*")} == before
@@ -130,7 +130,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_fetched(
     life, store = Life(tmp_path / "run"), FolderStore(tmp_path / "store")
     for happens in STORY[:3]:
         happens(life)
-    RemoteBackup(life.run, store, ENVIRONMENT).sync()
+    RemoteBackup(life.run, store, MACHINE).sync()
     (place,) = (store.root / "checkpoints" / "step-00000020").iterdir()
     harm(place)
     machine = RunFolder(tmp_path / "machine")
@@ -147,13 +147,13 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_fetched(
 def test_a_checkpoint_damaged_here_is_fetched_again_and_not_sent(tmp_path: Path, capsys) -> None:
     life, store = Life(tmp_path / "run"), FolderStore(tmp_path / "store")
     life.train_to(10)
-    RemoteBackup(life.run, store, ENVIRONMENT).sync()
+    RemoteBackup(life.run, store, MACHINE).sync()
     (life.run.checkpoint(10) / "a.safetensors").write_text("restart 0 step 1_")
     restore(life.run, store)
     assert latest_valid(life.run) == (10, [])
     life.train_to(20)
     (life.run.checkpoint(20) / "a.safetensors").write_text("")
-    backup = RemoteBackup(life.run, store, ENVIRONMENT)
+    backup = RemoteBackup(life.run, store, MACHINE)
     backup.sync()
     backup.sync()
     assert capsys.readouterr().err.count("damaged and not uploaded: a.safetensors has 0 bytes") == 1
@@ -166,10 +166,10 @@ def test_two_histories_are_not_mixed(tmp_path: Path) -> None:
     for life, fvd in ((one, 90.0), (other, 91.0)):
         life.train_to(10)
         life.judge(10, fvd)
-    RemoteBackup(one.run, store, ENVIRONMENT).sync()
+    RemoteBackup(one.run, store, MACHINE).sync()
     before = (store.root / "copy.json").read_bytes()
     with pytest.raises(OtherHistoryError):
-        RemoteBackup(other.run, store, ENVIRONMENT).sync()
+        RemoteBackup(other.run, store, MACHINE).sync()
     with pytest.raises(UserError, match="diverged"):
         restore(other.run, store)
     assert (store.root / "copy.json").read_bytes() == before
@@ -183,7 +183,7 @@ def test_a_machine_that_missed_a_rollback_moves_its_later_checkpoints_aside(tmp_
     assert late.saved_steps()[-2:] == [30, 40]
     for happens in STORY[4:6]:
         happens(life)
-    RemoteBackup(life.run, store, ENVIRONMENT).sync()
+    RemoteBackup(life.run, store, MACHINE).sync()
     restore(late, store)
     assert late.saved_steps()[-1] == 30
     assert_consistent(late)

@@ -10,11 +10,11 @@ import pytest
 from dvdgan.errors import UserError
 from dvdgan.guard import ledger
 from dvdgan.guard.earlier_runs import backed_up_runs, local_runs
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.origin import RunOrigin
 from dvdgan.guard.remote_backup import RemoteBackup
 from dvdgan.guard.run_choice import RunChoice, RunRequest, choose
 from dvdgan.guard.run_folder import RunFolder, write_manifest
+from dvdgan.machine import Machine
 from dvdgan.storage.folder import FolderStore
 from dvdgan.storage.local import write_json
 
@@ -203,8 +203,8 @@ def test_on_a_new_machine_the_backup_names_the_run(
     """Continued by other code, it has another name than this code's own run would have."""
     run = a_run(tmp_path / "runs", "mine", replace(NOW, code=OTHER_CODE))
     store = tmp_path / "store"
-    environment = RunEnvironment.from_environment({})
-    RemoteBackup(run, FolderStore(store / "mine"), environment).sync()
+    machine = Machine.load(variables={})
+    RemoteBackup(run, FolderStore(store / "mine"), machine).sync()
     (store / "broken").mkdir()
     (store / "broken" / "settings.json").write_text("[")
     [there] = backed_up_runs(str(store))

@@ -32,7 +32,7 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     "pyarrow": "dvdgan/data/",
     "pydantic": "dvdgan/config/",
     "pydantic_core": "dvdgan/config/",
-    "ruamel": "dvdgan/config/",
+    "ruamel": "dvdgan/yaml_file.py",
     "s3transfer": "dvdgan/storage/s3.py",
     "simplejpeg": "dvdgan/video/",
     "tqdm": "dvdgan/progress.py",

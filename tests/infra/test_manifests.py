@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.trainer_process import STOP_GRACE_SECONDS
+from dvdgan.machine import Machine
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "infra" / "kubernetes").glob("*.yaml"))
@@ -58,14 +58,12 @@ def test_a_mistake_would_be_seen() -> None:
 
 def test_the_supervisor_names_the_pods_there_are() -> None:
     nodes, service = named("StatefulSet", "node"), "nodes"
-    environment = RunEnvironment.from_environment(
-        variables(named("Job", "train")["spec"]["template"])
-    )
+    machine = Machine.load(variables=variables(named("Job", "train")["spec"]["template"]))
     pods = [f"node-{index}" for index in range(nodes["spec"]["replicas"])]
-    assert environment.nodes == tuple((pod, f"{pod}.{service}") for pod in pods)
+    assert machine.nodes.hosts == tuple((pod, f"{pod}.{service}") for pod in pods)
     assert nodes["spec"]["serviceName"] == named("Service", service)["metadata"]["name"]
     [container] = nodes["spec"]["template"]["spec"]["containers"]
-    assert environment.node_processes == container["resources"]["limits"]["nvidia.com/gpu"]
+    assert machine.nodes.processes == container["resources"]["limits"]["nvidia.com/gpu"]
 
 
 def test_the_nodes_can_meet_at_any_port() -> None:

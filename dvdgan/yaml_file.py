@@ -77,6 +77,20 @@ def read_yaml(path: Path) -> Any:
         raise UserError(f"{path} is not valid YAML", where=str(error)) from error
 
 
+def key_lines(path: Path) -> dict[str, int]:
+    """The line, from 1, of every key of a file that `read_yaml` reads; sections and keys joined by
+    dots."""
+    lines: dict[str, int] = {}
+    waiting: list[tuple[str, Node | None]] = [("", _parser().compose(_text(path)))]
+    while waiting:
+        prefix, node = waiting.pop()
+        for key, value in node.value if isinstance(node, MappingNode) else ():
+            name = f"{prefix}{key.value}"
+            lines[name] = key.start_mark.line + 1
+            waiting.append((f"{name}.", value))
+    return lines
+
+
 def _parser() -> YAML:
     yaml = YAML(typ="safe", pure=True)  # its errors are more precise than those of the C parser
     yaml.Constructor = _Constructor
@@ -85,7 +99,7 @@ def _parser() -> YAML:
 
 def _text(path: Path) -> str:
     if path.is_dir():
-        raise UserError(f"{path} is a folder, not a file", todo="give the path of a params file")
+        raise UserError(f"{path} is a folder, not a file", todo="give the path of a YAML file")
     try:
         data = path.read_bytes()
     except OSError as error:
