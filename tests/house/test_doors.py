@@ -28,7 +28,7 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     "pebble": "dvdgan/data/",
     "prefect": "flows/",
     "prefect_dask": "flows/preprocess.py",
-    "psutil": "dvdgan/guard/",
+    "psutil": ("dvdgan/doctor/", "dvdgan/guard/"),
     "pyarrow": "dvdgan/data/",
     "pydantic": "dvdgan/config/",
     "pydantic_core": "dvdgan/config/",

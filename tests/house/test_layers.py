@@ -14,7 +14,7 @@ TOWER = [
     {"config", "guard", "models", "video"},
     {"data", "evaluation", "models.build", "monitoring", "reporting"},
     {"comparison", "export", "training"},
-    {"review", "serving", "stages"},
+    {"doctor", "review", "serving", "stages"},
     {"cli"},
     {"__main__"},
 ]

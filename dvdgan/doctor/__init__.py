@@ -1,0 +1,1 @@
+"""`dvdgan doctor`: checks of the machine before a long run, a line for each."""

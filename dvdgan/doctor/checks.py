@@ -1,0 +1,34 @@
+"""All checks, in the order in which they are made."""
+
+from collections.abc import Iterable, Iterator
+
+from dvdgan.doctor import disk, gpu, locks, software, weights
+from dvdgan.doctor.check_process import Check, findings_of
+from dvdgan.doctor.finding import Finding
+from dvdgan.doctor.settings import DoctorSettings
+from dvdgan.errors import UserError
+
+CHECKS: dict[str, Check] = {
+    software.NAME: software.check,
+    gpu.NAME: gpu.check,
+    weights.NAME: weights.check,
+    disk.NAME: disk.check,
+    locks.NAME: locks.check,
+}
+
+
+def diagnose(
+    settings: DoctorSettings, seconds: float, names: Iterable[str] = ()
+) -> Iterator[Finding]:
+    """What the checks ``names`` (none: all) find, each within ``seconds``.
+
+    Raises UserError for an unknown name.
+    """
+    chosen = list(names) or list(CHECKS)
+    unknown = [name for name in chosen if name not in CHECKS]
+    if unknown:
+        raise UserError(
+            f"there is no check {', '.join(unknown)}", todo=f"choose of {', '.join(CHECKS)}"
+        )
+    for name in chosen:
+        yield from findings_of(name, CHECKS[name], settings, seconds)
