@@ -5,16 +5,18 @@ A driver, a disk or a server that hangs would otherwise hang `dvdgan doctor`.
 
 import multiprocessing
 import os
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
+from types import FrameType
 
 from dvdgan.doctor.finding import FAILS, Finding, failure
 from dvdgan.doctor.settings import DoctorSettings
-from dvdgan.guard.interruption import interrupt_on_signals
+from dvdgan.errors import EXIT_INTERRUPTED
 from dvdgan.guard.killing import kill_tagged, new_process_tag
 from dvdgan.guard.parent_death_signal import set_parent_death_signal
 
@@ -22,8 +24,6 @@ Check = Callable[[DoctorSettings], Iterable[Finding]]
 
 # From SIGTERM, on which a check removes what it has written, until SIGKILL.
 GRACE_SECONDS = 10.0
-# A check whose own parts have a time limit ends them this long before its own.
-RESERVE_SECONDS = 5.0
 _FORK = multiprocessing.get_context("fork")
 
 
@@ -73,12 +73,21 @@ def _end(process: ForkProcess, tag: dict[str, str]) -> None:
     kill_tagged(tag)
 
 
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End the process by SystemExit, on which a check removes what it has written.
+
+    boto3 would take another exception for one of the connection, and try again.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit(EXIT_INTERRUPTED)
+
+
 def _work(
     name: str, check: Check, settings: DoctorSettings, sender: Connection, tag: dict[str, str]
 ) -> None:
     os.setsid()  # Ctrl-C reaches `dvdgan doctor` alone, which ends this process
+    signal.signal(signal.SIGTERM, _leave)
     set_parent_death_signal()
-    interrupt_on_signals()
     os.environ.update(tag)
     try:
         for finding in check(settings):

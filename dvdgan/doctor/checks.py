@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from dvdgan.doctor import disk, gpu, locks, software, weights
+from dvdgan.doctor import clock, disk, dvc_project, gpu, locks, software, stores, weights
 from dvdgan.doctor.check_process import Check, findings_of
 from dvdgan.doctor.finding import Finding
 from dvdgan.doctor.settings import DoctorSettings
@@ -14,6 +14,11 @@ CHECKS: dict[str, Check] = {
     weights.NAME: weights.check,
     disk.NAME: disk.check,
     locks.NAME: locks.check,
+    dvc_project.NAME: dvc_project.check,
+    stores.VIDEOS: stores.check_videos,
+    stores.SHARD_STORE: stores.check_shards,
+    stores.BACKUP: stores.check_backup,
+    clock.NAME: clock.check,
 }
 
 

@@ -39,7 +39,7 @@ def failure(name: str, error: Exception) -> Finding | None:
 def size(count: float) -> str:
     """Bytes in words: `3.2 GB`."""
     for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
+        if count < 999.5:
             return f"{count:.3g} {unit}"
         count /= 1000
-    return f"{count:,.3g} TB"
+    return f"{count:.3g} TB" if count < 999.5 else f"{count:,.0f} TB"

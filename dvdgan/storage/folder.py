@@ -79,19 +79,12 @@ class FolderStore:
         return [entry.key for entry in self.entries(prefix)]
 
     def entries(self, prefix: str = "") -> list[StoreEntry]:
-        if not self.root.exists():
-            return []
-        found: list[StoreEntry] = []
         with self._translated():
-            for folder, _, names in os.walk(self.root, onerror=_raise):
-                inside = Path(folder).relative_to(self.root)
-                keys = [(inside / name).as_posix() for name in names if not _aside(name)]
-                for key in keys:
-                    path = self.root / key
-                    if key.startswith(prefix) and path.is_file():  # no pipe, no dangling link
-                        status = path.stat()
-                        found.append(StoreEntry(key, status.st_size, mtime_ns=status.st_mtime_ns))
-        return sorted(found, key=lambda entry: entry.key)
+            return sorted(self._walk(prefix), key=lambda entry: entry.key)
+
+    def any_entry(self) -> StoreEntry | None:
+        with self._translated():
+            return next(self._walk(""), None)
 
     def delete(self, key: str) -> None:
         path = self._path(key)
@@ -101,6 +94,18 @@ class FolderStore:
                 if folder == self.root or not folder.is_dir() or any(folder.iterdir()):
                     return
                 folder.rmdir()
+
+    def _walk(self, prefix: str) -> Iterator[StoreEntry]:
+        if not self.root.exists():
+            return
+        for folder, _, names in os.walk(self.root, onerror=_raise):
+            inside = Path(folder).relative_to(self.root)
+            keys = [(inside / name).as_posix() for name in names if not _aside(name)]
+            for key in keys:
+                path = self.root / key
+                if key.startswith(prefix) and path.is_file():  # no pipe, no dangling link
+                    status = path.stat()
+                    yield StoreEntry(key, status.st_size, mtime_ns=status.st_mtime_ns)
 
     def _path(self, key: str) -> Path:
         return self.root / checked(key)

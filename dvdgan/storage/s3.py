@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -28,7 +29,7 @@ from dvdgan.storage.local import atomic_file, sha256_of_file
 from dvdgan.storage.range_reader import BLOCK_BYTES, RangeReader, buffered
 from dvdgan.storage.rate_limiter import RateLimiter
 from dvdgan.storage.s3_client import Contact, RetryPolicy, make_client
-from dvdgan.storage.store import StoreEntry, StoreUnavailableError, checked
+from dvdgan.storage.store import StoreEntry, StoreUnavailableError, checked, is_key
 
 MOST_PARTS = 10_000
 # Answers to a listing of unfinished uploads: not allowed, not possible, and some servers' "none".
@@ -144,9 +145,35 @@ class S3Store:
         # An object named like the prefix itself is what consoles make of a folder.
         return sorted((entry for entry in found if entry.key), key=lambda entry: entry.key)
 
+    def any_entry(self) -> StoreEntry | None:
+        with self._translated("list the keys"):
+            page = self._client().list_objects_v2(
+                Bucket=self.bucket, Prefix=self.prefix, MaxKeys=100
+            )
+        for listed in page.get("Contents", []):
+            key = listed["Key"].removeprefix(self.prefix)
+            if is_key(key):
+                return StoreEntry(key, listed["Size"], listed["ETag"].strip('"'))
+        return None
+
     def delete(self, key: str) -> None:
         with self._translated(f"delete {key}"):
             self._client().delete_object(**self._object(key))
+
+    def server_time(self) -> float | None:
+        """The server's clock, in whole seconds since 1970, from any answer, also a refusal.
+
+        None if answers have no date. Raises StoreUnavailableError, or UserError if no request can
+        be made.
+        """
+        try:
+            answer = self._client().head_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            answer = error.response
+        except TRANSFER_FAILED as error:
+            raise s3_errors.of_silence(error, "read the clock", self._where()) from None
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        return None if date is None else parsedate_to_datetime(date).timestamp()
 
     def _object(self, key: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": self.prefix + checked(key)}

@@ -162,6 +162,17 @@ def of_silence(error: Exception, doing: str, where: str) -> Exception:
     return StoreUnavailableError(f"cannot {doing}: {text}{_advice(error)} ({where})")
 
 
+def of_cause(error: Exception, doing: str, where: str) -> Exception:
+    """What to raise for ``error`` of another client of S3, such as DVC's; itself if S3 or the
+    connection to it is not its cause."""
+    for cause in _causes(error):
+        if isinstance(cause, ClientError):
+            return of_answer(cause, doing, where)
+        if isinstance(cause, exceptions.BotoCoreError):
+            return of_silence(cause, doing, where)
+    return error
+
+
 def _advice(error: Exception) -> str:
     causes = list(_causes(error))
     if any(isinstance(cause, socket.gaierror) for cause in causes):

@@ -77,6 +77,9 @@ class Store(Protocol):
     def keys(self, prefix: str = "") -> list[str]:
         """The keys of `entries`."""
 
+    def any_entry(self) -> StoreEntry | None:
+        """Any one file, in one request; None if there is none."""
+
     def delete(self, key: str) -> None:
         """Remove ``key``; nothing happens where it is not there."""
 

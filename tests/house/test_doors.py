@@ -13,7 +13,10 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     "boto3": "dvdgan/storage/",
     "botocore": "dvdgan/storage/",
     "cycler": "dvdgan/reporting/",
-    "dvc": ("flows/graph.py", "dvdgan/review/pipeline.py", "dvdgan/storage/previous_output.py"),
+    "dvc": (
+        *("flows/graph.py", "dvdgan/review/pipeline.py"),
+        *("dvdgan/storage/previous_output.py", "dvdgan/doctor/dvc_project.py"),
+    ),
     "dvc_data": ("dvdgan/review/pipeline.py", "dvdgan/storage/previous_output.py"),
     "evidently": "dvdgan/monitoring/",
     "fastapi": "dvdgan/serving/",
