@@ -2,7 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 
-from dvdgan.doctor import clock, disk, dvc_project, gpu, locks, software, stores, weights
+from dvdgan.doctor import (
+    clock,
+    disk,
+    dvc_project,
+    gpu,
+    locks,
+    prefect_server,
+    software,
+    stores,
+    weights,
+)
 from dvdgan.doctor.check_process import Check, findings_of
 from dvdgan.doctor.finding import Finding
 from dvdgan.doctor.settings import DoctorSettings
@@ -19,6 +29,7 @@ CHECKS: dict[str, Check] = {
     stores.SHARD_STORE: stores.check_shards,
     stores.BACKUP: stores.check_backup,
     clock.NAME: clock.check,
+    prefect_server.NAME: prefect_server.check,
 }
 
 
