@@ -4,7 +4,7 @@ import os
 import sys
 
 # Importing a module adds its commands to the application, in this order.
-from dvdgan.cli import data, pipeline, bundle, standalone, review, doctor  # isort: skip
+from dvdgan.cli import data, pipeline, bundle, standalone, review, scaling, doctor  # isort: skip
 from dvdgan.cli.options import app
 from dvdgan.errors import (
     EXIT_INTERRUPTED,
@@ -19,7 +19,7 @@ from dvdgan.provenance.lock import refuse_outdated_lock
 from dvdgan.storage.store import StoreUnavailableError
 from dvdgan.streams import keep_streams
 
-__all__ = ["app", "bundle", "data", "doctor", "main", "pipeline", "review", "standalone"]
+__all__ = ["app", "bundle", "data", "doctor", "main", "pipeline", "review", "scaling", "standalone"]
 
 
 def main() -> None:

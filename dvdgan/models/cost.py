@@ -122,8 +122,7 @@ class ModelCost:
         A backward pass takes twice a forward, and half of that where the weights are fixed. An
         update of D is a forward of G, and D forward and backward on real and generated clips.
         """
-        g = self.generator.multiply_adds
-        d = sum(network.multiply_adds for network in self.discriminators.values())
+        g, d = self.generator.multiply_adds, self.discriminator_multiply_adds
         return discriminator_steps * (g + 2 * 3 * d) + 3 * g + 2 * d
 
     def train_memory(self, clips: int) -> int:
@@ -137,6 +136,11 @@ class ModelCost:
         update_d = sum(network.kept_at(2 * clips) for network in d)
         update_g = g.kept_at(clips) + sum(network.kept_at(clips) for network in d)
         return states + max(update_d, update_g)
+
+    @property
+    def discriminator_multiply_adds(self) -> int:
+        """Of a forward of D_S and D_T on one clip."""
+        return sum(network.multiply_adds for network in self.discriminators.values())
 
     @property
     def checkpoint_bytes(self) -> int:
@@ -168,9 +172,13 @@ def model_cost(
 
 def generator_cost(architecture: GeneratorArchitecture) -> NetworkCost:
     """G, and in it the network that reads conditioning frames where there are any."""
-    a = architecture
     with without_memory():
-        network = Generator(a)
+        network = Generator(architecture)
+    return network_cost(network, generator_inputs(architecture))
+
+
+def generator_inputs(a: GeneratorArchitecture) -> Inputs:
+    """Latents, labels and, in prediction, given frames."""
 
     def inputs(clips: int) -> tuple[Tensor, ...]:
         latents = torch.empty(clips, a.latent_dim)
@@ -180,7 +188,7 @@ def generator_cost(architecture: GeneratorArchitecture) -> NetworkCost:
         given = torch.empty(clips, a.conditioning_frames, 3, a.resolution, a.resolution)
         return latents, labels, given
 
-    return network_cost(network, inputs)
+    return inputs
 
 
 def full_discriminator_cost(architecture: DiscriminatorArchitecture, frames: int) -> NetworkCost:

@@ -33,6 +33,8 @@ class Speed:
     """Of one device."""
     clip_multiply_adds: int
     """Of the model that was measured, as in TrainingCost."""
+    device_clips: float
+    """Clips of a train step on each device."""
     source: str
     """Where it was measured, in words."""
     precision: str
@@ -86,7 +88,7 @@ def training_cost(params: Mapping[str, Any], devices: int, folder: Path) -> Trai
     """
     config = parse_config(params)
     train = config.train
-    cost = _model_cost(config.model, config.clip, _classes(folder))
+    cost = networks_cost(config.model, config.clip, number_of_classes(folder))
     return TrainingCost(
         cost.generator.parameters,
         cost.parameters - cost.generator.parameters,
@@ -126,7 +128,7 @@ def measured_speed(folder: Path, cost: TrainingCost) -> Speed | None:
     runs = sorted((folder / ".runs/train").glob("*/timing.jsonl"), key=_time, reverse=True)
     benchmarks = sorted((folder / "benchmarks/results").glob("trainer_steps_*.json"))
     found = [
-        *(_of_run(timing, folder) for timing in runs[:1]),
+        *(speed_of_run(timing.parent, folder) for timing in runs[:1]),
         *(_of_benchmark(path, folder) for path in benchmarks),
     ]
     return next((speed for speed in found if speed is not None and _is_of_size(speed, cost)), None)
@@ -137,22 +139,27 @@ def _is_of_size(speed: Speed, cost: TrainingCost) -> bool:
     return 1 / MOST_SCALING <= factor <= MOST_SCALING
 
 
-def _of_run(timing: Path, folder: Path) -> Speed | None:
-    settings = timing.with_name("settings.json")
-    lines = timing.read_text(encoding="utf-8").splitlines()[WARM_UP:]
+def speed_of_run(root: Path, folder: Path) -> Speed | None:
+    """The median speed of the run in ``root``; None if it has not trained long enough.
+
+    folder: the project, whose shards say how many classes there are.
+    """
+    settings, timing = root / "settings.json", root / "timing.jsonl"
+    lines = timing.read_text(encoding="utf-8").splitlines()[WARM_UP:] if timing.is_file() else []
     if not lines or not settings.is_file():
         return None
     run = RunSettings.model_validate_json(settings.read_text(encoding="utf-8"))
     clips = statistics.median(json.loads(line)["clips_per_second"] for line in lines)
-    conditions = _conditions(timing.parent)
+    conditions = _conditions(root)
     devices, device = conditions.get("processes", 1), conditions.get("device", "unknown device")
     per_clip = _of_clip(run.model, run.clip, run.train, folder)
     source = (
-        f"{clips:.3g} clips/s of the last run here (`.runs/train/{timing.parent.name}`, median of "
+        f"{clips:.3g} clips/s of the last run here (`.runs/train/{root.name}`, median of "
         f"{len(lines):,} steps, {devices} x {device})"
     )
     rate = clips / devices * per_clip
-    return Speed(rate, per_clip, source, run.train.precision, timing.parent)
+    device_clips = run.train.batch_size / devices
+    return Speed(rate, per_clip, device_clips, source, run.train.precision, root)
 
 
 def _conditions(run: Path) -> dict[str, Any]:
@@ -171,21 +178,25 @@ def _of_benchmark(path: Path, folder: Path) -> Speed | None:
     per_clip = _of_clip(config.model, config.clip, config.train, folder)
     where = f"{found['preset']} in {found['precision']} on one {found['device']} ({path.name})"
     source = f"{clips:.3g} clips/s of {where}"
-    return Speed(clips * per_clip, per_clip, source, found["precision"])
+    return Speed(clips * per_clip, per_clip, found["batch"], source, found["precision"])
 
 
 def _of_clip(model: "Model", clip: "Clip", train: "Train", folder: Path) -> int:
-    return _model_cost(model, clip, _classes(folder)).train_step(train.discriminator_steps)
+    return networks_cost(model, clip, number_of_classes(folder)).train_step(
+        train.discriminator_steps
+    )
 
 
-def _classes(folder: Path) -> int:
+def number_of_classes(folder: Path) -> int:
+    """Of the shards in ``folder``; Kinetics-600's if there are none."""
     path = folder / SHARD_INDEX
     index = path.read_bytes() if path.is_file() else None
     return known_classes(None, index, str(SHARD_INDEX))[0]
 
 
 @cache
-def _model_cost(model: "Model", clip: "Clip", classes: int) -> "ModelCost":
+def networks_cost(model: "Model", clip: "Clip", classes: int) -> "ModelCost":
+    """The cost of the networks of params; takes seconds, once for each model."""
     from dvdgan.models import build  # torch
     from dvdgan.models.cost import model_cost
 

@@ -15,6 +15,7 @@ TOWER = [
     {"data", "evaluation", "models.build", "monitoring", "reporting"},
     {"comparison", "export", "training"},
     {"doctor", "review", "serving", "stages"},
+    {"scaling"},
     {"cli"},
     {"__main__"},
 ]
