@@ -3,7 +3,7 @@
 # make prefect: a local Prefect server with a worker. make evidently: the scheduled evaluations over time,
 # on http://127.0.0.1:8000. make docs: the documentation as a site, site/docs/index.html. make lock: add
 # what pyproject.toml names to the lock. make sbom: sbom.json, the bill of materials of the lock. make audit:
-# its known vulnerabilities.
+# its known vulnerabilities. make clean: delete outputs, runs, caches and DVC's cache.
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 CYCLONEDX_VERSION := 7.5.0

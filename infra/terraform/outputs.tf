@@ -17,8 +17,8 @@ output "roles" {
 }
 
 output "registry" {
-  description = "Where images are pushed, REGISTRY/NAME."
-  value       = aws_ecr_repository.image.repository_url
+  description = "REGISTRY: images are pushed to REGISTRY/dvdgan."
+  value       = trimsuffix(aws_ecr_repository.image.repository_url, "/dvdgan")
 }
 
 output "cluster" {

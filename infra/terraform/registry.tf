@@ -1,5 +1,6 @@
+# REGISTRY of the documents and manifests is what comes before /dvdgan.
 resource "aws_ecr_repository" "image" {
-  name                 = var.name
+  name                 = "${var.name}/dvdgan"
   image_tag_mutability = "IMMUTABLE"
 
   image_scanning_configuration {

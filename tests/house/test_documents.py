@@ -8,14 +8,11 @@ from pathlib import Path
 
 from source_tree import ROOT, python_files
 
-from dvdgan.cli import app
 from dvdgan.config import Config
 
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("presets/*.yaml")],
 )
-VERBS = {command.callback.__name__ for command in app.registered_commands}  # type: ignore[union-attr]
-TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 FILE_ENDINGS = {"html", "json", "md", "py", "safetensors", "yaml"}
 # Folders of the repository itself, not of what a run makes.
 TRACKED = r"(?:dvdgan|flows|docs|infra|presets|tests|benchmarks)/[\w./-]*\w"
@@ -60,22 +57,6 @@ def typed_lines() -> Iterator[tuple[Path, str]]:
     for document in DOCUMENTS:
         for line in typed(document.read_text(encoding="utf-8")):
             yield document.relative_to(ROOT), line
-
-
-def test_commands_exist() -> None:
-    unknown = []
-    for document, line in typed_lines():
-        verbs = re.findall(r"(?:^|\s)dvdgan ([a-z]+)", line)
-        targets = re.findall(r"(?:^|\s)make ([a-z]+)", line)
-        scripts = re.findall(r"(?:^|\s)(infra/\S+\.sh)", line)
-        exist = [
-            *(verb in VERBS for verb in verbs),
-            *(target in TARGETS for target in targets),
-            *((ROOT / script).is_file() for script in scripts),
-        ]
-        if not all(exist):
-            unknown.append(f"{document}: {line}")
-    assert unknown == []
 
 
 def test_paths_exist() -> None:

@@ -13,7 +13,6 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yaml"))
 GITLAB = ROOT / ".gitlab-ci.yml"
 BIN = Path(sys.executable).parent
-TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 WITH_CODE_OF_A_FORK = {"ci.yaml", "pull_request.yaml"}
 
 
@@ -89,12 +88,6 @@ def test_expressions_stay_out_of_scripts() -> None:
             for step in job["steps"]:
                 script = step.get("run", "") + step.get("with", {}).get("script", "")
                 assert "${{" not in script.replace("${{pull", ""), step
-
-
-def test_the_targets_of_make_exist() -> None:
-    for path in [*WORKFLOWS, GITLAB]:
-        targets = re.findall(r"\bmake ([a-z-]+)", path.read_text(encoding="utf-8"))
-        assert set(targets) <= TARGETS, path
 
 
 def test_both_forges_run_the_same_commands() -> None:

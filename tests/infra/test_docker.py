@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from compose_file import DOCKER, ROOT, compose, example, passwords
 from docker.utils.build import exclude_paths
-from prefect.settings import Settings
 
 TOOLS = Path(sys.executable).parent
 SERVICES: dict[str, dict[str, Any]] = compose(passwords())["services"]
@@ -86,25 +85,6 @@ def test_hosts_of_addresses_are_services_on_a_common_network() -> None:
                 assert networks[name] & networks[host], (name, host)
                 seen.add(host)
     assert seen == {"database", "messages", "server", "store"}
-
-
-def test_every_variable_of_prefect_is_one_of_its_settings() -> None:
-    known = known_settings(Settings)
-    for name, service in OURS.items():
-        for variable in service.get("environment", {}):
-            if variable.startswith("PREFECT_") and not variable.startswith("PREFECT_REDIS_"):
-                assert variable in known, (name, variable)
-
-
-def known_settings(model: Any, prefix: str = "PREFECT_") -> set[str]:
-    found: set[str] = set()
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and hasattr(kind, "model_fields"):
-            found |= known_settings(kind, f"{prefix}{name.upper()}_")
-        else:
-            found.add(f"{prefix}{name.upper()}")
-    return found
 
 
 @pytest.fixture(scope="module")
