@@ -42,6 +42,10 @@ HARDWARE = (
     "Designed for the paper's 32 to 512 TPUv3 replicas and 12 to 96 hours, not for a laptop. "
     "Show its cost with: dvdgan model --params presets/{name}.yaml"
 )
+PRECISION = (
+    "train.precision is fp32, the default, because the paper does not state a precision. The speed "
+    "in docs/speed.md was measured in bf16; fp32 is slower and was not measured."
+)
 SOURCES_PAGE = "docs/sources.md describes the layout of the data, docs/params.md every key."
 PAGE = (
     "docs/presets.md explains how to get the data and how comparable the metrics are with the "
@@ -289,6 +293,7 @@ def header(name: str) -> str:
         f"The paper's results: {preset.numbers}",
         f"Data: {DATA[data_root(name)]}",
         HARDWARE.format(name=name),
+        PRECISION,
     ]
     return "".join(comment(line) for line in [*lines, *differences(preset), PAGE])
 

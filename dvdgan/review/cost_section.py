@@ -43,14 +43,23 @@ def cost_section(review: Review) -> str:
 def _training_rows(review: Review) -> list[tuple[str, ...]]:
     speed, prices = review.speed, review.prices
     quantities: list[tuple[str, Quantity, Written]] = []
+    assert review.training is not None
+    old, new = review.training
+    unlike = ""
+    if speed is not None and any(cost.precision != speed.precision for cost in (old or new, new)):
+        unlike = f", at the speed of {speed.precision}"  # that of others is not known
     if speed is not None:
         quantities += [
-            ("time to train", lambda cost: cost.hours(speed, prices.devices), _time),
-            ("clips/s", lambda cost: cost.clips_per_second(speed, prices.devices), format_number),
+            (f"time to train{unlike}", lambda cost: cost.hours(speed, prices.devices), _time),
+            (
+                f"clips/s{unlike}",
+                lambda cost: cost.clips_per_second(speed, prices.devices),
+                format_number,
+            ),
         ]
     if speed is not None and prices.per_hour:
         price = prices.per_hour * prices.devices
-        title = f"price at {prices.per_hour:g} for an hour of a device"
+        title = f"price at {prices.per_hour:g} for an hour of a device{unlike}"
         quantities.insert(
             1, (title, lambda cost: price * cost.hours(speed, prices.devices), _money)
         )
@@ -64,8 +73,6 @@ def _training_rows(review: Review) -> list[tuple[str, ...]]:
         ("disk: a checkpoint", attrgetter("checkpoint_bytes"), memory),
         ("disk: all checkpoints of the run, at most", _checkpoints, memory),
     ]
-    assert review.training is not None
-    old, new = review.training
     return [
         _row(title, None if old is None else quantity(old), quantity(new), written)
         for title, quantity, written in quantities
@@ -84,7 +91,12 @@ def _notes(review: Review) -> list[str]:
         )
     else:
         own = review.training[1].precision
-        unlike = "" if speed.precision == own else f" This trains in {own}: expect another speed."
+        unlike = (
+            ""
+            if speed.precision == own
+            else f" That is the speed of {speed.precision}; this trains in {own}, whose speed was "
+            "not measured."
+        )
         found.append(
             f"Time: as many multiply-adds a second as {speed.source}, without evaluations and "
             f"rollbacks.{unlike}"

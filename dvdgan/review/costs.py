@@ -155,7 +155,7 @@ def speed_of_run(root: Path, folder: Path) -> Speed | None:
     per_clip = _of_clip(run.model, run.clip, run.train, folder)
     source = (
         f"{clips:.3g} clips/s of the last run here (`.runs/train/{root.name}`, median of "
-        f"{len(lines):,} steps, {devices} x {device})"
+        f"{len(lines):,} steps, {devices} x {device}, {run.train.precision})"
     )
     rate = clips / devices * per_clip
     device_clips = run.train.batch_size / devices

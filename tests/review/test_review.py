@@ -85,6 +85,21 @@ def test_the_speed_is_that_of_the_last_run(demo: Project) -> None:
     assert row(demo.comment(base), "time to train")[1] == f"{1200 * 16 / 8 / 60:.1f} min"
 
 
+def test_hours_at_the_speed_of_another_precision_are_named(paper: Project) -> None:
+    paper.write("benchmarks/results/trainer_steps_h100.json", json.dumps(MEASURED))
+    base = paper.commit()
+    paper.edit("discriminator_steps: 2", "discriminator_steps: 3")
+    comment = paper.comment(base, Prices(per_hour=2.5))
+    for title in ("time to train", "price at 2.5 for an hour of a device", "clips/s"):
+        assert row(comment, f"{title}, at the speed of bf16")
+    assert "this trains in fp32, whose speed was not measured" in comment
+    paper.edit("precision: fp32", "precision: bf16")
+    own = paper.commit()
+    paper.edit("discriminator_steps: 3", "discriminator_steps: 4")
+    comment = paper.comment(own)
+    assert row(comment, "time to train |") and "at the speed of" not in comment
+
+
 def test_a_changed_protocol_makes_metrics_incomparable(demo: Project) -> None:
     base = demo.commit()
     demo.edit("- self_trained", "- self_supervised")
@@ -172,7 +187,7 @@ def test_a_measured_speed_is_that_of_each_device(
     write_run(demo, [8] * 4, {"processes": processes, "device": "cuda"})
     comment = demo.comment(base)
     assert row(comment, "time to train")[1] == f"{800 * 16 / clips / 60:.1f} min"
-    assert f"median of 1 steps, {processes} x cuda)" in comment
+    assert f"median of 1 steps, {processes} x cuda, fp32)" in comment
     assert "Its folder takes" in comment and "with 1 checkpoints." in comment
 
 
