@@ -98,7 +98,7 @@ def _compare(name: str, options: argparse.Namespace) -> dict[str, Any]:
             source = VideoFolder(videos, windowing, options.resolution, options.threads)
             cache = FeatureCache(ours, source, Path(folder) / str(next(numbers)))
             cache.extract(name)
-            return cache.complete(name)[0].pooled
+            return cache.complete().pooled
 
         def scripted() -> Tensor:
             size = options.frames, options.resolution

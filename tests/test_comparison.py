@@ -191,9 +191,12 @@ def test_many_processes_write_one_result(work, monkeypatch, tmp_path, launcher):
             part.unlink()
     written = f"--write={tmp_path / 'together.json'}"
     done = subprocess.run(
-        [sys.executable, "-m", *launcher, "-m", "dvdgan", "evaluate", *words, written],
+        [sys.executable, "-m", "dvdgan", "evaluate", *words, written],
         cwd=work,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"},
+        env={
+            **{"PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"},
+            "DVDGAN_LAUNCHER": " ".join([sys.executable, "-m", *launcher, "-m"]),
+        },
         capture_output=True,
         text=True,
         timeout=300,

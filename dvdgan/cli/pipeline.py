@@ -1,5 +1,6 @@
 """The commands of the stages after shard, in the order of the pipeline."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -40,12 +41,12 @@ def reference(params: Params = PARAMS) -> None:
     """Compute the statistics of the real clips with which generated clips are compared.
 
     They cover the whole training split, in float64. Reads artifacts/shards, artifacts/features.
-    Writes artifacts/reference.
+    Writes artifacts/reference. The processes of DVDGAN_LAUNCHER share the work.
     """
     from dvdgan.config import load_config
     from dvdgan.stages import reference as stage
 
-    stage.run(load_config(params))
+    stage.run(load_config(params), sys.argv[1:])
 
 
 @app.command()
@@ -188,7 +189,7 @@ def evaluate(
 
     With --generated and --real, it measures any clips and needs no params.yaml. Ambiguous input is
     an error. Features are cached in .runs/features, so the same command resumes after an
-    interruption. Several processes can share the work (docs/evaluate_any_model.md).
+    interruption. The processes of DVDGAN_LAUNCHER share the work (docs/evaluate_any_model.md).
 
     The first example compares with a pipeline's own statistics. The others work in any folder with
     weights/i3d_k400 (docs/weights.md):
@@ -197,8 +198,8 @@ def evaluate(
     dvdgan evaluate --generated samples.npy --real artifacts/reference
     dvdgan evaluate --generated fakes/ --real videos/ --frames 16 --resolution 128 \\
       --protocol unterthiner_fvd
-    torchrun --nproc-per-node 8 -m dvdgan evaluate --generated fakes.pt --real videos/ \\
-      --protocol unterthiner_fvd
+    DVDGAN_LAUNCHER="torchrun --nproc-per-node 8 -m" dvdgan evaluate --generated fakes.pt \\
+      --real videos/ --protocol unterthiner_fvd
     """
     reject_unused_options(context)
     if write is not None:
@@ -224,7 +225,7 @@ def evaluate(
             given_frames,
             max_refused,
         )
-        measure.run(spec, FEATURE_CACHE, write)
+        measure.run(spec, FEATURE_CACHE, write, sys.argv[1:])
         return
     from dvdgan.stages import evaluate as stage
 
@@ -233,7 +234,7 @@ def evaluate(
         return
     from dvdgan.config import load_config
 
-    stage.run(load_config(params))
+    stage.run(load_config(params), sys.argv[1:])
 
 
 @app.command()

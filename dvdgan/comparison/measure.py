@@ -1,7 +1,7 @@
 """Measure any set of clips against another, with the metrics of the pipeline."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,8 +28,7 @@ from dvdgan.comparison.spec import (
 from dvdgan.data.sources.clip_source import NO_CLASS, ClipSource
 from dvdgan.data.sources.opening import Place, ReadOptions, open_sources
 from dvdgan.data.sources.video_folder import VideoFolder
-from dvdgan.evaluation.extraction import Process
-from dvdgan.evaluation.feature_cache import FeatureCache
+from dvdgan.evaluation.extraction import Extraction
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.measurement import measure_fully
 from dvdgan.evaluation.measurement_settings import SamplingSettings
@@ -43,14 +42,17 @@ from dvdgan.storage.output import write_output
 KEPT_CLIPS = 2048
 
 
-def run(spec: ComparisonSpec, cache: Path, write: Path | None = None) -> None:
+def run(
+    spec: ComparisonSpec, cache: Path, write: Path | None = None, command: Sequence[str] = ()
+) -> None:
     """Measure the generated clips against the real ones, or against statistics of them.
 
-    Features are cached below ``cache``, so that the same call resumes. The processes of a launcher
-    share the work; the first one prints the metrics and writes them to ``write``. Raises UserError
-    for sets that cannot be compared or are too small.
+    Prints the metrics and writes them to ``write``. Features are cached below ``cache``, so that
+    the same call resumes. With ``command``, the words after `dvdgan` that do the same, the
+    processes of DVDGAN_LAUNCHER extract them. Raises UserError for sets that cannot be compared or
+    are too small.
     """
-    process = Process.current()
+    extraction = Extraction(cache, "evaluate", command)
     protocol = PROTOCOLS[spec.protocol]
     saved, read_options = load_saved_statistics(spec)
     opened = places_to_open(spec, saved)
@@ -59,33 +61,33 @@ def run(spec: ComparisonSpec, cache: Path, write: Path | None = None) -> None:
         for place, source in zip(opened, open_sources(opened, read_options), strict=True)
     }
     check_compatible(spec, sources, saved)
-    if process.is_main:
-        _print_ignored(sources)
-    network = load_network(spec, process.device)
+    _print_ignored(sources)
+    network = load_network(spec, extraction.device)
     check_network(spec, network, saved)
     for place in opened:
         check_labels(place.path, sources[place.side], network)
     caches = {
-        side: FeatureCache(network, source, cache, int(spec.max_refused * len(source)))
-        for side, source in sources.items()
+        place.side: extraction.add(
+            place.path.name,
+            network,
+            sources[place.side],
+            int(spec.max_refused * len(sources[place.side])),
+        )
+        for place in opened
     }
-    labels: dict[str, str] = {place.side: f"evaluate: {place.path.name}" for place in opened}
-    for side, each in caches.items():
-        each.extract(labels[side], process.rank, process.world)
-    if not process.is_main:
+    if not extraction.run():
         return
-    refused = {side: each.finish(labels[side]) for side, each in caches.items()}
+    refused = {side: each.refusals for side, each in caches.items()}
     reference = saved
     if reference is None:
         clips = len(sources["real"]) - len(refused["real"])
         check_count(spec.real.path, clips)
         statistics = RealStatistics(clips, KEPT_CLIPS)
-        for part in caches["real"].parts(labels["real"]):
+        for part in caches["real"].parts():
             statistics.add(_relabelled(network, part, sources["real"]))
         description = _description(spec.protocol, network, sources["real"])
         reference = statistics.reference(description, _real_name(spec.real, read_options))
-    features, _ = caches["generated"].complete(labels["generated"])
-    generated = _relabelled(network, features, sources["generated"])
+    generated = _relabelled(network, caches["generated"].complete(), sources["generated"])
     preprocessing = sources["generated"].preprocessing
     sampling = SamplingSettings(conditioning_frames=spec.given_frames, preprocessing=preprocessing)
     measured = measure_fully(generated, reference, sampling, protocol.fewest_clips)

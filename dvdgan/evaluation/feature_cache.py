@@ -1,7 +1,7 @@
 """A cache of features on disk, in parts: several processes extract them, and a restart resumes.
 
-Processes do not communicate: each extracts its own parts, and the first process joins the parts in
-the folder. A part does not depend on the process that extracts it, so the result has the same bits
+Processes do not communicate: each extracts its own parts, and one of them joins the parts in the
+folder. A part does not depend on the process that extracts it, so the result has the same bits
 for any number of processes on one kind of device with the same number of CPU threads.
 """
 
@@ -9,7 +9,6 @@ import hashlib
 import json
 import shutil
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -31,9 +30,6 @@ from dvdgan.storage.tensors import save_tensors
 
 # Clips in a part: a whole number of batches, and the most that a killed process loses.
 PART = 16 * BATCH_SIZE
-
-# How long the first process waits for the others before it removes the cache.
-LEAVING_SECONDS = 60.0
 
 # The code that affects features, with all that it imports: it reads, changes, or measures clips.
 CODE = (
@@ -128,83 +124,67 @@ class FeatureCache:
         self._parts = range(-(-len(source) // PART))
         self._refused: dict[int, list[str]] = {}
 
-    def extract(self, label: str, rank: int = 0, world: int = 1) -> None:
-        """Extract the missing ones of the parts rank, rank + world, ... of process ``rank``.
+    @property
+    def numbers(self) -> range:
+        """The numbers of its parts."""
+        return self._parts
 
-        Damaged parts are extracted again. Raises UserError once more than ``most_refused`` indices
-        have given no clip.
+    @property
+    def done(self) -> int:
+        """Clips in the parts that are there, whoever has extracted them."""
+        there = {path.name for path in self.folder.iterdir()}
+        return sum(
+            len(self._indices(part)) for part in self._parts if self._path(part).name in there
+        )
+
+    @property
+    def refusals(self) -> list[str]:
+        """Which indices gave no clip, and why, of the parts extracted or read so far."""
+        return [line for part in sorted(self._refused) for line in self._refused[part]]
+
+    def extract(self, label: str) -> None:
+        """Extract all parts that are missing or damaged.
+
+        Raises UserError once more than ``most_refused`` indices have given no clip.
         """
-        mine = self._parts[rank::world]
-        missing = [part for part in mine if self._load(part) is None]
-        total, left = (sum(len(self._indices(part)) for part in parts) for parts in (mine, missing))
+        missing = [part for part in self._parts if self._load(part) is None]
+        left = sum(len(self._indices(part)) for part in missing)
+        total = len(self.source)
         with Progress(label, total, "clips", start=total - left) as progress:
             self._make(missing, progress)
 
-    def finish(self, label: str) -> list[str]:
-        """Extract every part that is still missing, in the first process; returns all refusals.
+    def extract_parts(self, parts: Iterable[int]) -> None:
+        """Extract those of ``parts`` that are missing or damaged, without showing progress.
 
-        It takes over the parts of other processes, from the last one on since they start at the
-        first, and so does not wait for a dead process.
+        Raises as `extract` does.
         """
-        late = [part for part in reversed(self._parts) if self._load(part) is None]
-        if late:
-            with Progress(f"{label}: parts of other processes", len(late), "parts") as progress:
-                for part in late:
-                    self._make([part], None)
-                    self._load(part)  # records the refusals of another process
-                    progress.advance()
-        return self._refusals
+        self._make([part for part in parts if self._load(part) is None], None)
 
-    def complete(self, label: str) -> tuple[ClipFeatures, list[str]]:
-        """`finish`, then features of all clips in order, and all refusals; in the first process.
-
-        Raises UserError if there is no clip.
-        """
-        self.finish(label)
-        parts = [self._load(part) for part in self._parts]
-        assert None not in parts, "a part was deleted after it was extracted"
-        found = [part.features for part in parts if part is not None and part.features is not None]
+    def complete(self) -> ClipFeatures:
+        """Features of all clips in order, after `extract`. Raises UserError if there is no clip."""
+        found = list(self.parts())
         if not found:
-            raise UserError("there is no clip to measure", where="; ".join(self._refusals[:3]))
-        return ClipFeatures.join(found), self._refusals
+            raise UserError("there is no clip to measure", where="; ".join(self.refusals[:3]))
+        return ClipFeatures.join(found)
 
-    def parts(self, label: str) -> Iterator[ClipFeatures]:
-        """`finish`, then features one part at a time, in order; in the first process."""
-        self.finish(label)
+    def parts(self) -> Iterator[ClipFeatures]:
+        """Features one part at a time, in order, after `extract`."""
         for part in self._parts:
             found = self._load(part)
             assert found is not None, f"part {part} was deleted after it was extracted"
             if found.features is not None:
                 yield found.features
 
-    def leave(self, rank: int) -> None:
-        """Record that process ``rank`` no longer needs the folder."""
-        write_json(self.folder / f"left-{rank}.json", {})
-
-    def remove(self, world: int = 1, seconds: float = LEAVING_SECONDS) -> bool:
-        """Delete the folder; returns whether that was possible.
-
-        It waits for the other processes to `leave`. If one does not within ``seconds``, it may be
-        dead or still working, and the folder is kept.
-        """
-        left = [self.folder / f"left-{rank}.json" for rank in range(1, world)]
-        deadline = time.monotonic() + seconds
-        while not all(path.exists() for path in left):
-            if time.monotonic() > deadline:
-                print(f"{self.folder} is kept: another process has not ended", file=sys.stderr)
-                return False
-            time.sleep(0.1)
+    def remove(self) -> None:
+        """Delete the folder."""
         shutil.rmtree(self.folder)
-        return True
 
     def _make(self, parts: list[int], progress: Progress | None) -> None:
-        """Extract ``parts``; without ``progress``, stop where another process has extracted one."""
+        """Extract ``parts``, except those that another process extracts meanwhile."""
         rows: list[ClipFeatures] = []
         refused: list[str] = []
         for part, read, ends in self._batches(parts):
             if self._path(part).is_file():  # another process was faster
-                if progress is None:
-                    return
                 rows, refused = [], []
                 continue
             if len(read.clips):
@@ -252,13 +232,9 @@ class FeatureCache:
         self._record(part, found.refused)
         return found
 
-    @property
-    def _refusals(self) -> list[str]:
-        return [line for part in sorted(self._refused) for line in self._refused[part]]
-
     def _record(self, part: int, refused: list[str]) -> None:
         self._refused[part] = refused
-        lines = self._refusals
+        lines = self.refusals
         if len(lines) > self.most_refused:
             raise UserError(
                 f"{len(lines)} of {len(self.source)} videos could not be used so far, and "
@@ -274,13 +250,3 @@ def _digest(tensors: dict[str, Tensor], refused: str) -> str:
         digest.update(f"{name} {tuple(tensor.shape)}".encode())
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
-
-
-def remove_caches(caches: Iterable[FeatureCache], rank: int, world: int) -> None:
-    """Remove ``caches`` in the first process, once the others have left; `leave` in another."""
-    seconds = LEAVING_SECONDS
-    for cache in caches:
-        if rank:
-            cache.leave(rank)
-        elif not cache.remove(world, seconds):
-            seconds = 0.0  # the wait is over for the other caches too

@@ -16,6 +16,7 @@ from dvdgan.evaluation.measurement_settings import DEFAULT_STANDING, NOT_GENERAT
 from dvdgan.export.generated_clips import GeneratedClips, SampleSpec
 from dvdgan.export.sampler import Sampler
 from dvdgan.models.latent import Truncation
+from dvdgan.protocols import Protocol
 
 GENERATED, GENERATED_FROZEN, REAL_FROZEN = "generated", "generated, frozen", "real clips, frozen"
 REAL_TEST = "real test clips"
@@ -46,6 +47,30 @@ class EvaluationInputs:
     truncations: list[float] = field(default_factory=list)
     standing: str | None = None
     """How the standing statistics of ``sampler`` were computed; None: unknown."""
+
+
+def sets_of(inputs: EvaluationInputs, protocol: Protocol) -> dict[str, ClipSet]:
+    """Everything that ``protocol`` measures, by name: generated clips first, then the others."""
+    found = {name: generated(inputs, number) for name, number in generated_sets(protocol).items()}
+    for level in truncation_levels(inputs, protocol):
+        found[truncated_name(level)] = truncated(inputs, level)
+    if protocol.distances:
+        found |= frozen_sets(inputs) | controls(inputs)
+    return found
+
+
+def generated_sets(protocol: Protocol) -> dict[str, int]:
+    """The sets of generated clips of ``protocol``: number by name."""
+    return {f"{GENERATED}, set {each + 1}": each for each in range(protocol.sets)}
+
+
+def truncation_levels(inputs: EvaluationInputs, protocol: Protocol) -> list[float]:
+    """Standard deviations of latents at which ``protocol`` measures FID and IS; ascending."""
+    return sorted(set(inputs.truncations)) if {"FID", "IS"} <= protocol.layers.keys() else []
+
+
+def truncated_name(level: float) -> str:
+    return f"truncated {level}"
 
 
 def generated(inputs: EvaluationInputs, number: int = 0) -> ClipSet:

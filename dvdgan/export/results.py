@@ -2,13 +2,13 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from dvdgan.evaluation.confidence import Interval, half_sampling
-from dvdgan.evaluation.extraction import Extraction
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.frechet import frechet_distance
 from dvdgan.evaluation.measurement import (
@@ -23,7 +23,7 @@ from dvdgan.evaluation.measurement_settings import SamplingSettings, measurement
 from dvdgan.evaluation.moments import Moments
 from dvdgan.evaluation.reference import RealReference
 from dvdgan.export import clip_sets
-from dvdgan.export.clip_sets import GENERATED, EvaluationInputs
+from dvdgan.export.clip_sets import EvaluationInputs
 from dvdgan.protocols import Protocol, readable_name, short_name
 
 Metrics = dict[str, Metric]
@@ -98,28 +98,19 @@ def measure_clip_sets(
     results: Results,
     inputs: EvaluationInputs,
     protocol: Protocol,
-    extraction: Extraction,
+    features: Mapping[str, ClipFeatures],
     references: dict[str, RealReference],
-) -> ClipFeatures | None:
+) -> ClipFeatures:
     """Measure ``inputs`` by ``protocol`` and add the metrics to ``results``.
 
-    ``references``: the protocol's real statistics by split. Returns the features of the generated
-    clips; None in all but the main process.
+    ``features``: those of the clip sets, by name (clip_sets.sets_of). ``references``: the
+    protocol's real statistics by split. Returns the features of the generated clips.
     """
-    seeds = {f"{GENERATED}, set {each + 1}": each for each in range(protocol.sets)}
-    levels = sorted(set(inputs.truncations)) if {"FID", "IS"} <= protocol.layers.keys() else []
+    levels = clip_sets.truncation_levels(inputs, protocol)
     frozen = clip_sets.frozen_sets(inputs) if protocol.distances else {}
     controls = clip_sets.controls(inputs) if protocol.distances else {}
-    made = extraction.features(
-        {name: clip_sets.generated(inputs, number).clips for name, number in seeds.items()}
-    )
-    cut = extraction.features(
-        {f"truncated {level}": clip_sets.truncated(inputs, level).clips for level in levels}
-    )
-    others = extraction.features({name: each.clips for name, each in (frozen | controls).items()})
-    if not made:
-        return None
-    first, *_ = made.values()
+    made = [features[name] for name in clip_sets.generated_sets(protocol)]
+    first = made[0]
     reference, sampling = references["train"], clip_sets.generated(inputs).sampling
     full = measure_fully(first, reference, sampling, protocol.fewest_clips)
     # Metrics of every protocol (KVD, precision, ...) are those of the first one.
@@ -129,24 +120,28 @@ def measure_clip_sets(
     per_class = {classes[label]: row for label, row in full.per_class.items()}
     results.details[full.measurement.key] = {**full.details, "per_class": per_class}
     if protocol.sets > 1:
-        sets = [measure(each, reference, sampling).metrics for each in made.values()]
+        sets = [measure(each, reference, sampling).metrics for each in made]
         results.details[full.measurement.key] |= _average(results, sets)
     for name, clip_set in controls.items():
         against = references[clip_set.split]
-        results.add_control(name, measure_with_intervals(others[name], against, clip_set.sampling))
+        results.add_control(
+            name, measure_with_intervals(features[name], against, clip_set.sampling)
+        )
     if frozen and inputs.real is not None:
-        frames = _frames_metric(others, reference, inputs.real.split, sampling, protocol)
+        frames = _frames_metric(features, reference, inputs.real.split, sampling, protocol)
         results.generated[frames.metric] = frames
-        still = measure_with_intervals(others[clip_sets.REAL_FROZEN], reference)
+        still = measure_with_intervals(features[clip_sets.REAL_FROZEN], reference)
         results.add_control(clip_sets.REAL_FROZEN, still)
     if protocol.distances and "test" in references:
         real = measure_fully(references["test"].kept, reference)
         results.add_control(clip_sets.REAL_TEST, real.measurement)
     points = {
         level: measure_with_intervals(
-            features, reference, clip_sets.truncated(inputs, level).sampling
+            features[clip_sets.truncated_name(level)],
+            reference,
+            clip_sets.truncated(inputs, level).sampling,
         ).metrics
-        for level, features in zip(levels, cut.values(), strict=True)
+        for level in levels
     }
     if levels:
         points[1.0] = full.measurement.metrics
@@ -209,7 +204,7 @@ def _average(results: Results, sets: list[Metrics]) -> dict[str, Any]:
 
 
 def _frames_metric(
-    still: dict[str, ClipFeatures],
+    still: Mapping[str, ClipFeatures],
     reference: RealReference,
     split: str,
     sampling: SamplingSettings,

@@ -23,6 +23,8 @@ from dvdgan.machine.kinds import (
 
 TRACKERS = ("tensorboard", "dvclive", "wandb")
 WAIT, GO_ON = "wait", "go_on"
+NO_LAUNCHER = (sys.executable, "-m")
+"""Starts one process."""
 
 ValueT = TypeVar("ValueT")
 DefaultT = TypeVar("DefaultT")
@@ -66,8 +68,8 @@ class Launch:
     launcher: tuple[str, ...] = _key(
         "DVDGAN_LAUNCHER",
         WORDS,
-        (sys.executable, "-m"),
-        "starts the trainer, for instance `torchrun --nproc-per-node 8 -m`",
+        NO_LAUNCHER,
+        "starts the processes that train and extract features, for instance `torchrun --nproc-per-node 8 -m`",
         without="one process",
     )
     loader_workers: int = _key(

@@ -1,6 +1,6 @@
 """`dvdgan evaluate`: the bundle by every protocol, with controls; or one checkpoint of a run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +9,12 @@ from dvdgan.data.dataset import open_clips
 from dvdgan.data.sources.shard_set import EvenClips
 from dvdgan.errors import UserError
 from dvdgan.evaluation.device import beside_trainer
-from dvdgan.evaluation.extraction import Extraction, Process
+from dvdgan.evaluation.extraction import Extraction
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.reference import MEAN_CLIP_FILE, RealReference, load_mean_clip
 from dvdgan.export.bundle import STANDING, BundleSource, StandingStatistics, untrained_sampler
 from dvdgan.export.checkpoint_health import measure_checkpoint
-from dvdgan.export.clip_sets import EvaluationInputs
+from dvdgan.export.clip_sets import EvaluationInputs, sets_of
 from dvdgan.export.generated_clips import SampleSpec
 from dvdgan.export.memorisation import Memorisation, examine_memorisation
 from dvdgan.export.results import Results, control_warnings, measure_clip_sets
@@ -31,33 +31,40 @@ if TYPE_CHECKING:
     from dvdgan.config import Config
 
 
-def run(config: "Config") -> None:
+def run(config: "Config", command: Sequence[str] = ()) -> None:
     """Measure the bundle by each of features.protocols; write artifacts/evaluate.
 
-    After an interruption it resumes. The processes of a launcher share the work.
+    After an interruption it resumes. With ``command``, the words after `dvdgan` that do the same,
+    the processes of DVDGAN_LAUNCHER sample clips and extract features.
     """
     check_stage_output(EVALUATE)
-    process, names = Process.current(), config.features.protocols
+    extraction, names = Extraction(FEATURE_CACHE, "evaluate", command), config.features.protocols
     references = {name: RealReference.load_all(REFERENCE / name, MINIMUM_CLIPS) for name in names}
     _refuse_few(references.values())
-    inputs = _inputs(config, process.device, tested="test" in references[names[0]])
-    results, generated = Results(), {}
-    extractions = {name: _extraction(name, process) for name in names}
-    for name, extraction in extractions.items():
-        measured = measure_clip_sets(results, inputs, PROTOCOLS[name], extraction, references[name])
-        if measured is not None:
-            generated[name] = measured
-    if not process.is_main:
-        for extraction in extractions.values():
-            extraction.end()
+    inputs = _inputs(config, extraction.device, tested="test" in references[names[0]])
+    networks = {name: _network(name, extraction.device) for name in names}
+    caches = {
+        name: {
+            each: extraction.add(f"{name}: {each}", network, clip_set.clips)
+            for each, clip_set in sets_of(inputs, PROTOCOLS[name]).items()
+        }
+        for name, network in networks.items()
+    }
+    if not extraction.run():
         return
+    results, generated = Results(), {}
+    for name in names:
+        measured = {each: cache.complete() for each, cache in caches[name].items()}
+        generated[name] = measure_clip_sets(
+            results, inputs, PROTOCOLS[name], measured, references[name]
+        )
     main = names[0]
     memorisation = examine_memorisation(
         inputs,
         generated[main],
         references[main],
         _real_clips(config, "train"),
-        extractions[main].network,
+        networks[main],
         config.evaluate.interpolation_lines,
         config.evaluate.interpolation_videos,
     )
@@ -69,8 +76,7 @@ def run(config: "Config") -> None:
     _write_sheets(memorisation, inputs)
     write_json(EVALUATE / "results.json", results.to_json())
     write_json(EVALUATE / "metrics.json", results.scalars())
-    for extraction in extractions.values():
-        extraction.end()
+    extraction.end()
     metrics = ", ".join(f"{name} {each.value:.4g}" for name, each in results.generated.items())
     print(f"evaluate: {metrics} ({config.evaluate.samples} clips) -> {EVALUATE}")
     for warning in results.warnings:
@@ -113,10 +119,9 @@ def _refuse_few(references: Iterable[dict[str, RealReference]]) -> None:
             )
 
 
-def _extraction(name: str, process: Process) -> Extraction:
+def _network(name: str, device: str) -> FeatureNetwork:
     protocol = PROTOCOLS[name]
-    network = FeatureNetwork.load(FEATURES / protocol.network, process.device, protocol.resize)
-    return Extraction(network, FEATURE_CACHE, process, f"evaluate, {name}")
+    return FeatureNetwork.load(FEATURES / protocol.network, device, protocol.resize)
 
 
 def _inputs(config: "Config", device: str, tested: bool) -> EvaluationInputs:

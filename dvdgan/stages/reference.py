@@ -1,5 +1,6 @@
 """reference: statistics of the real clips with which generated clips are compared."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from dvdgan.config import Config
@@ -7,8 +8,7 @@ from dvdgan.data.dataset import open_clips
 from dvdgan.data.loader import reference_clips
 from dvdgan.data.shard_source import open_shards, splits_of
 from dvdgan.data.sources.shard_set import EvenClips
-from dvdgan.evaluation.extraction import Process
-from dvdgan.evaluation.feature_cache import FeatureCache, remove_caches
+from dvdgan.evaluation.extraction import Extraction
 from dvdgan.evaluation.features import BATCH_SIZE
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
 from dvdgan.evaluation.pixel_statistics import RANGES_FILE, PixelRanges, PixelStatistics
@@ -27,14 +27,14 @@ from dvdgan.storage.local import atomic_directory
 from dvdgan.storage.output import check_stage_output
 
 
-def run(config: Config) -> None:
+def run(config: Config, command: Sequence[str] = ()) -> None:
     """Measure every video of every split by each protocol; write artifacts/reference/PROTOCOL.
 
-    After an interruption it resumes with the remaining clips. The processes of a launcher share the
-    work.
+    After an interruption it resumes with the remaining clips. With ``command``, the words after
+    `dvdgan` that do the same, the processes of DVDGAN_LAUNCHER extract the features.
     """
     check_stage_output(REFERENCE)
-    process = Process.current()
+    extraction = Extraction(FEATURE_CACHE, "reference", command)
     splits = {
         split: open_clips(SHARDS, split, config.clip) for split in splits_of(open_shards(SHARDS))
     }
@@ -45,21 +45,22 @@ def run(config: Config) -> None:
     caches = []
     for name in config.features.protocols:
         protocol = PROTOCOLS[name]
-        network = FeatureNetwork.load(FEATURES / protocol.network, process.device, protocol.resize)
-        caches.append(
-            {split: FeatureCache(network, clips[split], FEATURE_CACHE) for split in clips}
+        network = FeatureNetwork.load(
+            FEATURES / protocol.network, extraction.device, protocol.resize
         )
-        for split, cache in caches[-1].items():
-            cache.extract(f"real {split} clips, {name}", process.rank, process.world)
-    every = [cache for of_protocol in caches for cache in of_protocol.values()]
-    if not process.is_main:
-        remove_caches(every, process.rank, process.world)
+        caches.append(
+            {
+                split: extraction.add(f"real {split} clips, {name}", network, each)
+                for split, each in clips.items()
+            }
+        )
+    if not extraction.run():
         return
     with atomic_directory(REFERENCE) as folder:
         for name, of_protocol in zip(config.features.protocols, caches, strict=True):
             for split, cache in of_protocol.items():
                 statistics = RealStatistics(len(clips[split]), config.reference.kept_clips)
-                for features in cache.parts(f"real {split} clips, {name}"):
+                for features in cache.parts():
                     statistics.add(features)
                 statistics.save(folder / name, split)
             described = _description(config, name, of_protocol["train"].network, clips["train"])
@@ -74,7 +75,7 @@ def run(config: Config) -> None:
             splits["train"], config.reference.clips_per_video, config.reference.kept_clips
         )
         _ranges(kept).save(folder / RANGES_FILE)
-    remove_caches(every, process.rank, process.world)
+    extraction.end()
 
 
 def _ranges(real: EvenClips) -> PixelRanges:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from dvdgan.guard.environment import RunEnvironment
+
 from dvdgan.config import load_config
 from dvdgan.doctor.settings import DoctorSettings
-from dvdgan.guard.environment import RunEnvironment
 
 DEMO = Path(__file__).resolve().parents[2] / "presets" / "demo.yaml"
 

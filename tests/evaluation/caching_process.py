@@ -65,7 +65,7 @@ def main() -> None:
             place = int(dies_at[0]) if dies_at and last else None
             source = NoiseClips(int(count), place)
             cache = FeatureCache(FeatureNetwork.load(Path(network)), source, Path(root))
-            cache.extract("noise", rank, int(world))
+            cache.extract_parts(cache.numbers[rank :: int(world)])
             return
         children.append(child)
     ended = [os.waitpid(child, 0)[1] for child in children]

@@ -47,11 +47,12 @@ def same(found, expected):
 
 
 def finished(network, root):
-    """The features as the first process then completes them, and the places it had to read."""
+    """The features as another process then completes them, and the places it had to read."""
     source = NoiseClips(COUNT)
-    features, refused = FeatureCache(network, source, root).complete("noise")
-    assert refused == []
-    return features, source.read_indices
+    cache = FeatureCache(network, source, root)
+    cache.extract("noise")
+    assert cache.refusals == []
+    return cache.complete(), source.read_indices
 
 
 def processes(root, folder, world, *dies_at):
@@ -67,8 +68,8 @@ def processes(root, folder, world, *dies_at):
 def test_one_process_gives_what_extract_gives(tmp_path, network, expected):
     cache = FeatureCache(network, NoiseClips(COUNT), tmp_path)
     cache.extract("noise")
-    assert same(cache.complete("noise")[0], expected)
-    assert same(ClipFeatures.join(list(cache.parts("parts"))), expected)
+    assert same(cache.complete(), expected)
+    assert same(ClipFeatures.join(list(cache.parts())), expected)
 
 
 def test_several_processes_give_the_same_bits(tmp_path, folder, network, expected):
@@ -78,7 +79,7 @@ def test_several_processes_give_the_same_bits(tmp_path, folder, network, expecte
     assert same(features, expected)
 
 
-def test_the_first_process_takes_over_what_a_dead_one_left(tmp_path, folder, network, expected):
+def test_another_process_takes_over_what_a_dead_one_left(tmp_path, folder, network, expected):
     assert processes(tmp_path, folder, 2, PART + 100) == [0, -signal.SIGKILL]
     features, read_indices = finished(network, tmp_path)
     assert sorted(read_indices) == list(range(PART, 2 * PART))
@@ -91,7 +92,7 @@ def test_a_killed_process_loses_one_part_at_most(tmp_path, folder, network, expe
     cache = FeatureCache(network, source, tmp_path)
     cache.extract("again")
     assert source.read_indices == list(range(2 * PART, COUNT))
-    assert same(cache.complete("again")[0], expected)
+    assert same(cache.complete(), expected)
 
 
 def test_a_damaged_part_is_found_and_made_again(tmp_path, network, expected, capsys):
@@ -106,7 +107,7 @@ def test_a_damaged_part_is_found_and_made_again(tmp_path, network, expected, cap
     cache = FeatureCache(network, source, tmp_path)
     cache.extract("again")
     assert source.read_indices == list(range(2 * PART))
-    assert same(cache.complete("again")[0], expected)
+    assert same(cache.complete(), expected)
     assert capsys.readouterr().err.count("is damaged and is extracted again") == 2
 
 
@@ -130,13 +131,15 @@ def test_refusals_are_kept_and_limited(tmp_path, network):
     source = NoiseClips(PART + 4, refusing=100)  # 0, 100, 200 in the first part
     cache = FeatureCache(network, source, tmp_path, most_refused=3)
     cache.extract("noise")
-    features, refused = FeatureCache(network, source, tmp_path, 3).complete("noise")
+    again = FeatureCache(network, source, tmp_path, 3)
+    again.extract("noise")
+    features = again.complete()
     assert len(features) == PART + 1
-    assert refused == ["0: broken", "100: broken", "200: broken"]
+    assert again.refusals == ["0: broken", "100: broken", "200: broken"]
     assert features.labels.tolist() == [n % 7 for n in range(PART + 4) if n % 100]
     # Another budget finds the same parts, and judges them anew.
     with pytest.raises(UserError, match=r"3 of 260 videos .* 2 may be left out") as caught:
-        FeatureCache(network, source, tmp_path, 2).complete("noise")
+        FeatureCache(network, source, tmp_path, 2).extract("noise")
     assert "200: broken" in caught.value.where
     stopped = NoiseClips(PART + 4, refusing=2)
     with pytest.raises(UserError, match="8 of 260"):
@@ -149,19 +152,7 @@ def test_parts_without_clips_are_parts_and_no_clips_at_all_an_error(tmp_path, ne
     cache = FeatureCache(network, nothing, tmp_path, 20)
     cache.extract("noise")
     with pytest.raises(UserError, match="no clip to measure"):
-        cache.complete("noise")
-
-
-def test_the_folder_goes_when_all_have_left_and_stays_when_one_has_not(tmp_path, network, capsys):
-    cache = FeatureCache(network, NoiseClips(40), tmp_path)
-    cache.extract("clips", 0, 2)
-    cache.complete("clips")
-    cache.remove(world=2, seconds=0.2)
-    assert cache.folder.is_dir()
-    assert "another process has not ended" in capsys.readouterr().err
-    cache.leave(1)
-    cache.remove(world=2, seconds=0.2)
-    assert not cache.folder.exists()
+        cache.complete()
 
 
 def test_a_part_that_another_makes_meanwhile_leaves_no_rows_in_the_next(
@@ -174,9 +165,9 @@ def test_a_part_that_another_makes_meanwhile_leaves_no_rows_in_the_next(
     class Overtaken(NoiseClips):
         def read(self, start, stop):
             if start == PART // 2:
-                second.extract("the other", 0, 3)  # part 0 alone
+                second.extract_parts([0])
             return super().read(start, stop)
 
     first.source = Overtaken(COUNT)
     first.extract("noise")
-    assert same(first.complete("noise")[0], expected)
+    assert same(first.complete(), expected)

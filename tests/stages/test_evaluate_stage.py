@@ -1,7 +1,6 @@
 """Several protocols in one run, what results.json then holds, and the same by many processes."""
 
 import contextlib
-import os
 import shutil
 import subprocess
 import sys
@@ -11,8 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from tiny_pipeline import ALL, PROJECT, run_stages, tiny
+from tiny_pipeline import ALL, run_stages, tiny
 from typer.testing import CliRunner
 
 from dvdgan import protocols
@@ -28,7 +26,7 @@ from dvdgan.evaluation.networks.feature_network import save_feature_network
 from dvdgan.evaluation.networks.small_i3d import SmallI3D
 from dvdgan.export.sampler import CONFIG
 from dvdgan.reporting.scores import metrics_by_name, read_results
-from dvdgan.stages import evaluate, export, features, monitor, reference
+from dvdgan.stages import export, features, monitor, reference
 from dvdgan.stages.artefacts import EVALUATE, FEATURES, MODEL, MONITOR, REFERENCE, REPORT
 from dvdgan.storage.local import read_json, sha256_of_file, write_json
 
@@ -155,37 +153,6 @@ def test_the_share_that_drifts_is_named_by_how_it_was_measured(
 
 def test_nothing_of_the_work_in_progress_is_left(several: Path) -> None:
     assert list((several / ".runs" / "features").glob("*")) == []
-
-
-@pytest.fixture
-def alone(synthetic_videos: Path, trained_copy: Callable[[str], Path]) -> Path:
-    """A folder whose bundle was measured by one process."""
-    folder = trained_copy("alone")
-    run_stages(tiny(synthetic_videos), folder, (export, evaluate))
-    return folder
-
-
-@pytest.mark.long
-def test_two_processes_measure_what_one_does(alone: Path) -> None:
-    """Bit for bit: features do not depend on who extracts them."""
-    once = (alone / EVALUATE / "results.json").read_bytes()
-    features_once = load_file(alone / EVALUATE / "features" / "self_trained.safetensors")
-    shutil.rmtree(alone / EVALUATE)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    done = subprocess.run(
-        [*launcher, "--nproc-per-node", "2", "-m", "dvdgan", "evaluate"],
-        cwd=alone,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    assert (alone / EVALUATE / "results.json").read_bytes() == once
-    together = load_file(alone / EVALUATE / "features" / "self_trained.safetensors")
-    for name, tensor in features_once.items():
-        assert torch.equal(together[name], tensor), name
-    assert done.stdout.count("evaluate: FVD") == 1
 
 
 def test_missing_weights_are_named_with_where_to_get_them(

@@ -1,9 +1,10 @@
 """A trainer that holds after step $HOLD_AT until it is stopped: none is stopped too late.
 
-Started as a launcher starts it: SCRIPT dvdgan.training RUN_FOLDER.
+Started as a launcher starts it: SCRIPT dvdgan.training RUN_FOLDER. Any other module is just run.
 """
 
 import os
+import runpy
 import sys
 import time
 
@@ -24,5 +25,7 @@ def hold_then_save(
 
 
 CheckpointManager.after_step = hold_then_save
-del sys.argv[1]
-sys.exit(trainer.main())
+module = sys.argv.pop(1)
+if module == trainer.__package__:
+    sys.exit(trainer.main())
+runpy.run_module(module, run_name="__main__")
