@@ -26,7 +26,7 @@ def doctor(
 ) -> None:
     """Check this machine before a long run, and show what to do about each problem.
 
-    It checks what params.yaml and the environment variables of a run use: environment, gpu,
+    It checks what params.yaml and machine.yaml use: environment, gpu,
     weights, disk, locks, dvc, videos, shards, backup, clock, prefect. Each line is ok, a warning
     (the run starts, and may be slow or fail later), a failure or not used. Nothing is left behind:
     files and objects that are written for a check are deleted. docs/doctor.md explains each check.
@@ -42,8 +42,9 @@ def doctor(
     from dvdgan.doctor.settings import read_settings
     from dvdgan.doctor.text import lines_of, summary
 
-    findings = []
-    for finding in diagnose(read_settings(params), timeout, checks or ()):
+    settings, findings = read_settings(params), []
+    settings.machine.share()  # with the processes of the checks
+    for finding in diagnose(settings, timeout, checks or ()):
         findings.append(finding)
         if not as_json:
             print(lines_of(finding), flush=True)

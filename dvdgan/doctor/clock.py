@@ -19,8 +19,8 @@ def check(settings: DoctorSettings) -> Iterator[Finding]:
     """A line for each S3 store; Prefect's server is compared by the check prefect."""
     from dvdgan.data.raw_root import open_root
 
-    environment = settings.environment
-    places = [environment.backup, environment.shards, str(open_root(settings.videos))]
+    stores = settings.machine.stores
+    places = [stores.backup, stores.shards, str(open_root(settings.videos))]
     urls = list(dict.fromkeys(each for each in places if each and each.startswith("s3://")))
     if not urls:
         yield Finding(NAME, NOT_USED, "no S3 store to compare the clock with")

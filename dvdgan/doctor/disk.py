@@ -26,11 +26,11 @@ FREE_SPACE = "free some space, or put the project on another disk"
 def check(settings: DoctorSettings) -> Iterator[Finding]:
     """A line for the run folder, and one for the shards' cache if there is one."""
     one = checkpoint_bytes(settings)
-    count = kept_checkpoints(settings.train, settings.environment.keep_every)
+    count = kept_checkpoints(settings.train, settings.machine.retention.keep_every)
     yield space(
         NAME, RUNS, one * count, f"the run keeps up to {count} checkpoints of {size(one)}", one
     )
-    cache, limit = settings.environment.shard_cache, settings.environment.shard_cache_bytes
+    cache, limit = settings.machine.stores.shard_cache, settings.machine.stores.shard_cache_bytes
     if cache is not None:
         shards = shard_bytes()
         most = limit if shards is None else min(limit, shards)

@@ -19,7 +19,7 @@ def check(settings: DoctorSettings) -> Iterator[Finding]:
     """One line for each GPU, or one that says why there is none."""
     import torch
 
-    wanted = settings.environment.evaluation_device or ""
+    wanted = settings.machine.devices.evaluation or ""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted.startswith("cuda") and int(wanted.partition(":")[2] or 0) >= count:
         yield Finding(

@@ -19,12 +19,12 @@ def check(settings: DoctorSettings) -> Iterator[Finding]:
 
     Raises UserError if the run needs a server and PREFECT_API_URL is not set.
     """
-    environment = settings.environment
-    nodes = [f"train-node/{name}" for name, _ in environment.nodes]
-    needed = [*nodes, *([EVALUATION] if environment.evaluation_worker else [])]
-    if settings.prefect_api is None:
-        environment.refuse_without_prefect()
-        if environment.evaluation_worker:
+    machine = settings.machine
+    nodes = [f"train-node/{name}" for name, _ in machine.nodes.hosts]
+    needed = [*nodes, *([EVALUATION] if machine.evaluation.worker else [])]
+    if machine.prefect.api_url is None:
+        machine.refuse_without_prefect()
+        if machine.evaluation.worker:
             message = "DVDGAN_EVALUATION_WORKER is set, and PREFECT_API_URL is not"
             todo = "set it to a server; without it, checkpoints are evaluated on this host"
             yield Finding(NAME, WARNING, message, todo)
@@ -33,7 +33,7 @@ def check(settings: DoctorSettings) -> Iterator[Finding]:
         return
     words = [sys.executable, "-m", "flows.doctor", *needed]
     done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
-    yield from judged(settings.prefect_api, json.loads(done.stdout))
+    yield from judged(machine.prefect.api_url, json.loads(done.stdout))
 
 
 def judged(api: str, facts: dict[str, Any]) -> Iterator[Finding]:

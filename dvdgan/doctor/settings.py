@@ -1,12 +1,11 @@
 """What the checks need to know of a run, read in this one place."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dvdgan.config import load_config
-from dvdgan.guard.environment import RunEnvironment
+from dvdgan.machine import Machine
 
 if TYPE_CHECKING:
     from dvdgan.config.schema import Clip, Model, Train
@@ -25,20 +24,17 @@ class DoctorSettings:
     """features.protocols."""
     videos: str
     """index.root."""
-    environment: RunEnvironment
-    prefect_api: str | None
-    """PREFECT_API_URL."""
+    machine: Machine
 
 
 def read_settings(params: Path) -> DoctorSettings:
-    """Raises UserError as `load_config` and `RunEnvironment.from_environment` do."""
-    config = load_config(params)
+    """Raises UserError as `load_config` and `Machine.load` do."""
+    config, machine = load_config(params), Machine.load()
     return DoctorSettings(
         clip=config.clip,
         model=config.model,
         train=config.train,
         protocols=tuple(config.features.protocols),
         videos=config.index.root,
-        environment=RunEnvironment.from_environment(),
-        prefect_api=os.environ.get("PREFECT_API_URL") or None,
+        machine=machine,
     )

@@ -57,7 +57,7 @@ def cores() -> int:
 
 def _shared_memory(settings: DoctorSettings) -> Iterator[Finding]:
     """Loader workers pass batches through it; containers often have 64 MB."""
-    workers = settings.environment.loader_workers
+    workers = settings.machine.launch.loader_workers
     if not workers:
         return
     clip = settings.clip

@@ -22,7 +22,7 @@ INDEX = "index.json"
 
 def check_backup(settings: DoctorSettings) -> Iterator[Finding]:
     """A round trip to DVDGAN_BACKUP."""
-    url = settings.environment.backup
+    url = settings.machine.stores.backup
     if url is None:
         yield Finding(BACKUP, NOT_USED, "DVDGAN_BACKUP is not set: no run is backed up")
     else:
@@ -31,7 +31,7 @@ def check_backup(settings: DoctorSettings) -> Iterator[Finding]:
 
 def check_shards(settings: DoctorSettings) -> Iterator[Finding]:
     """Reads shards of DVDGAN_SHARDS; where they are not uploaded yet, a round trip."""
-    url = settings.environment.shards
+    url = settings.machine.stores.shards
     if url is None:
         yield Finding(SHARD_STORE, NOT_USED, f"DVDGAN_SHARDS is not set: shards are in {SHARDS}")
         return

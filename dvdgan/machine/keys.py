@@ -69,7 +69,8 @@ class Launch:
         "DVDGAN_LAUNCHER",
         WORDS,
         NO_LAUNCHER,
-        "starts the processes that train and extract features, for instance `torchrun --nproc-per-node 8 -m`",
+        "starts the processes that train and extract features, for instance "
+        "`torchrun --nproc-per-node 8 -m`",
         without="one process",
     )
     loader_workers: int = _key(

@@ -16,10 +16,10 @@ from types import FrameType
 
 from dvc.repo import Repo
 from dvc.stage import Stage
+from dvdgan.guard.environment import RunEnvironment
 
 from dvdgan.config import load_config
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, UserError
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.storage.open_store import open_store
 from dvdgan.storage.store import StoreUnavailableError
 

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from dvdgan.guard.environment import RunEnvironment
-
 from dvdgan.config import load_config
 from dvdgan.doctor.settings import DoctorSettings
+from dvdgan.machine import Machine
 
 DEMO = Path(__file__).resolve().parents[2] / "presets" / "demo.yaml"
 
@@ -13,7 +12,6 @@ DEMO = Path(__file__).resolve().parents[2] / "presets" / "demo.yaml"
 def settings(
     protocols: tuple[str, ...] = ("self_trained",),
     videos: str = "data/synthetic",
-    prefect_api: str | None = None,
     **variables: str,
 ) -> DoctorSettings:
     """Those of the demo; ``variables`` are the environment variables of the run."""
@@ -24,6 +22,5 @@ def settings(
         train=config.train,
         protocols=protocols,
         videos=videos,
-        environment=RunEnvironment.from_environment(variables),
-        prefect_api=prefect_api,
+        machine=Machine.load(variables=variables),
     )

@@ -12,12 +12,12 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from dvdgan.guard.environment import RunEnvironment
 from kubernetes_files import FOLDER, ROOT, Resource, build, named, pods, variables
 from prefect.client.schemas.objects import FlowRun
 from prefect_kubernetes.worker import KubernetesWorker, KubernetesWorkerJobConfiguration
 
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.remote_backup import LAST_SECONDS
 from dvdgan.guard.torchrun import launcher
 from dvdgan.guard.trainer_process import STOP_GRACE_SECONDS
