@@ -26,10 +26,10 @@ def doctor(
 ) -> None:
     """Check this machine before a long run, and show what to do about each problem.
 
-    It checks what params.yaml and machine.yaml use: environment, gpu,
-    weights, disk, locks, dvc, videos, shards, backup, clock, prefect. Each line is ok, a warning
-    (the run starts, and may be slow or fail later), a failure or not used. Nothing is left behind:
-    files and objects that are written for a check are deleted. docs/doctor.md explains each check.
+    It checks what params.yaml and machine.yaml use: environment, gpu, processes, weights, disk,
+    locks, dvc, videos, shards, backup, clock, prefect. Each line is ok, a warning (the run starts,
+    and may be slow or fail later), a failure or not used. Nothing is left behind: files and objects
+    that are written for a check are deleted. docs/doctor.md explains each check.
 
     Exit codes: 0 if nothing fails, 2 otherwise.
 

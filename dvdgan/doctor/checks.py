@@ -9,6 +9,7 @@ from dvdgan.doctor import (
     gpu,
     locks,
     prefect_server,
+    processes,
     software,
     stores,
     weights,
@@ -21,6 +22,7 @@ from dvdgan.errors import UserError
 CHECKS: dict[str, Check] = {
     software.NAME: software.check,
     gpu.NAME: gpu.check,
+    processes.NAME: processes.check,
     weights.NAME: weights.check,
     disk.NAME: disk.check,
     locks.NAME: locks.check,

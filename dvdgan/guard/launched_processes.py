@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from dvdgan.guard.killing import await_end, kill_tagged, new_process_tag, tagged_processes
 from dvdgan.guard.parent_death_signal import WITH_PARENT_DEATH_SIGNAL, parent_variable
@@ -48,6 +48,12 @@ class LaunchedProcesses:
     def pid(self) -> int:
         """The process id of the launcher."""
         return self._process.pid
+
+    def lines(self) -> Iterator[str]:
+        """The lines that they print with output PIPE, until all of them have ended."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            yield line.decode("utf-8", "replace").rstrip("\n")
 
     def poll(self) -> int | None:
         """The launcher's exit code, or None while it runs."""

@@ -1,6 +1,6 @@
 """The trainer as a child process."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from dvdgan.guard.launched_processes import LaunchedProcesses
 from dvdgan.guard.run_folder import RunFolder
@@ -29,13 +29,6 @@ class TrainerProcess(LaunchedProcesses):
         if launcher is None:
             launcher = Machine.load().launch.launcher
         super().__init__([*launcher, "dvdgan.training", str(run.root)], variables, output)
-
-    def lines(self) -> Iterator[str]:
-        """The lines that a trainer with output PIPE prints, until it and all that it started have
-        ended."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            yield line.decode("utf-8", "replace").rstrip("\n")
 
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> int:
         """As LaunchedProcesses: on SIGTERM it saves a checkpoint."""

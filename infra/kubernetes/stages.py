@@ -16,10 +16,10 @@ from types import FrameType
 
 from dvc.repo import Repo
 from dvc.stage import Stage
-from dvdgan.guard.environment import RunEnvironment
 
 from dvdgan.config import load_config
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, UserError
+from dvdgan.machine import Machine
 from dvdgan.storage.open_store import open_store
 from dvdgan.storage.store import StoreUnavailableError
 
@@ -55,7 +55,7 @@ def main() -> None:
 def settings() -> str:
     """DVC_STORE. Raises UserError if params.yaml or a variable is wrong."""
     load_config(Path("params.yaml"))
-    shards = RunEnvironment.from_environment().shards
+    shards = Machine.load().stores.shards
     for name, url in (("DVC_STORE", os.environ.get("DVC_STORE")), ("DVDGAN_SHARDS", shards)):
         if not url:
             raise UserError(

@@ -75,7 +75,7 @@ def test_an_unknown_check_and_a_refused_variable_are_errors(project: Path) -> No
     assert "disk" in refused.value.todo
     done = doctor(project, "weights", DVDGAN_LOADER_WORKERS="many")
     assert done.returncode == EXIT_USER_ERROR
-    assert "DVDGAN_LOADER_WORKERS is 'many'" in done.stderr
+    assert 'DVDGAN_LOADER_WORKERS is "many"' in done.stderr
 
 
 def hangs(settings: DoctorSettings) -> Iterator[Finding]:

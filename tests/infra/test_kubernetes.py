@@ -12,7 +12,6 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from dvdgan.guard.environment import RunEnvironment
 from kubernetes_files import FOLDER, ROOT, Resource, build, named, pods, variables
 from prefect.client.schemas.objects import FlowRun
 from prefect_kubernetes.worker import KubernetesWorker, KubernetesWorkerJobConfiguration
@@ -21,6 +20,7 @@ from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR
 from dvdgan.guard.remote_backup import LAST_SECONDS
 from dvdgan.guard.torchrun import launcher
 from dvdgan.guard.trainer_process import STOP_GRACE_SECONDS
+from dvdgan.machine import Machine
 
 VERSIONS = (
     "1.31",
@@ -144,7 +144,7 @@ def test_names_lead_to_what_exists(resources: list[Resource]) -> None:
         for container in containers(pod):
             assert {each["name"] for each in container["volumeMounts"]} <= volumes, name
             given = variables(container, resources)
-            RunEnvironment.from_environment(given)
+            Machine.load(variables=given)
             for host, port in re.findall(
                 r"://(?:[^@/]*@)?([\w-]+):(\d+)", " ".join(given.values())
             ):
