@@ -29,10 +29,10 @@ def not_allowed(key: str, value: Any, allowed: str) -> str:
     return f"{key} is {shown(value)}, but must be {allowed}" + (f"; {hint}" if hint else "")
 
 
-def unknown(path: Sequence[str], fields: Collection[str], what: str) -> str:
+def unknown(path: Sequence[str], fields: Collection[str], refused: str) -> str:
     """The line for an unknown key, given as its sections and its name.
 
-    ``fields`` are the dotted keys of all sections and values, each of them a ``what``.
+    ``fields`` are the dotted keys of all sections and values; ``refused`` says that it is none.
     """
     *sections, name = path
     key = ".".join(path)
@@ -44,12 +44,12 @@ def unknown(path: Sequence[str], fields: Collection[str], what: str) -> str:
         places = " or ".join(
             f"below {place}" if place else "at the top level" for place in elsewhere
         )
-        return f"{key} is not a {what}; {name} belongs {places}"
+        return f"{key} {refused} {name} belongs {places}"
     prefix = ".".join(sections)
     known = sorted(each.rpartition(".")[2] for each in fields if each.rpartition(".")[0] == prefix)
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]}?" if nearest else f"allowed here: {', '.join(known)}"
-    return f"{key} is not a {what}; {hint}"
+    return f"{key} {refused} {hint}"
 
 
 def _hint(value: Any, allowed: str) -> str:

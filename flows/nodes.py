@@ -19,6 +19,7 @@ from dvdgan.guard.agent import serve
 from dvdgan.guard.coordinator import BEGUN, ENDED, WAITING, Coordinator
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.machine import Machine
+from dvdgan.machine.keys import KEYS
 from flows.best_effort import best_effort, impatient_client
 
 ORDERLY = (StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED)
@@ -55,7 +56,7 @@ def launch_on_nodes(run: RunFolder, machine: Machine) -> Coordinator:
     if unknown:
         raise UserError(
             f"Prefect has no deployment train-node/{', train-node/'.join(unknown)}",
-            where="the environment variable DVDGAN_NODES",
+            where=KEYS["nodes.hosts"].place,
             todo="run `infra/prefect/add_node.sh NAME` on that host, or correct the name",
         )
     return Coordinator(run, machine, DeploymentLauncher(run), get_run_logger().warning)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dvdgan.guard.killing import await_end
 from dvdgan.guard.parent_death_signal import WITH_PARENT_DEATH_SIGNAL, parent_variable
+from dvdgan.machine.machine import file_variable
 
 # A trainer finishes its step and saves before it goes.
 STOP_GRACE_SECONDS = 180.0
@@ -17,6 +18,8 @@ STOP_GRACE_SECONDS = 180.0
 
 def run_in_group(command: Sequence[str], folder: str, on_line: Callable[[str], None]) -> int:
     """Run ``command`` in ``folder``, hand every line it prints to ``on_line``, return its code.
+
+    The machine file of this process's folder holds for the command as well.
 
     When this call is interrupted (Ctrl-C, a cancelled flow run) the whole group is stopped first:
     SIGINT, which DVC waits out while its stage saves, then SIGKILL. When this process is killed
@@ -27,7 +30,13 @@ def run_in_group(command: Sequence[str], folder: str, on_line: Callable[[str], N
     process = subprocess.Popen(
         [*WITH_PARENT_DEATH_SIGNAL, *command],
         cwd=folder,
-        env={**os.environ, **parent_variable(), "PATH": path, "PYTHONUNBUFFERED": "1"},
+        env={
+            **os.environ,
+            **file_variable(),
+            **parent_variable(),
+            "PATH": path,
+            "PYTHONUNBUFFERED": "1",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

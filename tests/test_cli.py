@@ -14,6 +14,10 @@ from dvdgan.storage.store import StoreUnavailableError
 DEMO = Path(__file__).resolve().parents[1] / "presets" / "demo.yaml"
 VERBS = [command.callback.__name__ for command in dvdgan.cli.app.registered_commands]  # type: ignore[union-attr]
 
+DEFAULTS = (
+    "machine: all settings are defaults; to begin a machine file: "
+    "cp infra/machines/laptop.yaml machine.yaml"
+)
 
 Run = Callable[..., int]
 
@@ -88,7 +92,7 @@ def test_check_accepts_the_demo(
 ) -> None:
     (tmp_path / "data" / "synthetic").mkdir(parents=True)
     assert run("check", "--params", str(DEMO)) == 0
-    assert capsys.readouterr() == (f"{DEMO} is valid\n", "")
+    assert capsys.readouterr() == (f"{DEMO} is valid\n{DEFAULTS}\n", "")
 
 
 def test_check_warns_of_what_is_hardly_meant(
@@ -98,7 +102,7 @@ def test_check_warns_of_what_is_hardly_meant(
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     assert run("check") == 0
     out, err = capsys.readouterr()
-    assert out == "params.yaml is valid, with 2 warnings\n"
+    assert out == f"params.yaml is valid, with 2 warnings\n{DEFAULTS}\n"
     assert [line.partition(",")[0] for line in err.splitlines()] == [
         "warning: index.root is data/synthetic",
         "warning: train.ema_start is 5000",

@@ -61,10 +61,11 @@ def train(
     was started, the command shows the changes and stops; choose --continue-run or --new-run once.
     Writes artifacts/train.
 
-    Environment variables: DVDGAN_LAUNCHER="torchrun --nproc-per-node 8 -m" starts several
-    processes, DVDGAN_LOADER_WORKERS=4 loads clips in other processes,
-    DVDGAN_BACKUP=s3://BUCKET/PREFIX keeps a backup from which a new machine can resume,
-    PREFECT_API_URL shows every step in Prefect. docs/stages/train.md lists all of them.
+    machine.yaml, or environment variables, set what belongs to a machine:
+    DVDGAN_LAUNCHER="torchrun --nproc-per-node 8 -m" starts several processes,
+    DVDGAN_LOADER_WORKERS=4 loads clips in other processes, DVDGAN_BACKUP=s3://BUCKET/PREFIX keeps a
+    backup from which a new machine can resume, PREFECT_API_URL shows every step in Prefect.
+    docs/machine.md lists all of them.
     """
     from dvdgan.config import load_config
     from dvdgan.guard.interruption import record_signals

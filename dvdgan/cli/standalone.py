@@ -12,18 +12,33 @@ from dvdgan.storage.output import check_output_file, check_output_folder, output
 
 
 @app.command()
-def check(params: Params = PARAMS) -> None:
-    """Check a params file and list every problem in it.
+def check(
+    params: Params = PARAMS,
+    machine: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="Machine file.",
+            show_default="that of DVDGAN_MACHINE, or machine.yaml if it exists",
+        ),
+    ] = None,
+) -> None:
+    """Check a params file and the machine file, and list every problem in them.
 
     Settings that cannot run are errors (exit code 2), and so are files below index.root that DVC
     cannot hash. Settings that can run but are likely mistakes are warnings. If the code was edited,
     it also reports whether dvdgan/numerics.json is out of date.
+
+    The settings of this machine (docs/machine.md) are shown with their sources: machine.yaml, an
+    environment variable, or the default. They cannot change results.
     """
     from dvdgan.config import load_config, warnings
     from dvdgan.data.raw_root import refuse_what_stops_dvc
+    from dvdgan.machine import Machine
+    from dvdgan.machine.table import machine_table
     from dvdgan.provenance.lock import refuse_outdated_lock
 
     config = load_config(params)
+    settings = Machine.load(machine)
     found = warnings(config)
     refuse_outdated_lock()
     refuse_what_stops_dvc(config.index.root)
@@ -31,6 +46,7 @@ def check(params: Params = PARAMS) -> None:
         print(f"warning: {warning}", file=sys.stderr)
     count = "1 warning" if len(found) == 1 else f"{len(found)} warnings"
     print(f"{params} is valid" + (f", with {count}" if found else ""))
+    print(machine_table(settings))
 
 
 @app.command()

@@ -41,7 +41,7 @@ def _line(detail: ErrorDetails) -> str:
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)[1:]
     if error in ("extra_forbidden", "invalid_key"):
         known = [key for key, _ in _fields("", Config)]
-        return unknown([str(part) for part in path], known, "parameter")
+        return unknown([str(part) for part in path], known, "is not a parameter;")
     if error == "missing":
         return f"{key} is missing"
     if error == "value_error":

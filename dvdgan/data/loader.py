@@ -22,6 +22,7 @@ from dvdgan.data.random_clips import ClipBatch, LoadedBatch, RandomClips
 from dvdgan.data.sources.shard_set import EvenClips
 from dvdgan.errors import UserError
 from dvdgan.guard.parent_death_signal import set_parent_death_signal
+from dvdgan.machine.keys import KEYS
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def _worker_deaths_named(loader: "DataLoader[LoadedBatch]") -> Iterator[Any]:
             raise
         raise UserError(
             f"a loader process died: {error}",
-            where="DVDGAN_LOADER_WORKERS",
+            where=KEYS["launch.loader_workers"].place,
             todo="check dmesg for the out-of-memory killer and use fewer loader workers; the "
             "same command resumes from the last checkpoint",
         ) from error

@@ -12,6 +12,7 @@ from dvdgan.data.frame_pack import Read
 from dvdgan.data.shard_index import Tar, parse_index
 from dvdgan.errors import UserError
 from dvdgan.machine import Machine
+from dvdgan.machine.keys import KEYS
 from dvdgan.storage.bounded_cache import BoundedCache
 from dvdgan.storage.open_store import open_store
 
@@ -140,7 +141,7 @@ def open_shards(folder: Path) -> ShardSource:
     if local.is_file() and local.read_bytes() != read_index(stored):
         raise UserError(
             f"the shards at {stored.where()} are not those in {folder}",
-            where="the environment variable DVDGAN_SHARDS",
+            where=KEYS["stores.shards"].place,
             todo=f"copy all of {folder} there again, or remove the local folder",
         )
     return stored
@@ -169,7 +170,8 @@ def _read_all(shards: ShardSource, name: str) -> bytes:
         raise UserError(
             "the shards do not exist",
             where=shards.where(name),
-            todo="run `dvdgan shard` first; DVDGAN_SHARDS must contain all of its outputs",
+            todo="run `dvdgan shard` first; "
+            "stores.shards (DVDGAN_SHARDS) must contain all of its outputs",
         ) from error
     except ValueError as error:
         raise UserError(

@@ -9,6 +9,7 @@ import torch
 from dvdgan.errors import UserError
 from dvdgan.guard.numeric_environment import refuse_other_arithmetic
 from dvdgan.machine import Machine
+from dvdgan.machine.keys import KEYS
 
 # An evaluation's share of the memory that is free on a GPU when it begins; the trainer has the
 # rest.
@@ -32,8 +33,8 @@ def device() -> str:
         return "cuda" if gpus else "cpu"
     if requested != "cpu" and int(requested.partition(":")[2] or 0) >= gpus:
         raise UserError(
-            f"DVDGAN_EVALUATION_DEVICE is {requested}, but this machine has {gpus} GPUs",
-            where="the environment variable DVDGAN_EVALUATION_DEVICE",
+            f"devices.evaluation is {requested}, but this machine has {gpus} GPUs",
+            where=KEYS["devices.evaluation"].place,
             todo="set it to cpu or to an existing GPU (cuda:0 is the first)",
         )
     return requested
@@ -68,7 +69,7 @@ def beside_trainer(work: Callable[[str], ResultT]) -> ResultT:
     # Outside the handler, where the exception no longer references GPU memory.
     print(
         f"evaluate: not enough free memory on {where} ({reason}): measuring on the CPU; set "
-        "DVDGAN_EVALUATION_DEVICE to choose another GPU",
+        "devices.evaluation (DVDGAN_EVALUATION_DEVICE) to choose another GPU",
         file=sys.stderr,
         flush=True,
     )

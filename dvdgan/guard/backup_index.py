@@ -172,7 +172,7 @@ def claim(store: Store) -> None:
             "the location of this run's backup contains other files: "
             f"{', '.join(sorted(keys)[:3])}",
             where=str(store),
-            todo="move them away, or set another store in DVDGAN_BACKUP",
+            todo="move them away, or set another stores.backup (DVDGAN_BACKUP)",
         )
     BackupIndex().write(store)
 

@@ -79,7 +79,8 @@ def restore(run: RunFolder, store: Store) -> None:
             raise UserError(
                 f"the backup does not answer, and there is no local run to resume: {error}",
                 where=str(store),
-                todo="try again later, or unset DVDGAN_BACKUP to start a run without a backup",
+                todo="try again later, or remove "
+                "stores.backup (DVDGAN_BACKUP) to start a run without a backup",
             ) from error
         log(f"{error}; continuing from the local run")
         return
@@ -98,7 +99,7 @@ def _read_index(store: Store) -> BackupIndex:
         raise UserError(
             f"the backup of this run cannot be read: {error}",
             where=str(store),
-            todo="move it away, or set another store in DVDGAN_BACKUP",
+            todo="move it away, or set another stores.backup (DVDGAN_BACKUP)",
         ) from error
     return index
 

@@ -246,7 +246,8 @@ def _record_failure(
             f"{in_a_row} evaluations in a row failed, the last of step {step}: "
             f"{'; '.join(failure.reasons)}",
             where=str(run.ledger),
-            todo="read their lines above; if GPU memory is short, set DVDGAN_EVALUATION_DEVICE. "
+            todo="read their lines above; if GPU memory is short, set "
+            "devices.evaluation (DVDGAN_EVALUATION_DEVICE). "
             "The same command resumes and evaluates these checkpoints again",
         )
 

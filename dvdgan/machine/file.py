@@ -11,9 +11,9 @@ from dvdgan.machine.keys import KEYS, SECTIONS
 from dvdgan.yaml_problems import not_allowed, shown, unknown
 
 SECRET_NAME = re.compile(r"access_?key|api_?key|auth|credential|passw|secret|token", re.IGNORECASE)
-NO_CREDENTIALS = (
-    "credentials have no place in this file: S3's belong in ~/.aws or in AWS_ACCESS_KEY_ID and "
-    "AWS_SECRET_ACCESS_KEY, Prefect's in PREFECT_API_AUTH_STRING, those of W&B in WANDB_API_KEY"
+NOT_HERE = (
+    "which this file may not hold: credentials belong in ~/.aws or in environment variables, such "
+    "as AWS_SECRET_ACCESS_KEY, PREFECT_API_AUTH_STRING and WANDB_API_KEY"
 )
 
 
@@ -60,15 +60,15 @@ def _checked(raw: Any, texts: dict[str, str]) -> Iterator[tuple[str, str]]:
 
 def _checked_value(path: list[str], value: Any, texts: dict[str, str]) -> Iterator[tuple[str, str]]:
     name = ".".join(path)
-    key = KEYS.get(name)
+    key = None if "." in path[-1] else KEYS.get(name)
     if key is None and any(SECRET_NAME.search(each) for each in _names(path[-1], value)):
-        yield name, f"{name} looks like a credential; {NO_CREDENTIALS}"
+        yield name, f"{name} looks like a credential, {NOT_HERE}"
     elif key is None:
-        yield name, unknown(path, [*SECTIONS, *KEYS], "key")
+        yield name, unknown(path, [*SECTIONS, *KEYS], "is not a key;")
     elif value is None:
         return  # not set
     elif redacted(str(value)) != str(value):
-        yield name, f"{name} contains a credential; {NO_CREDENTIALS}"
+        yield name, f"{name} contains a credential, {NOT_HERE}"
     else:
         try:
             text = key.kind.as_text(value)

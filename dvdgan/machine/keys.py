@@ -14,7 +14,7 @@ from dvdgan.machine.kinds import (
     STORE,
     WORDS,
     YES_OR_NO,
-    Kind,
+    ValueKind,
     one_of,
     positive,
     several_of,
@@ -32,13 +32,14 @@ DefaultT = TypeVar("DefaultT")
 
 @dataclass(frozen=True)
 class Key:
-    """One key. ``name`` is dotted; ``default`` is in words."""
+    """One key. ``name`` is dotted; ``default`` is in words, ``example`` in YAML."""
 
     name: str
     variable: str
-    kind: Kind[Any]
+    kind: ValueKind[Any]
     default: str
     meaning: str
+    example: str
 
     @property
     def place(self) -> str:
@@ -48,16 +49,19 @@ class Key:
 
 def _key(
     variable: str,
-    kind: Kind[ValueT],
+    kind: ValueKind[ValueT],
     default: DefaultT,
     meaning: str,
     *,
+    example: str,
     without: str | None = None,
 ) -> ValueT | DefaultT:
-    """A field of a section; ``without`` is what its default means, unless it says so itself."""
+    """The field of a key; ``without`` is what its default means, unless it says so itself."""
     words = kind.show(default) if without is None else without  # type: ignore[arg-type]
-    key = {"variable": variable, "kind": kind, "default": words, "meaning": meaning}
-    found: DefaultT = field(default=default, metadata=key)
+    key = {"variable": variable, "kind": kind, "default": words}
+    found: DefaultT = field(
+        default=default, metadata=key | {"meaning": meaning, "example": example}
+    )
     return found
 
 
@@ -72,12 +76,14 @@ class Launch:
         "starts the processes that train and extract features, for instance "
         "`torchrun --nproc-per-node 8 -m`",
         without="one process",
+        example="torchrun --standalone --nproc-per-node 8 -m",
     )
     loader_workers: int = _key(
         "DVDGAN_LOADER_WORKERS",
         whole(0),
         0,
         "loader processes per trainer process; 0: clips are loaded in the trainer process",
+        example="4",
     )
 
 
@@ -91,21 +97,28 @@ class Nodes:
         (),
         "hosts for training: name and address of each",
         without="this host only",
+        example="{node0: 10.0.0.1, node1: 10.0.0.2}",
     )
     processes: int = _key(
-        "DVDGAN_NODE_PROCESSES", whole(1), 1, "trainer processes per host of `nodes.hosts`"
+        "DVDGAN_NODE_PROCESSES",
+        whole(1),
+        1,
+        "trainer processes per host of `nodes.hosts`",
+        example="8",
     )
     lost: str = _key(
         "DVDGAN_LOST_NODE",
         one_of(WAIT, GO_ON),
         WAIT,
         "what to do if a node is lost: `wait` for it, or `go_on` with the remaining nodes",
+        example="go_on",
     )
     timeout: int = _key(
         "DVDGAN_NODE_TIMEOUT",
         whole(5),
         120,
         "seconds without a heartbeat after which a node is lost",
+        example="60",
     )
 
 
@@ -119,6 +132,7 @@ class Devices:
         None,
         "device for sampling and measuring clips",
         without="during training the last GPU, in other stages the first; without a GPU the CPU",
+        example="cuda:1",
     )
 
 
@@ -132,6 +146,7 @@ class Stores:
         None,
         "store from which every stage reads shards",
         without="artifacts/shards",
+        example="s3://BUCKET/shards",
     )
     shard_cache: Path | None = _key(  # noqa: RUF009 (its default is None)
         "DVDGAN_SHARD_CACHE",
@@ -139,15 +154,22 @@ class Stores:
         None,
         "local folder for caching data from that store",
         without="no cache",
+        example="/scratch/shards",
     )
     shard_cache_gb: float = _key(
         "DVDGAN_SHARD_CACHE_GB",
         positive("gigabytes"),
         10.0,
         "maximum size of that folder, gigabytes",
+        example="200",
     )
     backup: str | None = _key(
-        "DVDGAN_BACKUP", STORE, None, "store for remote backups of runs", without="no backup"
+        "DVDGAN_BACKUP",
+        STORE,
+        None,
+        "store for remote backups of runs",
+        without="no backup",
+        example="s3://BUCKET/runs",
     )
     backup_mbps: float | None = _key(
         "DVDGAN_BACKUP_MBPS",
@@ -155,6 +177,7 @@ class Stores:
         None,
         "maximum transfer rate of the backup in either direction, megabytes per second",
         without="no limit",
+        example="50",
     )
 
     @property
@@ -170,13 +193,20 @@ class Stores:
 class Retention:
     """Which checkpoints are kept."""
 
-    keep_last: int = _key("DVDGAN_KEEP_LAST", whole(1), 2, "number of newest checkpoints to keep")
+    keep_last: int = _key(
+        "DVDGAN_KEEP_LAST",
+        whole(1),
+        2,
+        "number of newest checkpoints to keep",
+        example="3",
+    )
     keep_every: int | None = _key(
         "DVDGAN_KEEP_EVERY",
         whole(1),
         None,
         "keep checkpoints at multiples of this number of steps",
         without="none",
+        example="10000",
     )
 
 
@@ -189,12 +219,14 @@ class Evaluations:
         YES_OR_NO,
         False,
         "evaluate with a Prefect worker on another host, if there is one",
+        example="true",
     )
     failed_evaluations: int = _key(
         "DVDGAN_FAILED_EVALUATIONS",
         whole(1),
         3,
         "number of consecutive checkpoints with failed evaluations that ends the run",
+        example="5",
     )
 
 
@@ -208,9 +240,14 @@ class PrefectServer:
         None,
         "show every step of `dvdgan train` on this server",
         without="without Prefect",
+        example="http://127.0.0.1:4200/api",
     )
     approve_rollbacks: bool = _key(
-        "DVDGAN_APPROVE_ROLLBACKS", YES_OR_NO, False, "a rollback needs a person's approval"
+        "DVDGAN_APPROVE_ROLLBACKS",
+        YES_OR_NO,
+        False,
+        "a rollback needs a person's approval",
+        example="true",
     )
     files_url: str | None = _key(
         "DVDGAN_URL",
@@ -218,6 +255,7 @@ class PrefectServer:
         None,
         "address at which this folder is served, for links to reports on the server's pages",
         without="paths instead of links",
+        example="http://127.0.0.1:4201",
     )
 
 
@@ -238,6 +276,7 @@ class Sections:
         (),
         "where metrics of training are logged as well",
         without="none",
+        example="[tensorboard, wandb]",
     )
 
 

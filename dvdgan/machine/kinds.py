@@ -11,7 +11,7 @@ OtherT = TypeVar("OtherT")
 
 
 @dataclass(frozen=True)
-class Kind(Generic[ValueT]):
+class ValueKind(Generic[ValueT]):
     """The values of a key. Both functions raise ValueError for what is not allowed."""
 
     parse: Callable[[str], ValueT]
@@ -26,7 +26,7 @@ class Kind(Generic[ValueT]):
     """The value in one line, for tables."""
 
 
-def whole(least: int) -> Kind[int]:
+def whole(least: int) -> ValueKind[int]:
     """Whole numbers from ``least`` on."""
 
     def parse(text: str) -> int:
@@ -34,10 +34,10 @@ def whole(least: int) -> Kind[int]:
         return int(text)
 
     allowed = f"a whole number, {least} or more"
-    return Kind(parse, allowed, allowed, _text_of(int))
+    return ValueKind(parse, allowed, allowed, _text_of(int))
 
 
-def positive(of_what: str) -> Kind[float]:
+def positive(of_what: str) -> ValueKind[float]:
     """Finite numbers above 0."""
 
     def parse(text: str) -> float:
@@ -46,10 +46,10 @@ def positive(of_what: str) -> Kind[float]:
         return number
 
     allowed = f"a number of {of_what} above 0"
-    return Kind(parse, allowed, allowed, _text_of(int, float), lambda value: f"{value:g}")
+    return ValueKind(parse, allowed, allowed, _text_of(int, float), lambda value: f"{value:g}")
 
 
-def one_of(*words: str) -> Kind[str]:
+def one_of(*words: str) -> ValueKind[str]:
     """One of ``words``."""
 
     def parse(text: str) -> str:
@@ -57,10 +57,10 @@ def one_of(*words: str) -> Kind[str]:
         return text
 
     allowed = " or ".join(words)
-    return Kind(parse, allowed, allowed, _text_of(str))
+    return ValueKind(parse, allowed, allowed, _text_of(str))
 
 
-def several_of(*words: str) -> Kind[tuple[str, ...]]:
+def several_of(*words: str) -> ValueKind[tuple[str, ...]]:
     """Some of ``words``; an empty list is the default."""
 
     def parse(text: str) -> tuple[str, ...]:
@@ -73,19 +73,19 @@ def several_of(*words: str) -> Kind[tuple[str, ...]]:
         return ",".join(value)
 
     names = ", ".join(words)
-    return Kind(
+    return ValueKind(
         parse, f"a list of {names}", f"a comma-separated list of {names}", as_text, ", ".join
     )
 
 
 def text(
     allowed: str, parse: Callable[[str], OtherT], show: Callable[[OtherT], str] = str
-) -> Kind[OtherT]:
+) -> ValueKind[OtherT]:
     """Text that is equal in machine.yaml and in the variable."""
-    return Kind(parse, allowed, allowed, _text_of(str), show)
+    return ValueKind(parse, allowed, allowed, _text_of(str), show)
 
 
-def matching(pattern: str, allowed: str) -> Kind[str]:
+def matching(pattern: str, allowed: str) -> ValueKind[str]:
     """Text that ``pattern`` matches as a whole."""
 
     def parse(written: str) -> str:
@@ -142,7 +142,7 @@ def _expanded(written: str) -> str:
         raise ValueError("this user has no home folder") from error
 
 
-YES_OR_NO = Kind(
+YES_OR_NO = ValueKind(
     _yes_or_no, "true or false", "1 or 0", _bool_as_text, lambda value: str(value).lower()
 )
 WORDS = text("text: a command and its options", lambda written: tuple(written.split()), " ".join)
@@ -150,7 +150,7 @@ STORE = text("text: s3://BUCKET/PREFIX or a folder", _expanded)
 FOLDER = text("text: a folder", lambda written: Path(_expanded(written)))
 ADDRESS = matching(r"https?://\S+", "text: an address that begins with http:// or https://")
 DEVICE = matching(r"cpu|cuda(:\d+)?", "cpu, cuda, or cuda:1 for the second GPU")
-HOSTS = Kind(
+HOSTS = ValueKind(
     _hosts,
     "lines of NAME: ADDRESS below it, each node once",
     "a comma-separated list of NAME=ADDRESS, each node once",

@@ -9,7 +9,7 @@ from typing import Any
 from dvdgan.errors import UserError
 from dvdgan.machine.file import MachineFile
 from dvdgan.machine.keys import KEYS, SECTIONS, Sections
-from dvdgan.yaml_problems import not_allowed, problems_error
+from dvdgan.yaml_problems import problems_error, shown
 
 MACHINE_FILE = Path("machine.yaml")
 FILE_VARIABLE = "DVDGAN_MACHINE"
@@ -57,9 +57,9 @@ class Machine(Sections):
             try:
                 key.kind.parse(text)
             except ValueError:
-                allowed = key.kind.in_variable
                 problems.append(
-                    f"the environment variable {not_allowed(key.variable, text, allowed)}"
+                    f"the environment variable {key.variable} is {shown(text)}, but must be "
+                    f"{key.kind.in_variable}"
                 )
             texts[key.name], sources[key.name] = text, key.variable
         if problems:
@@ -93,6 +93,12 @@ class Machine(Sections):
                     todo="set prefect.api_url (PREFECT_API_URL) to a running server, or remove "
                     "this setting (docs/machine.md)",
                 )
+
+
+def file_variable() -> dict[str, str]:
+    """The variable by which commands in other folders read the machine file of this one."""
+    file = _file(None, os.environ)
+    return {} if file is None else {FILE_VARIABLE: str(file.absolute())}
 
 
 def _file(path: Path | None, variables: Mapping[str, str]) -> Path | None:

@@ -13,6 +13,7 @@ from dvdgan.data.shard_upload import refuse_other_shards, upload_shards, upload_
 from dvdgan.data.shards import Plan, plan_shards, write_index, write_shards
 from dvdgan.errors import UserError
 from dvdgan.machine import Machine
+from dvdgan.machine.keys import KEYS
 from dvdgan.provenance.lock import fingerprint_of
 from dvdgan.provenance.modules import code_of_stage
 from dvdgan.stages.artefacts import INDEX, RUNS, SHARDS
@@ -69,7 +70,7 @@ def upload() -> None:
     if url is None:
         raise UserError(
             "no store for uploading shards is set",
-            where="the environment variable DVDGAN_SHARDS",
+            where=KEYS["stores.shards"].place,
             todo="set it to s3://BUCKET/PREFIX",
         )
     upload_shards(open_store(url), SHARDS)

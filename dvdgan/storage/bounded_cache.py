@@ -43,7 +43,8 @@ class BoundedCache:
             raise UserError(
                 f"the cache cannot be used: {error.strerror}",
                 where=str(folder),
-                todo="set DVDGAN_SHARD_CACHE to a writable folder, or unset it",
+                todo="set stores.shard_cache (DVDGAN_SHARD_CACHE) to a "
+                "writable folder, or remove it",
             ) from error
 
     def takes(self, size: int) -> bool:

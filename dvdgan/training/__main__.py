@@ -16,6 +16,7 @@ from dvdgan.guard.parent_death_signal import set_parent_death_signal
 from dvdgan.guard.run_folder import EXIT_NON_FINITE, RunFolder
 from dvdgan.guard.run_lock import lock
 from dvdgan.machine import Machine
+from dvdgan.machine.keys import KEYS
 from dvdgan.provenance.lock import fingerprint_of
 from dvdgan.provenance.modules import code_of_stage
 from dvdgan.storage.store import StoreUnavailableError
@@ -44,7 +45,7 @@ def main() -> int:
                 f"train.batch_size is {settings.train.batch_size}, which cannot be divided evenly "
                 f"among {runtime.world_size} processes with train.accumulation = "
                 f"{settings.train.accumulation}",
-                where="params.yaml and DVDGAN_LAUNCHER",
+                where=f"params.yaml; {KEYS['launch.launcher'].place}",
                 todo=f"set train.batch_size to a multiple of {parts}",
             )
         job = Job(

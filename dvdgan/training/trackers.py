@@ -17,6 +17,7 @@ from typing import Any
 from accelerate.tracking import DVCLiveTracker, TensorBoardTracker, WandBTracker
 
 from dvdgan.errors import UserError, redacted
+from dvdgan.machine.keys import KEYS
 from dvdgan.storage.local import write_bytes
 from dvdgan.video.image import decode_png
 
@@ -108,7 +109,7 @@ class Trackers:
             if find_spec(name) is None:
                 raise UserError(
                     f"the tracker {name} is requested, but {name} is not installed",
-                    where="DVDGAN_TRACKERS",
+                    where=KEYS["trackers"].place,
                     todo=f"run `pip install {name}`, or remove {name} from the list",
                 )
         return cls([_TrackerThread(each, folder / each, run, finished_steps) for each in names])

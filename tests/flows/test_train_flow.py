@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -118,6 +119,31 @@ def test_a_server_killed_and_started_again_is_not_noticed(
     run.await_that(lambda: server.events() == kinds)
     name = run.run.root.name
     run.await_that(lambda: {f"progress-{name}", f"train-{name}"} <= server.artifacts())
+
+
+def test_a_machine_file_alone_configures_a_run_and_is_not_read_again(
+    tmp_path: Path, server: Mortal, undisturbed: LightRun
+) -> None:
+    home = server.environment["PREFECT_HOME"]
+    run = LightRun(tmp_path / "tree", DVDGAN_LAUNCHER="", PREFECT_HOME=home, LIGHT_HOLDS="12")
+    machine_file = run.tree / "machine.yaml"
+    machine_file.write_text(
+        f"launch: {{launcher: {sys.executable} {HERE / 'light_trainer.py'}}}\n"
+        f"stores: {{backup: {tmp_path / 'backup'}}}\n"
+        "retention: {keep_last: 1, keep_every: 24}\n"
+        f"prefect: {{api_url: '{server.environment['PREFECT_API_URL']}'}}\n"
+    )
+    with nothing_left(run):
+        process = run.begin()
+        run.await_that(lambda: run.events("evaluated") and server.state(run) == "RUNNING")
+        machine_file.write_text("launch: [")
+        run.release(12)
+        assert run.ended(process) == 0, run.log.read_text()
+    assert run.outcome() == undisturbed.outcome()
+    assert run.run.root.name == undisturbed.run.root.name  # the fingerprint
+    assert {24, 48} <= set(run.run.saved_steps()) != set(undisturbed.run.saved_steps())
+    assert (tmp_path / "backup" / run.run.root.name / "copy.json").is_file()
+    run.await_that(lambda: server.state(run) == "COMPLETED")
 
 
 def test_an_evaluation_that_fails_is_a_failed_task_and_ends_no_flow(
