@@ -65,13 +65,15 @@ def _checked_value(path: list[str], value: Any, texts: dict[str, str]) -> Iterat
         yield name, f"{name} looks like a credential, {NOT_HERE}"
     elif key is None:
         yield name, unknown(path, [*SECTIONS, *KEYS], "is not a key;")
-    elif value is None:
+    elif value is None or value in ("", [], {}):
         return  # not set
     elif redacted(str(value)) != str(value):
         yield name, f"{name} contains a credential, {NOT_HERE}"
     else:
         try:
-            text = key.kind.as_text(value)
+            text = key.kind.as_text(value).strip()
+            if not text or "\0" in text:
+                raise ValueError("no variable can hold it")
             key.kind.parse(text)
         except ValueError:
             yield name, not_allowed(name, value, key.kind.in_file)

@@ -1,6 +1,7 @@
 """The settings of a machine as a table that says where each value comes from."""
 
 import textwrap
+from pathlib import Path
 
 from dvdgan.errors import redacted
 from dvdgan.machine.keys import KEYS
@@ -20,17 +21,21 @@ def machine_table(machine: Machine, width: int = 100) -> str:
         start = f"cp infra/machines/laptop.yaml {MACHINE_FILE}"
         return f"machine: all settings are defaults; to begin a machine file: {start}"
     rows = [("key", "value", "source")]
-    rows += [(name, _shown(machine, name), machine.sources.get(name, DEFAULT)) for name in names]
+    rows += [(name, _shown(machine, name), _source(machine, name)) for name in names]
     keys, sources = (max(len(row[column]) for row in rows) for column in (0, 2))
     room = width - keys - sources - 2 * len(GAP)
-    # A path of a file may be long; values then have a line of their own.
-    values = min(room, max(len(row[1]) for row in rows)) if room > 20 else 20
-    lines = []
+    values = min(room, max(len(row[1]) for row in rows))
+    lines = [] if machine.file in (None, MACHINE_FILE) else [f"machine file: {machine.file}"]
     for key, value, source in rows:
         first, *more = textwrap.wrap(value, values, break_on_hyphens=False)
         lines.append(f"{key:{keys}}{GAP}{first:{values}}{GAP}{source}")
         lines += [f"{'':{keys}}{GAP}{line}" for line in more]
     return "\n".join(lines)
+
+
+def _source(machine: Machine, name: str) -> str:
+    source = machine.sources.get(name, DEFAULT)
+    return Path(source).name if source == str(machine.file) else source
 
 
 def _shown(machine: Machine, name: str) -> str:

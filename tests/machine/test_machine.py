@@ -110,7 +110,10 @@ def test_the_defaults(machine_file: Path) -> None:
     assert plain.stores.backup_bytes_per_second is None
     empty = {"DVDGAN_BACKUP": " ", "DVDGAN_KEEP_LAST": "", "DVDGAN_LAUNCHER": "", "DVDGAN_URL": ""}
     assert Machine.load(variables=empty | {"DVDGAN_MACHINE": " "}) == plain
-    machine_file.write_text("# nothing set\nstores:\n  backup:\nretention:\ntrackers:\n")
+    machine_file.write_text(
+        "# nothing set\nstores: {backup: , shards: ''}\nretention:\n"
+        "trackers: []\nnodes: {hosts: {}}\n"
+    )
     assert Machine.load(variables={}) == plain
 
 

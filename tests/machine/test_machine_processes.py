@@ -99,8 +99,10 @@ def test_check_takes_another_file_and_refuses_a_bad_one(tree: Path) -> None:
     assert done.returncode == 2
     assert f"{other}, line 2: retention.keep_last" in done.stderr
     other.write_text("retention:\n  keep_last: 7\n")
-    rows = [row.split() for row in check(tree, "--machine", "other.yaml").stdout.splitlines()]
-    assert ["retention.keep_last", "7", "other.yaml"] in rows
+    lines = check(tree, "--machine", str(other)).stdout.splitlines()
+    assert lines[1] == f"machine file: {other}"
+    assert max(map(len, lines[2:])) <= 100
+    assert ["retention.keep_last", "7", "other.yaml"] in [line.split() for line in lines]
 
 
 @pytest.mark.parametrize("named", [False, True])
