@@ -37,6 +37,12 @@ def shard(
     upload: Annotated[
         bool, typer.Option("--upload", help="Only upload artifacts/shards to DVDGAN_SHARDS.")
     ] = False,
+    fetch_index: Annotated[
+        bool,
+        typer.Option(
+            "--fetch-index", help="Only copy index.json from DVDGAN_SHARDS to artifacts/shards."
+        ),
+    ] = False,
 ) -> None:
     """Decode and resize the accepted videos and store them in WebDataset tars.
 
@@ -47,20 +53,44 @@ def shard(
     Machines that share this folder can share the work. Run --part 1/2 on one and --part 2/2 on
     another, then run the command without --part to write the index.
 
-    If DVDGAN_SHARDS is set, the shards are also uploaded there, index.json last.
+    If DVDGAN_SHARDS is set, the shards are also uploaded there, index.json last. On a machine that
+    only trains, --fetch-index copies what DVC compares of them, and `dvc repro --downstream
+    features` needs no more (docs/s3.md).
     """
     from dvdgan.config import load_config
     from dvdgan.stages import shard as stage
 
     share = part_of(part)
+    if upload + fetch_index + (share is not None) > 1:
+        raise UserError(
+            "--upload, --fetch-index and --part cannot be combined", todo="give one of them"
+        )
     if upload:
-        if share is not None:
-            raise UserError("--upload and --part cannot be combined", todo="give one of them")
         stage.upload()
+    elif fetch_index:
+        _fetch_index()
     elif share is None:
         stage.run(load_config(params), workers)
     else:
         stage.run_part(load_config(params), *share, workers)
+
+
+def _fetch_index() -> None:
+    from dvdgan.data.shard_source import INDEX
+    from dvdgan.data.shard_upload import fetch_index
+    from dvdgan.guard.environment import RunEnvironment
+    from dvdgan.stages.artefacts import SHARDS
+    from dvdgan.storage.open_store import open_store
+
+    url = RunEnvironment.from_environment().shards
+    if url is None:
+        raise UserError(
+            "no store with shards is set",
+            where="the environment variable DVDGAN_SHARDS",
+            todo="set it to s3://BUCKET/PREFIX",
+        )
+    fetch_index(open_store(url), SHARDS)
+    print(f"shard: {INDEX} of {url} -> {SHARDS}")
 
 
 def part_of(text: str | None) -> tuple[int, int] | None:

@@ -1,14 +1,14 @@
-"""Finished shards -> the store that DVDGAN_SHARDS names, the index last."""
+"""Finished shards -> the store that DVDGAN_SHARDS names, the index last; and the index back."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from dvdgan.data.shard_index import parse_index
-from dvdgan.data.shard_source import INDEX, SAMPLES, LocalShards, read_index
+from dvdgan.data.shard_source import INDEX, SAMPLES, LocalShards, StoredShards, read_index
 from dvdgan.errors import UserError
 from dvdgan.progress import Progress
-from dvdgan.storage.local import sha256_of_file
+from dvdgan.storage.local import sha256_of_file, write_bytes
 from dvdgan.storage.reading import reading
 from dvdgan.storage.store import Store
 
@@ -65,3 +65,21 @@ def upload_shards(store: Store, folder: Path) -> None:
     upload_tars(store, folder, list(tars))
     for name in (SAMPLES, INDEX):
         store.put(folder / name, name)
+
+
+def fetch_index(store: Store, folder: Path) -> None:
+    """Copy index.json of ``store`` to ``folder``, for a machine without the tars.
+
+    It is all that DVC compares of the shards. Raises UserError if ``folder`` holds other shards.
+    """
+    stored, place = StoredShards(store), folder / INDEX
+    data = read_index(stored)
+    parse_index(data, stored.where(INDEX))  # raises for what is no index
+    known = place.is_file() and place.read_bytes() == data
+    if not known and any(folder.glob("*.tar")):
+        raise UserError(
+            f"{folder} holds other shards than {store}",
+            where="the environment variable DVDGAN_SHARDS",
+            todo=f"correct it, or move {folder} away",
+        )
+    write_bytes(place, data)

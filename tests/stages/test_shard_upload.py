@@ -15,7 +15,9 @@ import pytest
 from flaky_server import Behaviour, flaky
 from s3_server import s3_server
 from tiny_pipeline import run_stages, tiny
+from typer.testing import CliRunner
 
+from dvdgan.cli import app
 from dvdgan.config import parse_config
 from dvdgan.data.shard_source import open_shards
 from dvdgan.errors import UserError
@@ -180,3 +182,37 @@ def test_a_store_that_is_not_there_is_reported_before_any_work(
     with contextlib.chdir(indexed), pytest.raises(UserError, match="the bucket does not exist"):
         shard.run(config, workers=1)
     assert not (indexed / ".runs").exists()
+
+
+def test_the_index_is_fetched_where_no_other_shards_are(
+    written: Path, line: Behaviour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVDGAN_SHARDS", URL)
+    there = tmp_path / SHARDS
+
+    def fetch() -> str:
+        """What the command prints; raises what it raises."""
+        words = ["shard", "--fetch-index"]
+        return str(CliRunner().invoke(app, words, catch_exceptions=False).output)
+
+    with contextlib.chdir(tmp_path), pytest.raises(UserError, match="the shards do not exist"):
+        fetch()
+    with contextlib.chdir(written):
+        shard.upload()
+        assert URL in fetch()  # its own shards: nothing changes
+    with contextlib.chdir(tmp_path):
+        for _ in range(2):
+            fetch()
+            assert contents(there) == {"index.json": (written / SHARDS / "index.json").read_bytes()}
+        assert isinstance(open_shards(SHARDS).read_all("samples.parquet"), bytes)
+        (there / "train-00000.tar").touch()
+        (there / "index.json").write_text("{}")
+        with pytest.raises(UserError, match="holds other shards than s3://"):
+            fetch()
+        open_store(URL).write_bytes("index.json", b"nonsense")
+        (there / "train-00000.tar").unlink()
+        with pytest.raises(UserError, match="index"):
+            fetch()
+        assert contents(there) == {"index.json": b"{}"}
+        with pytest.raises(UserError, match="cannot be combined"):
+            CliRunner().invoke(app, ["shard", "--fetch-index", "--upload"], catch_exceptions=False)
