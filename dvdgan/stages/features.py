@@ -1,5 +1,6 @@
 """features: the networks whose features the metrics compare."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -23,7 +24,7 @@ from dvdgan.evaluation.networks.small_i3d import (
 from dvdgan.guard.numeric_environment import refuse_other_arithmetic
 from dvdgan.protocols import PROTOCOLS, SELF_SUPERVISED_I3D, TRAINED
 from dvdgan.stages.artefacts import FEATURES, SHARDS
-from dvdgan.storage.local import atomic_directory, publish
+from dvdgan.storage.local import atomic_directory
 from dvdgan.storage.output import check_stage_output
 
 Task = Callable[[Iterator[TrainingBatch]], Iterator[TrainingBatch]]
@@ -52,7 +53,8 @@ def run(config: Config) -> None:
                 )
             else:
                 FeatureNetwork.load(WEIGHTS / name)  # asserts that they are whole
-                publish(WEIGHTS / name, folder / name)
+                # Not a link: DVC may link its cache to this copy, and weights are the user's own.
+                shutil.copytree(WEIGHTS / name, folder / name)
                 print(f"features: {name} from {WEIGHTS / name} -> {FEATURES}")
 
 

@@ -1,7 +1,9 @@
 """`dvc repro`: everything runs, what is up to date does not, edits rerun what they touch."""
 
+import hashlib
 import json
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,6 +61,48 @@ def test_a_second_run_does_nothing(finished: Path, copied: Copy) -> None:
     assert stages_run(again.stdout) == []
     assert run(tree, "dvc", "status", "--quiet").returncode == 0
     assert (tree / "dvc.lock").read_bytes() == lock
+
+
+def damaged(cache: Path) -> list[str]:
+    """The objects of DVC's cache whose bytes are not those of their name."""
+    objects = [path for path in (cache / "files/md5").rglob("*") if path.is_file()]
+    assert len(objects) > 30
+    return [
+        path.name
+        for path in objects
+        if hashlib.md5(path.read_bytes()).hexdigest()
+        != path.parent.name + path.name.removesuffix(".dir")
+    ]
+
+
+def test_the_cache_is_whole_and_outputs_are_links_to_it(finished: Path) -> None:
+    """After three stopped trainings, whose checkpoints are linked, too."""
+    assert damaged(finished / ".dvc/cache") == []
+    for name in ("train/checkpoint/average.safetensors", "report/index.html"):
+        status = (finished / "artifacts" / name).stat()
+        assert status.st_nlink >= 2 and stat.filemode(status.st_mode) == "-r--r--r--", name
+
+
+@pytest.mark.long
+def test_stages_replace_linked_outputs_without_a_change_of_the_cache(
+    finished: Path, copied: Copy
+) -> None:
+    tree = copied(finished, "links")  # a copy has no links
+    assert run(tree, "dvc", "checkout", "--relink").returncode == 0
+    page = tree / "artifacts/report/index.html"
+    linked = page.stat()
+    assert linked.st_nlink == 2 and stat.filemode(linked.st_mode) == "-r--r--r--"
+    by_hand = run(tree, "dvdgan", "report")
+    assert by_hand.returncode == 0, by_hand.stdout
+    assert page.stat().st_ino != linked.st_ino and page.stat().st_nlink == 1
+    edit(tree, "samples_per_class", 1)
+    again = run(tree, "dvc", "repro")
+    assert stages_run(again.stdout) == ["report"], again.stdout
+    assert page.stat().st_nlink == 2
+    shutil.rmtree(tree / "artifacts")
+    assert run(tree, "dvc", "checkout").returncode == 0
+    assert run(tree, "dvc", "status", "--quiet").returncode == 0
+    assert damaged(tree / ".dvc/cache") == []
 
 
 def test_a_misspelt_key_is_refused_before_any_work(finished: Path, copied: Copy) -> None:
