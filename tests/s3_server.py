@@ -23,10 +23,16 @@ ENVIRONMENT = {
 
 
 @contextmanager
-def s3_server(bucket: str) -> Iterator[str]:
-    """Give the address of a server with an empty ``bucket``; the environment names it."""
+def s3_server(bucket: str, host: str = "127.0.0.1") -> Iterator[str]:
+    """Give the address of a server with an empty ``bucket``; the environment names it.
+
+    moto's listens at the address ``host`` of this machine.
+    """
     other = os.environ.get("DVDGAN_TEST_S3")
-    with pytest.MonkeyPatch.context() as patch, nullcontext(other) if other else moto() as address:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        nullcontext(other) if other else moto(host) as address,
+    ):
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, (other and os.environ.get(name)) or value)
         patch.setenv("AWS_ENDPOINT_URL", address)
@@ -39,13 +45,13 @@ def s3_server(bucket: str) -> Iterator[str]:
 
 
 @contextmanager
-def moto() -> Iterator[str]:
+def moto(host: str = "127.0.0.1") -> Iterator[str]:
     """Give the address of a server of moto's."""
     # A request that a killed client left would be logged after the test has ended.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address=host, port=0, verbose=False)
     server.start()
-    host, port = server.get_host_and_port()
+    _, port = server.get_host_and_port()
     try:
         yield f"http://{host}:{port}"
     finally:

@@ -1,4 +1,4 @@
-"""A real Slurm of two nodes on one machine: network namespaces, a controller, a slurmd on each."""
+"""A real Slurm on one machine: network namespaces as nodes, a controller, a slurmd on each."""
 
 import contextlib
 import os
@@ -45,8 +45,15 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 class Slurm:
     """The running cluster, and its commands."""
 
-    def __init__(self, folder: Path, hosts: list[Host]) -> None:
-        self.folder, self.hosts = folder, hosts
+    def __init__(self, folder: Path, hosts: Network) -> None:
+        self.folder, self.hosts, self.address = folder, hosts.hosts, hosts.address
+        self.own = folder / "own"
+        """On each node another folder: `own_folder`."""
+        self.own.mkdir()
+
+    def own_folder(self, host: Host) -> Path:
+        """The folder that ``host`` sees at `own`, as seen from outside."""
+        return self.folder / f"own.{host.name}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -61,11 +68,11 @@ class Slurm:
             "OMP_NUM_THREADS": "1",
         }
 
-    def run(self, *words: str) -> str:
+    def run(self, *words: str, **variables: str) -> str:
         """A Slurm command, given on the first node as on a login node."""
         done = subprocess.run(
             self.hosts[0].inside(*words),
-            env=self.environment,
+            env=self.environment | variables,
             cwd=PROJECT,
             capture_output=True,
             text=True,
@@ -74,10 +81,13 @@ class Slurm:
         assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}\n{self.log}"
         return done.stdout.strip()
 
+    def show(self, job: str) -> str:
+        """What Slurm knows of it, NAME=VALUE ..."""
+        return self.run("scontrol", "show", "job", job, "--oneliner")
+
     def state(self, job: str) -> str:
         """RUNNING, PENDING, COMPLETED, CANCELLED, ..."""
-        output = self.run("scontrol", "show", "job", job, "--oneliner")
-        return output.partition("JobState=")[2].split()[0]
+        return self.show(job).partition("JobState=")[2].split()[0]
 
     @property
     def log(self) -> str:
@@ -95,17 +105,17 @@ class Slurm:
 
 
 @contextlib.contextmanager
-def slurm(folder: Path) -> Iterator[Slurm]:
-    """Two nodes, up and idle; skips the test where Slurm, munge or root are missing."""
+def slurm(folder: Path, nodes: int = 2) -> Iterator[Slurm]:
+    """The cluster, its nodes idle; skips the test where Slurm, munge or root are missing."""
     missing = [tool for tool in ("slurmctld", "slurmd", "srun", "munged") if not _found(tool)]
     if missing:
         pytest.skip(f"no {', '.join(missing)} here: they come with slurm-wlm and munge")
-    with network(2, names_resolve=True) as hosts, contextlib.ExitStack() as daemons:
-        cluster = Slurm(folder, hosts.hosts)
-        _configure(cluster, hosts)
+    with network(nodes, names_resolve=True) as hosts, contextlib.ExitStack() as daemons:
+        cluster = Slurm(folder, hosts)
+        _configure(cluster)
         for words in _daemons(cluster):
             daemons.enter_context(_daemon(cluster, words))
-        cluster.wait("the nodes are not up", lambda: _idle(cluster) == 2, 60)
+        cluster.wait("the nodes are not up", lambda: _idle(cluster) == nodes, 60)
         yield cluster
 
 
@@ -113,7 +123,7 @@ def _found(tool: str) -> str | None:
     return shutil.which(tool, path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
 
 
-def _configure(cluster: Slurm, hosts: Network) -> None:
+def _configure(cluster: Slurm) -> None:
     folder = cluster.folder
     nodes = "\n".join(
         f"NodeName={host.name} NodeAddr={host.address} CPUs=1 State=UNKNOWN"
@@ -121,7 +131,7 @@ def _configure(cluster: Slurm, hosts: Network) -> None:
     )
     controller = socket.gethostname().partition(".")[0]
     text = SLURM_CONF.format(
-        controller=controller, address=hosts.address, folder=folder, nodes=nodes
+        controller=controller, address=cluster.address, folder=folder, nodes=nodes
     )
     (folder / "slurm.conf").write_text(text)
     (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\nCgroupAutomount=no\n")
@@ -139,8 +149,12 @@ def _daemons(cluster: Slurm) -> Iterator[list[str]]:
     ]
     yield [str(_found("slurmctld")), "-D"]
     for host in cluster.hosts:
-        named = f"hostname {host.name}; exec {_found('slurmd')} -D -N {host.name}"
-        yield host.inside("unshare", "--uts", "sh", "-c", named)
+        cluster.own_folder(host).mkdir()
+        started = (
+            f"hostname {host.name} && mount --bind {cluster.own_folder(host)} {cluster.own}"
+            f" && exec {_found('slurmd')} -D -N {host.name}"
+        )
+        yield host.inside("unshare", "--uts", "--mount", "sh", "-c", started)
 
 
 @contextlib.contextmanager

@@ -1,11 +1,12 @@
 """infra/slurm/train.sbatch on a real Slurm: two nodes train, are warned, come back, cancelled."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from many_hosts import ENDLESS, assert_as_on_one_host, end_soon, finished, measure
-from slurm_cluster import Slurm, slurm
+from slurm_cluster import PROJECT, Slurm, slurm
 
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.storage.local import read_json
@@ -23,24 +24,34 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
         yield cluster
 
 
-def submit(cluster: Slurm, run: RunFolder) -> str:
+def submit(cluster: Slurm, run: RunFolder, container: bool) -> str:
     """The id of a new job of two nodes that trains ``run``."""
-    return cluster.run(
-        *("sbatch", "--parsable", "--nodes", "2", "--output", f"{cluster.folder}/job-%j.out"),
-        *("infra/slurm/train.sbatch", "python", str(SUPERVISED), str(run.root)),
-    )
+    words = ["--parsable", "--nodes", "2", "--output", f"{cluster.folder}/job-%j.out"]
+    script, variables = SUPERVISED, {}
+    if container:
+        # The stand-in for apptainer next to this file; the folder is not the code's.
+        image, folder = cluster.folder / "dvdgan.sif", cluster.folder / "project"
+        image.write_text(str(PROJECT))
+        folder.mkdir(exist_ok=True)
+        words += ["--chdir", str(folder)]
+        path = f"{SUPERVISED.parent}{os.pathsep}{cluster.environment['PATH']}"
+        variables = {"DVDGAN_IMAGE": str(image), "PATH": path}
+        script = Path("/opt/dvdgan") / SUPERVISED.relative_to(PROJECT)
+    words += ["infra/slurm/train.sbatch", "python", str(script), str(run.root)]
+    return cluster.run("sbatch", *words, **variables)
 
 
 def is_left(cluster: Slurm) -> bool:
     return any(host.running("dvdgan.training") for host in cluster.hosts)
 
 
+@pytest.mark.parametrize("container", [False, True])
 def test_a_job_is_warned_queued_again_cancelled_and_goes_on(
-    cluster: Slurm, new_run: NewRun
+    cluster: Slurm, new_run: NewRun, container: bool
 ) -> None:
     run, alone = new_run("slurm", **ENDLESS), new_run("alone", **ENDLESS)
     measure(run)
-    job = submit(cluster, run)
+    job = submit(cluster, run, container)
     cluster.wait("no checkpoint", lambda: run.saved_steps())
     for host in cluster.hosts:
         assert host.running("dvdgan.training")
@@ -63,7 +74,7 @@ def test_a_job_is_warned_queued_again_cancelled_and_goes_on(
     assert run.saved_steps()[-1] == saved == finished(run)
 
     steps = end_soon(run)
-    job = submit(cluster, run)
+    job = submit(cluster, run, container)
     cluster.wait("no end", lambda: cluster.state(job) not in ("PENDING", "RUNNING"))
     assert cluster.state(job) == "COMPLETED", cluster.log
     assert finished(run) == steps
