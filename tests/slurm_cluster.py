@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from network_hosts import Host, Network, network
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[1]
 
 SLURM_CONF = """\
 ClusterName=test
