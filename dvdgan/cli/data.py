@@ -78,15 +78,16 @@ def shard(
 def _fetch_index() -> None:
     from dvdgan.data.shard_source import INDEX
     from dvdgan.data.shard_upload import fetch_index
-    from dvdgan.guard.environment import RunEnvironment
+    from dvdgan.machine import Machine
+    from dvdgan.machine.keys import KEYS
     from dvdgan.stages.artefacts import SHARDS
     from dvdgan.storage.open_store import open_store
 
-    url = RunEnvironment.from_environment().shards
+    url = Machine.load().stores.shards
     if url is None:
         raise UserError(
             "no store with shards is set",
-            where="the environment variable DVDGAN_SHARDS",
+            where=KEYS["stores.shards"].place,
             todo="set it to s3://BUCKET/PREFIX",
         )
     fetch_index(open_store(url), SHARDS)

@@ -79,9 +79,9 @@ def scaling(
     dvdgan scaling --gpus 16 --gpus 32 --network-gbps 100
     dvdgan scaling --from .runs/train/FINGERPRINT --gpus 8
     """
-    from dvdgan.scaling.command import Machine, predict_files, write_picture
+    from dvdgan.scaling.command import ClusterOptions, predict_files, write_picture
 
-    machine = Machine(
+    machine = ClusterOptions(
         card,
         gpus_per_node,
         network_gbps,

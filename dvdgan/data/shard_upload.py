@@ -7,6 +7,7 @@ from pathlib import Path
 from dvdgan.data.shard_index import parse_index
 from dvdgan.data.shard_source import INDEX, SAMPLES, LocalShards, StoredShards, read_index
 from dvdgan.errors import UserError
+from dvdgan.machine.keys import KEYS
 from dvdgan.progress import Progress
 from dvdgan.storage.local import sha256_of_file, write_bytes
 from dvdgan.storage.reading import reading
@@ -27,7 +28,7 @@ def refuse_other_shards(store: Store, fingerprint: str) -> None:
     if found != fingerprint:
         raise UserError(
             f"the shards at {store} differ from those to be written",
-            where="the environment variable DVDGAN_SHARDS",
+            where=KEYS["stores.shards"].place,
             todo="set a new prefix, or delete the shards there",
         )
 
@@ -79,7 +80,7 @@ def fetch_index(store: Store, folder: Path) -> None:
     if not known and any(folder.glob("*.tar")):
         raise UserError(
             f"{folder} holds other shards than {store}",
-            where="the environment variable DVDGAN_SHARDS",
+            where=KEYS["stores.shards"].place,
             todo=f"correct it, or move {folder} away",
         )
     write_bytes(place, data)

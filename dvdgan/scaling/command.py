@@ -25,7 +25,7 @@ SVG = b"<svg"
 
 
 @dataclass(frozen=True)
-class Machine:
+class ClusterOptions:
     """The options of the command that describe GPUs and what is around them."""
 
     card: str = "h100"
@@ -85,7 +85,7 @@ class PredictedFiles:
 def predict_files(
     files: Sequence[Path],
     gpus: Sequence[int],
-    machine: Machine,
+    machine: ClusterOptions,
     precision: "Precision | None" = None,
 ) -> PredictedFiles:
     """Predict each of ``files`` for each number of ``gpus``.
@@ -146,7 +146,9 @@ def write_picture(path: Path, found: PredictedFiles) -> None:
     write_bytes(path, drawing.encode())
 
 
-def _card_with_rate(machine: Machine, card: Card, precision: "Precision") -> tuple[Card, str]:
+def _card_with_rate(
+    machine: ClusterOptions, card: Card, precision: "Precision"
+) -> tuple[Card, str]:
     """The card with the rate that the options give, and where the rate is from."""
     rate = card.rates[precision]
     if machine.rate is not None:

@@ -6,9 +6,10 @@ Evaluations that are in the run folder already are not measured again. DVDGAN_BA
 import sys
 from pathlib import Path
 
+from dvdgan.guard.environment import RunEnvironment
+
 from dvdgan.config.schema import RunSettings
 from dvdgan.errors import EXIT_INTERRUPTED, InterruptedRunError
-from dvdgan.guard.environment import RunEnvironment
 from dvdgan.guard.interruption import interrupt_on_signals
 from dvdgan.guard.remote_backup import backed_up
 from dvdgan.guard.run_folder import RunFolder
