@@ -6,7 +6,7 @@
 set -euo pipefail
 call="$(mktemp -d "$DVDGAN_OUTSIDE/call.XXXXXX")"
 mkfifo "$call/alive" "$call/output"
-printf '%s\0' "$@" >"$call/command"
+printf '%s\0' env --chdir "$PWD" "$@" >"$call/command"
 env --null | grep --null-data -E '^(DVDGAN|TORCH)_' >"$call/variables"
 echo "$call" >"$DVDGAN_OUTSIDE/calls"
 # A signal to all processes of the container must not cut off what the trainers print as they save.

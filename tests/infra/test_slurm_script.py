@@ -151,13 +151,13 @@ def in_container(folder: Path, command: str, **variables: str) -> "subprocess.Po
 
 def test_a_launcher_in_a_container_has_its_command_run_outside(tmp_path: Path) -> None:
     command = (
-        "export DVDGAN_PROCESS_TAG=tag; "
-        f"{OUTSIDE} bash -c 'echo \"$DVDGAN_PROCESS_TAG:$PYTHONPATH:$0\"; exit 7' 'two words'"
+        f"export DVDGAN_PROCESS_TAG=tag; cd {tmp_path}; "
+        f"{OUTSIDE} bash -c 'echo \"$DVDGAN_PROCESS_TAG:$PYTHONPATH:$PWD:$0\"; exit 7' 'two words'"
     )
     job = in_container(tmp_path, command, SLURM_GPUS_ON_NODE="8")
     printed = job.communicate(timeout=60)[0]
     assert job.returncode == 7, printed
-    assert "tag::two words" in printed
+    assert f"tag::{tmp_path}:two words" in printed
     started = [line for line in printed.splitlines() if line.startswith("apptainer exec")]
     assert len(started) == 2  # the supervisor, and the trainers below srun
     for line in started:
