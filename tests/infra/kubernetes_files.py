@@ -42,7 +42,7 @@ def pods(resources: list[Resource]) -> dict[str, Resource]:
 
 
 def variables(container: Resource, resources: list[Resource]) -> dict[str, str]:
-    """The environment of ``container``; values of secrets are their keys."""
+    """The environment of ``container``; values from elsewhere are their names there."""
     found: dict[str, str] = {}
     for source in container.get("envFrom", ()):
         if "configMapRef" in source:
@@ -50,7 +50,8 @@ def variables(container: Resource, resources: list[Resource]) -> dict[str, str]:
     for each in container.get("env", ()):
         value = each.get("value")
         if value is None:
-            value = each["valueFrom"]["secretKeyRef"]["key"]
+            [source] = each["valueFrom"].values()
+            value = source.get("key") or source["fieldPath"]
         found[each["name"]] = re.sub(
             r"\$\((\w+)\)", lambda name: found.get(name[1], name[0]), value
         )

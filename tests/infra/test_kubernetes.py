@@ -1,6 +1,7 @@
 """infra/kubernetes as kustomize builds it: schemas, policies, and names that exist in the code."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import yaml
 from kubernetes_files import FOLDER, ROOT, Resource, build, named, pods, variables
 from prefect.client.schemas.objects import FlowRun
+from prefect_kubernetes.settings import KubernetesSettings
 from prefect_kubernetes.worker import KubernetesWorker, KubernetesWorkerJobConfiguration
 
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR
@@ -26,7 +28,6 @@ VERSIONS = (
     "1.31",
     "1.37",
 )  # the oldest with all fields of the Jobs, and the newest schema there is
-TEMPLATE = FOLDER / "prefect/base_job_template.json"
 RUNS = ("prepare", "train", "finish")
 
 
@@ -72,7 +73,12 @@ def test_the_linter_finds_nothing(builds: dict[str, list[Resource]], tmp_path: P
     words = [uv, "tool", "run", command, "--config-file", FOLDER / "checkov.yaml", "-d", tmp_path]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Failed checks: 0" in done.stdout or not done.stdout.strip()
+    mistake = named(builds["small"], "Job", "train")
+    mistake = json.loads(json.dumps(mistake))
+    mistake["spec"]["template"]["spec"]["hostNetwork"] = True
+    (tmp_path / "mistake.yaml").write_text(yaml.safe_dump(mistake))
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert "Failed checks: 1" in done.stdout, done.stdout
 
 
 def test_every_pod_is_restricted(resources: list[Resource]) -> None:
@@ -108,6 +114,8 @@ def test_there_is_no_secret_and_every_reference_leads_to_a_documented_one(
     for pod in pods(resources).values():
         for container in containers(pod):
             for each in container.get("env", ()):
+                if "fieldRef" in each.get("valueFrom", {}):
+                    continue
                 if "valueFrom" in each:
                     key = each["valueFrom"]["secretKeyRef"]
                     assert f"create secret generic {key['name']} " in page
@@ -263,14 +271,30 @@ def job_of(template: dict[str, Any], **chosen: Any) -> KubernetesWorkerJobConfig
     return job
 
 
+def filled_template(folder: Path) -> dict[str, Any]:
+    """What infra/kubernetes/worker.sh gives to Prefect, without a server."""
+    prefect, kept = folder / "prefect", folder / "kept.json"
+    prefect.write_text(
+        '#!/bin/sh\nfor word; do case "$word" in /*tmp*) cp "$word" "$KEPT";; esac; done\nexit 3\n'
+    )
+    prefect.chmod(0o755)
+    variables = {"PATH": f"{folder}:{os.environ['PATH']}", "KEPT": str(kept)}
+    variables |= {"IMAGE": "registry/dvdgan:1", "NAMESPACE": "here", "PREFECT_API_URL": "http://x"}
+    done = subprocess.run([FOLDER / "worker.sh"], env=os.environ | variables, check=False)
+    assert done.returncode == 3
+    found: dict[str, Any] = json.loads(kept.read_text())
+    return found
+
+
 def test_the_work_pool_makes_jobs_that_kubernetes_and_the_build_take(
-    builds: dict[str, list[Resource]],
+    builds: dict[str, list[Resource]], tmp_path: Path
 ) -> None:
-    template = json.loads(TEMPLATE.read_text("utf-8"))
+    template = filled_template(tmp_path)
     default = KubernetesWorker.get_default_base_job_template()["variables"]["properties"]
     assert default.keys() <= template["variables"]["properties"].keys()
     manifest = job_of(template, gpus=1).job_manifest
     plain = json.loads(json.dumps(manifest), object_hook=without_none)
+    assert plain["metadata"]["namespace"] == "here"
     pod = plain["spec"]["template"]["spec"]
     for name in ("completions", "parallelism"):  # Prefect requires them there, and Kubernetes
         pod.pop(name)  # leaves them out with a warning
@@ -278,6 +302,7 @@ def test_the_work_pool_makes_jobs_that_kubernetes_and_the_build_take(
         kubernetes_validate.validate(plain, version, strict=True)
     [container] = pod["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert container["image"] == "registry/dvdgan:1"
     assert container["args"][:3] == ["prefect", "flow-run", "execute"]
     for built in builds.values():
         named(
@@ -286,9 +311,21 @@ def test_the_work_pool_makes_jobs_that_kubernetes_and_the_build_take(
         named(built, "ServiceAccount", pod["serviceAccountName"])
         named(built, "PriorityClass", pod["priorityClassName"])
         named(built, "ConfigMap", container["envFrom"][0]["configMapRef"]["name"])
-        assert manifest["metadata"]["namespace"] == "dvdgan"
-        worker = pods(built)["worker"]["spec"]["containers"][0]
-        assert (ROOT / worker["args"][-1]) == TEMPLATE
+        [worker] = pods(built)["worker"]["spec"]["containers"]
+        assert variables(worker, built)["IMAGE"] == worker["image"]
+        [trainer] = pods(built)["train"]["spec"]["containers"]
+        assert trainer["image"] == worker["image"]
+
+
+def test_flow_runs_refer_to_the_secret_of_the_worker(
+    builds: dict[str, list[Resource]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [container] = pods(builds["gpu"])["worker"]["spec"]["containers"]
+    for name, value in variables(container, builds["gpu"]).items():
+        monkeypatch.setenv(name, value)
+    settings = KubernetesSettings().worker
+    assert settings.api_auth_string_secret_name == "prefect"
+    assert settings.api_auth_string_secret_key == "auth"
 
 
 def without_none(found: dict[str, Any]) -> dict[str, Any]:

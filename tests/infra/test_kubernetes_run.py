@@ -25,7 +25,7 @@ from dvdgan.guard.run_folder import step_of
 
 pytestmark = pytest.mark.long
 TOOLS = Path(sys.executable).parent
-STEPS = 120
+STEPS = 60
 
 
 @dataclass
@@ -132,7 +132,7 @@ def image(tmp_path: Path) -> Path:
             shutil.copy(ROOT / name, target / name)
     params = yaml.safe_load((target / "params.yaml").read_text("utf-8"))
     params["features"]["steps"] = 5
-    params["train"] |= {"steps": STEPS, "batch_size": 4, "checkpoint_every": 10}
+    params["train"] |= {"steps": STEPS, "batch_size": 4, "checkpoint_every": 5}
     params["train"] |= {"preview_every": STEPS, "ema_start": 0}
     params["train"]["guard"] |= {"evaluate_every": STEPS // 2, "samples": 32, "thresholds": LAX}
     (target / "params.yaml").write_text(yaml.safe_dump(params))
@@ -187,12 +187,12 @@ def test_pods_without_common_files_train_through_the_loss_of_each(cluster: Clust
     cluster.names(first)
     other = cluster.start("train", second, 1)
     leader = cluster.start("train", first, 0)
-    cluster.await_step(leader, 10)
+    cluster.await_step(leader, 5)
 
     # A pod that trains alone is lost, and recreated on an empty disk.
     other.kill()
     other = cluster.start("train", second, 1)
-    cluster.await_step(leader, leader.saved() + 20)
+    cluster.await_step(leader, leader.saved() + 10)
 
     # Pod 0 is lost with the run folder, and recreated on another node.
     time.sleep(5)  # the backup follows within seconds
