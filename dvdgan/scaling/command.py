@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dvdgan.config.schema import RunSettings
 from dvdgan.errors import UserError
+from dvdgan.progress import track
 from dvdgan.review.costs import networks_cost, number_of_classes, speed_of_run
 from dvdgan.scaling import tables
 from dvdgan.scaling.advice import limit
@@ -95,7 +96,7 @@ def predict_files(
     if machine.rate is not None and machine.run is not None:
         raise UserError("--rate and --from both give the rate", todo="give one of them")
     found = []
-    for path in files:
+    for path in track(files, "params", len(files), "files"):
         workload = read_workload(path, precision=precision)
         cluster = machine.cluster()
         card, source = _card_with_rate(machine, cluster.card, workload.precision)

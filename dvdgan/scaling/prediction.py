@@ -116,8 +116,9 @@ def step_seconds(workload: Workload, cluster: Cluster, gpus: int) -> dict[str, f
         "weights": workload.weight_bytes / cluster.card.weight_bandwidth,
     }
     found["launches"] = max(0, workload.operations * cluster.operation - sum(found.values()))
+    computing = found["clips"] + found["launches"]
     found |= {
-        "gradients": gradient_seconds(workload, cluster, gpus),
+        "gradients": gradient_seconds(workload, cluster, gpus, computing),
         "batch norm": batch_norm_seconds(workload, cluster, gpus),
     }
     reading, training = data_seconds(workload, cluster, gpus), sum(found.values())
@@ -125,24 +126,24 @@ def step_seconds(workload: Workload, cluster: Cluster, gpus: int) -> dict[str, f
     return found | {"data": waits}
 
 
-def gradient_seconds(workload: Workload, cluster: Cluster, gpus: int) -> float:
+def gradient_seconds(workload: Workload, cluster: Cluster, gpus: int, computing: float) -> float:
     """What the exchanges of gradients add to a step: one for each update of D, and G's.
 
     Overlapped with the backward passes in which these gradients are made: of D on real and
-    generated clips, four of its forwards; of G, two.
+    generated clips, four of its forwards; of G, two. They take their share of the multiply-adds of
+    the ``computing`` seconds of a step; of an accumulation only that of the last part counts.
     """
     if gpus == 1:
         return 0
-    clips = workload.batch / gpus / workload.accumulation
-    rate = cluster.card.rates[workload.precision]
     cost, bandwidth = workload.cost, cluster.bandwidth(gpus)
     latency = equations.tree_latency(gpus, cluster.nodes(gpus))
+    per_multiply_add = computing / workload.accumulation / workload.clip_multiply_adds
 
     def of_update(size: int, backward: int) -> float:
         count = equations.buckets(size)
         return equations.exposed_seconds(
             equations.ring_all_reduce_seconds(size, gpus, bandwidth) + count * latency,
-            equations.clips_seconds(clips, backward, rate),
+            backward * per_multiply_add,
             cluster.overlap,
             count,
         )

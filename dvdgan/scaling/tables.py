@@ -27,26 +27,32 @@ def terminal_page(
     """A table with a line for each number of GPUs, and what breaks first at each."""
     head = ["GPUs", "clips/GPU", "clips/s", "step", "time", "GPU hours"]
     head += [] if price is None else ["cost"]
-    cells = [(*head, "where the time goes")]
-    cells += [_cells(prediction, price) for prediction, _ in rows]
+    cells = [head, *(_cells(prediction, price) for prediction, _ in rows)]
     lines = [
         f"{workload.name}: {workload.steps:,} steps of {workload.batch:,} clips, "
         f"{workload.precision}, on {cluster.card.title}s, {cluster.gpus_per_node} a node",
         f"rate: {rate_source}",
         "",
-        table([_last_to_left(row, cells) for row in cells], texts=0),
+        table(cells, texts=0),
         "",
     ]
     for prediction, limit in rows:
-        text = f"{prediction.gpus} GPUs, first: {limit.part}. {limit.change}{_caveat(prediction)}"
-        lines += textwrap.wrap(text, WIDTH, subsequent_indent="    ")
+        lines += textwrap.wrap(_sentence(prediction, limit), WIDTH, subsequent_indent="    ")
     return "\n".join(lines)
+
+
+def _sentence(prediction: Prediction, limit: Limit) -> str:
+    if prediction.refused is not None:
+        return f"{prediction.gpus} GPUs: {prediction.refused}. {limit.change}"
+    found = f"{prediction.gpus} GPUs: {shares(prediction)}. First: {limit.part}. {limit.change}"
+    if prediction.clips_per_gpu // prediction.workload.accumulation < MEASURED_CLIPS:
+        found += f" Extrapolated: the rate was measured at {MEASURED_CLIPS} and more clips a GPU."
+    return found
 
 
 def _cells(prediction: Prediction, price: float | None) -> tuple[str, ...]:
     if prediction.refused is not None:
-        blank = ["-"] * (5 if price is None else 6)
-        return (str(prediction.gpus), *blank, prediction.refused.partition(" of ")[0])
+        return (str(prediction.gpus), *["-"] * (5 if price is None else 6))
     parts = prediction.workload.accumulation
     each = prediction.clips_per_gpu // parts
     cost = [] if price is None else [f"{price * prediction.gpu_hours:,.0f}"]
@@ -60,13 +66,7 @@ def _cells(prediction: Prediction, price: float | None) -> tuple[str, ...]:
         if prediction.gpu_hours >= 10
         else f"{prediction.gpu_hours:.2g}",
         *cost,
-        shares(prediction),
     )
-
-
-def _last_to_left(row: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    width = max(len(each[-1]) for each in rows)
-    return (*row[:-1], row[-1].ljust(width))
 
 
 def shares(prediction: Prediction) -> str:
@@ -78,16 +78,6 @@ def shares(prediction: Prediction) -> str:
 def hours(value: float) -> str:
     """176.9 h; 12 min below an hour."""
     return f"{value * 60:.0f} min" if value < 1 else f"{value:,.1f} h"
-
-
-def _caveat(prediction: Prediction) -> str:
-    if prediction.refused is not None:
-        return ""
-    if prediction.clips_per_gpu // prediction.workload.accumulation >= MEASURED_CLIPS:
-        return ""
-    return (
-        f" (The rate was measured at {MEASURED_CLIPS} and more clips a GPU; this is extrapolated.)"
-    )
 
 
 def as_json(rows: Sequence[PredictionRow], price: float | None) -> list[dict[str, Any]]:
