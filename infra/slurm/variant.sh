@@ -2,7 +2,7 @@
 # Train one variant of an ablation, as a task of a job array. Task I trains params file I / SEEDS with
 # train.seed I % SEEDS (SEEDS: 3 by default), in a work tree of its own, .runs/ablation/NAME-seedN:
 #   sbatch --array 0-5 --nodes 1 infra/slurm/train.sbatch infra/slurm/variant.sh fig7_k1.yaml fig7_k8.yaml
-# Shards, features and reference are those of the working folder.
+# Shards, features, reference and machine.yaml are those of the working folder.
 set -euo pipefail
 files=("$@")
 seeds="${SEEDS:-3}"
@@ -12,11 +12,25 @@ if ((task >= $# * seeds)); then
     echo "  to do: submit with --array 0-$(($# * seeds - 1))" >&2
     exit 2
 fi
+same="$(basename --multiple "$@" | sort | uniq --repeated)"
+if [ -n "$same" ]; then
+    echo "error: several params files are named ${same//$'\n'/, } and would share a work tree" >&2
+    echo "  to do: rename them" >&2
+    exit 2
+fi
 file="${files[task / seeds]}"
 seed=$((task % seeds))
 tree=".runs/ablation/$(basename "$file" .yaml)-seed$seed"
 mkdir -p "$tree/artifacts"
 for name in shards features reference; do ln -sfn "$PWD/artifacts/$name" "$tree/artifacts/$name"; done
-sed "/^train:/,/^[a-z]/ s/^  seed: .*/  seed: $seed/" "$file" >"$tree/params.yaml"
+if [ -e machine.yaml ]; then ln -sfn "$PWD/machine.yaml" "$tree/machine.yaml"; else rm -f "$tree/machine.yaml"; fi
+python -c '
+import sys
+from ruamel.yaml import YAML
+yaml = YAML()
+params = yaml.load(sys.stdin)
+params["train"]["seed"] = int(sys.argv[1])
+yaml.dump(params, sys.stdout)
+' "$seed" <"$file" >"$tree/params.yaml"
 cd "$tree"
 exec dvdgan train

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from dvdgan.config import load_config
 
@@ -205,3 +206,30 @@ def test_tasks_of_an_array_train_each_file_with_each_seed_in_folders_of_their_ow
     refused = variant(tmp_path, 4, *files)
     assert refused.returncode == 2
     assert "submit with --array 0-3" in refused.stderr
+
+
+def test_a_task_of_an_array_has_its_seed_in_any_layout_and_the_machine_file_of_the_folder(
+    tmp_path: Path,
+) -> None:
+    write_tools(tmp_path, dvdgan="cat params.yaml machine.yaml")
+    params = tmp_path / "four.yaml"
+    params.write_text("index:\n    seed: 7\ntrain: {steps: 3, seed: 5}\n")
+    (tmp_path / "machine.yaml").write_text("retention:\n  keep_last: 4\n")
+    done = variant(tmp_path, 1, params)
+    read = YAML(typ="safe").load(done.stdout)
+    assert read == {
+        "index": {"seed": 7},
+        "train": {"steps": 3, "seed": 1},
+        "retention": {"keep_last": 4},
+    }
+    (tmp_path / "machine.yaml").unlink()
+    variant(tmp_path, 1, params)
+    assert not (tmp_path / ".runs/ablation/four-seed1/machine.yaml").is_symlink()
+
+
+def test_params_files_of_one_name_do_not_share_a_work_tree(tmp_path: Path) -> None:
+    write_tools(tmp_path, dvdgan="pwd")
+    refused = variant(tmp_path, 0, Path("a/one.yaml"), Path("b/one.yaml"), Path("two.yaml"))
+    assert refused.returncode == 2
+    assert "several params files are named one.yaml and" in refused.stderr
+    assert not (tmp_path / ".runs").exists()
