@@ -17,7 +17,14 @@ from dvdgan.guard.backup_index import (
     preview_key,
 )
 from dvdgan.guard.interruption import raise_if_interrupted
-from dvdgan.guard.ledger import Event, best_in_line, last_healthy, parse, whole_lines
+from dvdgan.guard.ledger import (
+    Event,
+    best_in_line,
+    last_healthy,
+    parse,
+    reached,
+    whole_lines,
+)
 from dvdgan.guard.run_folder import (
     MANIFEST,
     RunFolder,
@@ -132,10 +139,18 @@ def _restore(run: RunFolder, backup: BackupReader) -> None:
             aside.write_bytes(index.ledger)
     events = parse(whole_lines(run.ledger))
     needed = {last_healthy(events), best_in_line(events) or 0} - {0}
+    not_judged = {step for step in usable if step > max(newest, reached(events))}
     damaged: set[int] = set()
     for step in sorted((step for step in usable if step > newest), reverse=True):
-        wanted = sorted({step} | {each for each in needed if each <= step})
-        if all(_ensure_checkpoint(run, backup, each, damaged) for each in wanted):
+        # Checkpoints that the lost machine has not evaluated are evaluated here: the ledger must
+        # not depend on where it was lost. The newest last: with it, there is nothing to restore.
+        before = {
+            each
+            for each in sorted(needed | not_judged)
+            if each < step and _ensure_checkpoint(run, backup, each, damaged)
+        }
+        complete = {each for each in needed if each < step} <= before
+        if complete and _ensure_checkpoint(run, backup, step, damaged):
             log(f"restored step {step} from {store}")
             return
 

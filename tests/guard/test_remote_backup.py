@@ -102,6 +102,27 @@ def test_a_new_machine_goes_on_and_the_backup_keeps_what_it_did_not_fetch(tmp_pa
     assert names == [f"step-{step:08d}" for step in (10, 20, 40)]
 
 
+def test_checkpoints_that_nobody_has_evaluated_yet_are_fetched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the ledger of the new machine would lack what the lost one would have written."""
+    life, store = Life(tmp_path / "run"), FolderStore(tmp_path / "store")
+    life.train_to(10)
+    life.judge(10, 90)
+    for step in (20, 30, 34):
+        life.train_to(step)
+    RemoteBackup(life.run, store, ENVIRONMENT).sync()
+    machine = RunFolder(tmp_path / "machine")
+    restore(machine, store)
+    assert machine.saved_steps() == [10, 20, 30, 34]
+    [tensors] = store.root.glob("checkpoints/step-00000020/*/a.safetensors")
+    tensors.write_text("damaged")
+    other = RunFolder(tmp_path / "other")
+    restore(other, store)
+    assert other.saved_steps() == [10, 30, 34]
+    assert "checkpoint step-00000020" in capsys.readouterr().err
+
+
 def test_nothing_is_fetched_where_nothing_is_missing(tmp_path: Path, capsys) -> None:
     life, store = Life(tmp_path / "run"), FolderStore(tmp_path / "store")
     restore(life.run, store)

@@ -18,6 +18,7 @@ FILE_ENDINGS = {"html", "json", "md", "py", "safetensors", "yaml"}
 TRACKED = r"(?:dvdgan|flows|docs|infra|presets|tests|benchmarks)/[\w./-]*\w"
 
 
+OF_OTHER_PROGRAMS = "## Messages of other programs"
 # A file and what in it: `dvdgan/models/views.py::draw_views`, `dvc.yaml::index`.
 REFERENCE = r"([\w./-]+\.(?:py|yaml))::([\w.]+)"
 
@@ -153,14 +154,14 @@ def test_the_readme_names_every_stage_and_its_page() -> None:
         assert f"(docs/stages/{page.name})" in readme
 
 
-def test_messages_in_troubleshooting_are_those_of_the_code() -> None:
+def test_quoted_messages_are_those_of_the_code() -> None:
     """`...` stands for what a message fills in; what is between is one message of the code."""
-    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    own = page.partition("## Messages of other programs")[0]
-    quoted = re.findall(r"^\| `([^`]+)` \|", own, re.MULTILINE)
+    pages = [ROOT / "docs" / name for name in ("troubleshooting.md", "runbooks.md")]
+    text = "".join(page.read_text("utf-8").partition(OF_OTHER_PROGRAMS)[0] for page in pages)
+    quoted = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
     fixed = [filter(None, re.split(r"\s*\.\.\.\s*", message)) for message in quoted]
     patterns = [re.compile(".*".join(map(re.escape, parts)), re.DOTALL) for parts in fixed]
-    assert len(patterns) > 30
+    assert len(patterns) > 60
     messages = [text for file in python_files("dvdgan", "flows") for text in literals(file)]
     unknown = [each.pattern for each in patterns if not any(map(each.search, messages))]
     assert unknown == []

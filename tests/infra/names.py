@@ -18,6 +18,8 @@ from prefect.settings import Settings
 from programs import PROGRAMS, options_of, wrong_words
 from typed_code import code_of, commands, spans
 
+from flows.approval import ApprovalForm
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 PATH = r"(?:dvdgan|flows|docs|infra|presets|tests|benchmarks|\.github)/[\w./-]*\w"
@@ -127,6 +129,8 @@ def commands_exist(lines: list[str]) -> Iterator[str]:
     for program, *given in commands(lines):
         if program in PROGRAMS and given:
             yield from wrong_words(program, given)
+            if program == "dvc" and given[0] == "add" and ignored(f"{given[-1]}.dvc"):
+                yield f"git ignores {given[-1]}.dvc"
         elif program == "make":
             targets = set(re.findall(r"^([a-z-]+):", code("Makefile"), re.MULTILINE))
             named = [word for word in given if re.fullmatch(r"[a-z-]+", word)]
@@ -134,6 +138,8 @@ def commands_exist(lines: list[str]) -> Iterator[str]:
         elif program.startswith("python") and given and given[0] == "-m":
             if len(given) > 1 and not exists(given[1]):
                 yield f"there is no module {given[1]}"
+        elif program == "git" and given[:1] == ["add"]:
+            yield from (f"git ignores {path}" for path in given[1:] if ignored(path))
         elif program == "compose" or given[:1] == ["compose"]:
             yield from services_exist(given)
 
@@ -176,6 +182,15 @@ def deployments_exist(lines: list[str]) -> Iterator[str]:
                 yield f"{path} has no flow {function}"
 
 
+def fields_exist(lines: list[str]) -> Iterator[str]:
+    """Fields of the form that approves a rollback."""
+    for line in lines:
+        for form in re.findall(r'"run_input": \{(.*?)\}', line):
+            for name in re.findall(r'"(\w+)":', form):
+                if name not in ApprovalForm.model_fields:
+                    yield f"the form has no field {name}"
+
+
 def variables_exist(lines: list[str]) -> Iterator[str]:
     for line in lines:
         for name in re.findall(r"\b(?:DVDGAN|PREFECT)_[A-Z0-9_]*[A-Z0-9]\b(?![*.])", line):
@@ -191,11 +206,14 @@ def ports_exist(lines: list[str]) -> Iterator[str]:
                 yield f"nothing listens on {port}"
 
 
+IMAGE = r"(?<![\w.-])dvdgan:(?=[\w$])|\bnewTag: ['\"]?"
+
+
 def images_exist(lines: list[str]) -> Iterator[str]:
     """Tags of our image: the version, with PyTorch's build if it is not the CPU's."""
     version, build = PROJECT["version"], torch_build()
     for line in lines:
-        for tag in re.findall(r"(?<![\w.-])dvdgan:(?=[\w$])([\w.${}:+-]+)", line):
+        for tag in re.findall(rf"(?:{IMAGE})([\w.${{}}:+-]+)", line):
             if "$" not in tag and tag not in (version, f"{version}-{build}"):
                 yield f"dvdgan:{tag} is not built: {version} or {version}-{build}"
         for other in re.findall(r"\b(?:TORCH=|whl/)(cu\d+)", line):
@@ -289,6 +307,7 @@ def occurs(name: str) -> bool:
 RULES: tuple[Callable[[list[str]], Iterator[str]], ...] = (
     commands_exist,
     deployments_exist,
+    fields_exist,
     variables_exist,
     ports_exist,
     images_exist,

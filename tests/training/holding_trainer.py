@@ -1,5 +1,7 @@
 """A trainer that holds after step $HOLD_AT until it is stopped: none is stopped too late.
 
+A file `released` in the working folder lets it go on.
+
 Started as a launcher starts it: SCRIPT dvdgan.training RUN_FOLDER. Any other module is just run.
 """
 
@@ -7,6 +9,7 @@ import os
 import runpy
 import sys
 import time
+from pathlib import Path
 
 from dvdgan.training import __main__ as trainer
 from dvdgan.training.checkpoint_manager import CheckpointManager
@@ -20,6 +23,8 @@ def hold_then_save(
     checkpoints: CheckpointManager, state: TrainState, telemetry: Telemetry | None
 ) -> bool:
     while state.step == int(os.environ["HOLD_AT"]) and not checkpoints._stop.requested:
+        if Path("released").exists():
+            break
         time.sleep(0.01)
     return after_step(checkpoints, state, telemetry)
 
