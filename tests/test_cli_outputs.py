@@ -19,6 +19,7 @@ Make = Callable[[Path], Path]
 # is there: a verb that began to work before it looks at the output would name them instead.
 READ = {
     ("ablation", "runs"),
+    ("check", "machine"),
     ("convert", "source"),
     ("convert", "mean"),
     ("convert", "labels"),
@@ -29,6 +30,8 @@ READ = {
     ("evaluate", "network"),
     ("sample", "bundle"),
     ("sample", "start"),
+    ("scaling", "files"),
+    ("scaling", "from_run"),
     ("serve", "bundle"),
 }
 FOLDERS = {
@@ -42,6 +45,7 @@ FILES = {
     ("listing", "file"): ["--root", "no-folder"],
     ("review", "write"): ["--write"],
     ("export", "pt2"): ["--pt2"],
+    ("scaling", "picture"): ["no-params.yaml", "--picture"],
 }
 PAIR = ["--generated", "no-clips", "--real", "no-clips", "--write"]
 CALLS = [(verb, words) for (verb, _), words in (FOLDERS | FILES).items()] + [("evaluate", PAIR)]

@@ -79,7 +79,7 @@ def scaling(
     dvdgan scaling --gpus 16 --gpus 32 --network-gbps 100
     dvdgan scaling --from .runs/train/FINGERPRINT --gpus 8
     """
-    from dvdgan.scaling.command import ClusterOptions, predict_files, write_picture
+    from dvdgan.scaling.command import ClusterOptions, check_picture, predict_files, write_picture
 
     machine = ClusterOptions(
         card,
@@ -91,7 +91,10 @@ def scaling(
         from_store,
         node_mtbf_hours,
     )
-    found = predict_files(files or [PARAMS], gpus or [8, 64, 512], machine, precision)
+    params = files or [PARAMS]
+    if picture is not None:
+        check_picture(picture, params)
+    found = predict_files(params, gpus or [8, 64, 512], machine, precision)
     if picture is not None:
         write_picture(picture, found)
     print(found.json(price_per_hour) if json else found.text(price_per_hour))

@@ -112,16 +112,20 @@ def row_of(workload: Workload, cluster: Cluster, gpus: int) -> tables.Prediction
     return prediction, limit(prediction, cluster, workload.accumulation)
 
 
+def check_picture(path: Path, files: Sequence[Path]) -> None:
+    """Raise UserError if `write_picture` would replace another file, or for several ``files``."""
+    if len(files) > 1:
+        raise UserError("--picture shows one params file", todo="give one FILE")
+    check_output_file(path, lambda file: file.read_bytes().startswith(SVG))
+
+
 def write_picture(path: Path, found: PredictedFiles) -> None:
     """Write the chart of the first file, at all powers of two between its numbers of GPUs.
 
-    Raises UserError for several files, or if it can run on none of these numbers.
+    Raises UserError if it can run on none of these numbers.
     """
     from dvdgan.reporting.scaling_chart import scaling_chart
 
-    if len(found.files) > 1:
-        raise UserError("--picture shows one params file", todo="give one FILE")
-    check_output_file(path, lambda file: file.read_bytes().startswith(SVG))
     each = found.files[0]
     given = [prediction.gpus for prediction, _ in each.rows]
     powers = {2**power for power in range(max(given).bit_length())}

@@ -111,7 +111,7 @@ def test_checkpoints_that_nobody_has_evaluated_yet_are_fetched(
     life.judge(10, 90)
     for step in (20, 30, 34):
         life.train_to(step)
-    RemoteBackup(life.run, store, ENVIRONMENT).sync()
+    RemoteBackup(life.run, store, MACHINE).sync()
     machine = RunFolder(tmp_path / "machine")
     restore(machine, store)
     assert machine.saved_steps() == [10, 20, 30, 34]

@@ -214,7 +214,7 @@ def images_exist(lines: list[str]) -> Iterator[str]:
     version, build = PROJECT["version"], torch_build()
     for line in lines:
         for tag in re.findall(rf"(?:{IMAGE})([\w.${{}}:+-]+)", line):
-            if "$" not in tag and tag not in (version, f"{version}-{build}"):
+            if "$" not in tag and not tag.isupper() and tag not in (version, f"{version}-{build}"):
                 yield f"dvdgan:{tag} is not built: {version} or {version}-{build}"
         for other in re.findall(r"\b(?:TORCH=|whl/)(cu\d+)", line):
             if other != build:
@@ -251,7 +251,8 @@ def paths_exist(lines: list[str]) -> Iterator[str]:
 @cache
 def ignored(path: str) -> bool:
     """Whether git ignores it: somebody's own file."""
-    return subprocess.run(["git", "check-ignore", "--quiet", path], cwd=ROOT).returncode == 0
+    words = ["git", "check-ignore", "--quiet", path, f"{path.rstrip('/')}/"]  # a file or a folder
+    return subprocess.run(words, cwd=ROOT).returncode == 0
 
 
 def resources_exist(lines: list[str]) -> Iterator[str]:
