@@ -251,8 +251,8 @@ def paths_exist(lines: list[str]) -> Iterator[str]:
 @cache
 def ignored(path: str) -> bool:
     """Whether git ignores it: somebody's own file."""
-    words = ["git", "check-ignore", "--quiet", path, f"{path.rstrip('/')}/"]  # a file or a folder
-    return subprocess.run(words, cwd=ROOT).returncode == 0
+    words = ["git", "check-ignore", path, f"{path.rstrip('/')}/"]  # a file or a folder
+    return subprocess.run(words, cwd=ROOT, capture_output=True).returncode == 0
 
 
 def resources_exist(lines: list[str]) -> Iterator[str]:
