@@ -2,7 +2,7 @@
 
 What a stage reads comes from DVC's remote at DVC_STORE (s3://BUCKET/PREFIX), what it writes goes
 there, with dvc.lock next to it. A stage that is up to date is skipped. Shards are not copied: every
-stage reads them from the store at DVDGAN_SHARDS.
+stage reads them from the store at DVDGAN_SHARDS, and DVC compares their index alone.
 
 Exit codes: 2 if params.yaml or a variable is wrong, 75 after a signal, 1 if a stage failed.
 """
@@ -24,6 +24,7 @@ from dvdgan.storage.open_store import open_store
 from dvdgan.storage.store import StoreUnavailableError
 
 LOCK = "dvc.lock"
+SHARD_INDEX = Path("artifacts/shards/index.json")
 IN_STORE = "shard"  # whose output no other stage needs on the disk
 running: "subprocess.Popen[bytes] | None" = None
 stopped = False
@@ -39,14 +40,15 @@ def main() -> None:
     dvc("remote", "add", "--local", "--force", "--default", "store", url)
     for name in sys.argv[1:]:
         with Repo() as repo:
+            if not SHARD_INDEX.exists() and reads_shards(repo, name):
+                run("dvdgan", "shard", "--fetch-index")
             if up_to_date(repo, name):
                 print(f"stages: {name} is up to date", flush=True)
                 continue
             if missing := inputs(repo, name):
                 dvc("pull", *missing)
         run("dvdgan", name)
-        with Repo() as repo, repo.lock:
-            record(repo, name)
+        dvc("commit", "--force", name)  # writes the stage to dvc.lock
         if name != IN_STORE:
             dvc("push", "--no-run-cache", name)
         store.write_bytes(LOCK, Path(LOCK).read_bytes())
@@ -76,32 +78,17 @@ def up_to_date(repo: Repo, name: str) -> bool:
         return not the_stage(repo, name).changed(allow_missing=True, upstream=repo.index.stages)
 
 
-def outputs(repo: Repo) -> dict[str, tuple[Stage, object]]:
-    """Every stage's outputs by their paths."""
-    return {out.fs_path: (stage, out) for stage in repo.index.stages for out in stage.outs}
+def reads_shards(repo: Repo, name: str) -> bool:
+    return any(Path(dep.fs_path) == SHARD_INDEX.absolute() for dep in the_stage(repo, name).deps)
 
 
 def inputs(repo: Repo, name: str) -> list[str]:
     """The stages whose outputs this one reads, and that are not on the disk."""
-    made = outputs(repo)
-    found = [made[dep.fs_path][0] for dep in the_stage(repo, name).deps if dep.fs_path in made]
+    made = {out.fs_path: stage for stage in repo.index.stages for out in stage.outs}
+    found = [made[dep.fs_path] for dep in the_stage(repo, name).deps if dep.fs_path in made]
     return [
-        stage.name
-        for stage in dict.fromkeys(found)
-        if stage.name != IN_STORE and not all(out.exists for out in stage.outs)
+        stage.name for stage in dict.fromkeys(found) if not all(out.exists for out in stage.outs)
     ]
-
-
-def record(repo: Repo, name: str) -> None:
-    """Write a stage that has run to dvc.lock, as `dvc repro` does where all its inputs are."""
-    stage, made = the_stage(repo, name), outputs(repo)
-    stage.save(allow_missing=True, run_cache=False)
-    for dep in stage.deps:
-        if not dep.exists and dep.fs_path in made:
-            out = made[dep.fs_path][1]
-            dep.hash_info, dep.meta = out.hash_info, out.meta
-    stage.commit()
-    stage.dump(update_pipeline=False)
 
 
 def dvc(*words: str) -> None:
