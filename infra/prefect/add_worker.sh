@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 
 : "${PREFECT_API_URL:?set it to the address of the Prefect server, http://SERVER:4200/api}"
 type="${1:-process}"
-export DVDGAN_FOLDER="$PWD"
+export DVDGAN_FOLDER="${DVDGAN_FOLDER:-$PWD}"
 export PREFECT_WORKER_QUERY_SECONDS="${PREFECT_WORKER_QUERY_SECONDS:-2}"
 
 prefect work-pool create dvdgan --type "$type" --overwrite ${2:+--base-job-template "$2"} >/dev/null

@@ -49,7 +49,7 @@ def small_disk(new_run: NewRun, mounted: Callable[[Path], None]) -> RunFolder:
 def fill(run: RunFolder) -> Path:
     """A file that takes all the room there is."""
     path = run.root / "somebody-elses.bin"
-    with path.open("wb", buffering=0) as file:
+    with path.open("ab", buffering=0) as file:
         size = 1 << 20
         while size:
             try:
@@ -59,11 +59,14 @@ def fill(run: RunFolder) -> Path:
     return path
 
 
-def await_pause(log: Path) -> None:
-    deadline = time.monotonic() + 60
+def fill_until_paused(run: RunFolder, log: Path) -> Path:
+    """Fill the disk, again if a checkpoint is deleted meanwhile; the file that fills it."""
+    deadline, filling = time.monotonic() + 60, fill(run)
     while "paused because" not in (log.read_text() if log.exists() else ""):
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.01)
+        fill(run)
+    return filling
 
 
 def test_a_full_disk_pauses_the_run_and_room_lets_it_go_on(
@@ -76,8 +79,7 @@ def test_a_full_disk_pauses_the_run_and_room_lets_it_go_on(
     nursery.begin("trainer", run, log=log)
     await_steps(run, 3, log)
     whole = run.saved_steps()
-    filling = fill(run)
-    await_pause(log)
+    filling = fill_until_paused(run, log)
     time.sleep(0.5)
     before = finished(run)
     time.sleep(1)
@@ -100,8 +102,7 @@ def test_a_stop_while_the_disk_is_full_leaves_the_last_checkpoint(
     run, log = small_disk, tmp_path / "output.log"
     pid = nursery.begin("trainer", run, log=log)
     await_steps(run, 3, log)
-    fill(run)
-    await_pause(log)
+    fill_until_paused(run, log)
     os.kill(pid, 15)
     assert nursery.ended() == EXIT_INTERRUPTED
     assert "stopped while the disk was full; the last checkpoint is valid" in log.read_text()

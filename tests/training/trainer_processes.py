@@ -1,6 +1,8 @@
 """Trainers for tests: a nursery that starts them at once, and what they have reached."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +24,7 @@ class Nursery:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self._child: int | None = None
 
     def begin(self, kind: str, run: RunFolder, workers: int = 0, log: Path | None = None) -> int:
         """Fork a process that has ``workers`` to load clips; its pid.
@@ -29,14 +32,20 @@ class Nursery:
         What it prints goes to ``log``, by default output.log in the run folder.
         """
         assert self._process.stdin is not None
+        if self._child is not None:  # of a test that failed before it had ended
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._child, signal.SIGKILL)
+            self.ended()
         log = log or run.root / "output.log"
         self._process.stdin.write(f"{kind} {workers} {log} {run.root}\n")
         self._process.stdin.flush()
-        return int(self._answer())
+        self._child = int(self._answer())
+        return self._child
 
     def ended(self) -> int:
         """Wait for it; its exit code."""
-        return int(self._answer())
+        code, self._child = int(self._answer()), None
+        return code
 
     def close(self) -> None:
         self._process.kill()
