@@ -40,7 +40,7 @@ class DamagedShardError(UserError):
         error = cls(
             f"shard {shard} is damaged at sample {sample}: {why}",
             where=where,
-            todo="run `dvc repro shard` (or `dvc checkout`) to restore it",
+            todo="delete it, also in DVC's cache, and run `dvc pull shard` (docs/runbooks.md)",
         )
         error.shard = shard
         return error
@@ -150,5 +150,5 @@ def too_many_damaged(limit: int, found: Mapping[str, DamagedShardError]) -> User
     return UserError(
         f"{len(found)} shards are damaged, more than train.max_damaged_shards = {limit}:{reasons}",
         where=next(iter(found.values())).where,
-        todo="run `dvc repro shard` (or `dvc checkout`) to restore them",
+        todo="delete them, also in DVC's cache, and run `dvc pull shard` (docs/runbooks.md)",
     )

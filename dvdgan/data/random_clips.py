@@ -89,7 +89,7 @@ class RandomClips(Dataset[LoadedBatch]):
         raise UserError(
             f"none of {MAX_SUBSTITUTES} randomly drawn videos can be read",
             where=", ".join(damaged),
-            todo="run `dvc repro shard` (or `dvc checkout`) to restore the shards",
+            todo="delete them, also in DVC's cache, and run `dvc pull shard` (docs/runbooks.md)",
         )
 
     def _clip(self, number: int) -> _LabelledClip:

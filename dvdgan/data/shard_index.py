@@ -156,5 +156,8 @@ def _is_count(value: object) -> bool:
 
 def _refused(what: str, where: str) -> UserError:
     return UserError(
-        what, where=where, todo="run `dvdgan shard` (or `dvc checkout`) to restore the shards"
+        what,
+        where=where,
+        todo="delete artifacts/shards, also in DVC's cache, and run `dvc pull shard` or "
+        "`dvc repro shard` (docs/runbooks.md)",
     )

@@ -61,7 +61,7 @@ def upload_shards(store: Store, folder: Path) -> None:
             raise UserError(
                 f"shard {tar.name} is missing or damaged",
                 where=shards.where(tar.name),
-                todo="run `dvc repro shard` (or `dvc checkout`) to restore it",
+                todo="delete it, also in DVC's cache, and run `dvc pull shard` (docs/runbooks.md)",
             )
     upload_tars(store, folder, list(tars))
     for name in (SAMPLES, INDEX):
