@@ -96,7 +96,7 @@ def predict_files(
     if machine.rate is not None and machine.run is not None:
         raise UserError("--rate and --from both give the rate", todo="give one of them")
     found = []
-    for path in track(files, "params", len(files), "files"):
+    for path in files if len(files) == 1 else track(files, "params", len(files), "files"):
         workload = read_workload(path, precision=precision)
         cluster = machine.cluster()
         card, source = _card_with_rate(machine, cluster.card, workload.precision)

@@ -112,7 +112,7 @@ def test_an_error_with_a_known_cause_is_a_finding(error: Exception, words: str) 
     def raises(settings: DoctorSettings) -> list[Finding]:
         raise error
 
-    (found,) = findings_of("it", raises, settings(), 10)
+    (found,) = findings_of("it", raises, settings(), 60)
     assert (found.state, words in found.message) == (FAILS, True), found
 
 
@@ -120,7 +120,7 @@ def test_a_bug_in_a_check_keeps_its_traceback(capfd: pytest.CaptureFixture[str])
     def is_wrong(settings: DoctorSettings) -> list[Finding]:
         return [Finding("x", OK, str(1 // 0))]
 
-    (found,) = findings_of("wrong", is_wrong, settings(), 10)
+    (found,) = findings_of("wrong", is_wrong, settings(), 60)
     assert (found.state, "exit code 1" in found.message) == (FAILS, True)
     assert "ZeroDivisionError" in capfd.readouterr().err
 
@@ -129,7 +129,7 @@ def test_a_crash_does_not_end_the_others() -> None:
     def crashes(settings: DoctorSettings) -> list[Finding]:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    (found,) = findings_of("driver", crashes, settings(), 10)
+    (found,) = findings_of("driver", crashes, settings(), 60)
     assert (found.state, "exit code -9" in found.message) == (FAILS, True)
 
 
