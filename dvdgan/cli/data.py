@@ -68,30 +68,11 @@ def shard(
     if upload:
         stage.upload()
     elif fetch_index:
-        _fetch_index()
+        stage.fetch_index()
     elif share is None:
         stage.run(load_config(params), workers)
     else:
         stage.run_part(load_config(params), *share, workers)
-
-
-def _fetch_index() -> None:
-    from dvdgan.data.shard_source import INDEX
-    from dvdgan.data.shard_upload import fetch_index
-    from dvdgan.machine import Machine
-    from dvdgan.machine.keys import KEYS
-    from dvdgan.stages.artefacts import SHARDS
-    from dvdgan.storage.open_store import open_store
-
-    url = Machine.load().stores.shards
-    if url is None:
-        raise UserError(
-            "no store with shards is set",
-            where=KEYS["stores.shards"].place,
-            todo="set it to s3://BUCKET/PREFIX",
-        )
-    fetch_index(open_store(url), SHARDS)
-    print(f"shard: {INDEX} of {url} -> {SHARDS}")
 
 
 def part_of(text: str | None) -> tuple[int, int] | None:

@@ -42,9 +42,9 @@ def doctor(
     from dvdgan.doctor.settings import read_settings
     from dvdgan.doctor.text import lines_of, summary
 
-    settings, findings = read_settings(params), []
+    settings, findings = read_settings(params, timeout), []
     settings.machine.share()  # with the processes of the checks
-    for finding in diagnose(settings, timeout, checks or ()):
+    for finding in diagnose(settings, checks or ()):
         findings.append(finding)
         if not as_json:
             print(lines_of(finding), flush=True)

@@ -68,7 +68,7 @@ def upload_shards(store: Store, folder: Path) -> None:
         store.put(folder / name, name)
 
 
-def fetch_index(store: Store, folder: Path) -> None:
+def copy_index(store: Store, folder: Path) -> None:
     """Copy index.json of ``store`` to ``folder``, for a machine without the tars.
 
     It is all that DVC compares of the shards. Raises UserError if ``folder`` holds other shards.

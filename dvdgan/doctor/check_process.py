@@ -27,10 +27,9 @@ GRACE_SECONDS = 10.0
 _FORK = multiprocessing.get_context("fork")
 
 
-def findings_of(
-    name: str, check: Check, settings: DoctorSettings, seconds: float
-) -> Iterator[Finding]:
-    """What ``check`` finds, as it finds it; one that FAILS if it does not end in ``seconds``."""
+def findings_of(name: str, check: Check, settings: DoctorSettings) -> Iterator[Finding]:
+    """What ``check`` finds, as it finds it; one that FAILS if it does not end in time."""
+    seconds = settings.seconds
     tag = new_process_tag()
     receiver, sender = _FORK.Pipe(duplex=False)
     process = _FORK.Process(target=_work, args=(name, check, settings, sender, tag))

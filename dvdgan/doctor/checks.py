@@ -35,13 +35,8 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def diagnose(
-    settings: DoctorSettings, seconds: float, names: Iterable[str] = ()
-) -> Iterator[Finding]:
-    """What the checks ``names`` (none: all) find, each within ``seconds``.
-
-    Raises UserError for an unknown name.
-    """
+def diagnose(settings: DoctorSettings, names: Iterable[str] = ()) -> Iterator[Finding]:
+    """What the checks ``names`` (none: all) find. Raises UserError for an unknown name."""
     chosen = list(names) or list(CHECKS)
     unknown = [name for name in chosen if name not in CHECKS]
     if unknown:
@@ -49,4 +44,4 @@ def diagnose(
             f"there is no check {', '.join(unknown)}", todo=f"choose of {', '.join(CHECKS)}"
         )
     for name in chosen:
-        yield from findings_of(name, CHECKS[name], settings, seconds)
+        yield from findings_of(name, CHECKS[name], settings)

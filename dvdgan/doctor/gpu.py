@@ -7,6 +7,7 @@ from typing import Any
 from dvdgan.doctor.finding import FAILS, OK, WARNING, Finding, size
 from dvdgan.doctor.settings import DoctorSettings
 from dvdgan.doctor.software import cores
+from dvdgan.machine import NO_LAUNCHER
 
 NAME = "gpu"
 # Linux has it where NVIDIA's driver is loaded.
@@ -30,6 +31,14 @@ def check(settings: DoctorSettings) -> Iterator[Finding]:
         )
     if not count:
         yield _without_gpu(torch)
+    machine = settings.machine
+    if count > 1 and machine.launch.launcher == NO_LAUNCHER and not machine.nodes.hosts:
+        yield Finding(
+            NAME,
+            WARNING,
+            f"a run uses one of {count} GPUs: DVDGAN_LAUNCHER is not set",
+            f'DVDGAN_LAUNCHER="torchrun --nproc-per-node {count} -m" (docs/gpus.md)',
+        )
     for index in range(count):
         yield _device(torch, index)
 

@@ -25,9 +25,11 @@ class DoctorSettings:
     videos: str
     """index.root."""
     machine: Machine
+    seconds: float
+    """Time limit of each check."""
 
 
-def read_settings(params: Path) -> DoctorSettings:
+def read_settings(params: Path, seconds: float) -> DoctorSettings:
     """Raises UserError as `load_config` and `Machine.load` do."""
     config, machine = load_config(params), Machine.load()
     return DoctorSettings(
@@ -37,4 +39,5 @@ def read_settings(params: Path) -> DoctorSettings:
         protocols=tuple(config.features.protocols),
         videos=config.index.root,
         machine=machine,
+        seconds=seconds,
     )

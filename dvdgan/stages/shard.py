@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dvdgan.config import fingerprint
 from dvdgan.data.manifest import read_manifest
 from dvdgan.data.raw_root import open_root
-from dvdgan.data.shard_upload import refuse_other_shards, upload_shards, upload_tars
+from dvdgan.data.shard_upload import copy_index, refuse_other_shards, upload_shards, upload_tars
 from dvdgan.data.shards import Plan, plan_shards, write_index, write_shards
 from dvdgan.errors import UserError
 from dvdgan.machine import Machine
@@ -66,15 +66,27 @@ def run_part(config: "Config", part: int, parts: int, workers: int | None = None
 
 def upload() -> None:
     """Upload artifacts/shards to DVDGAN_SHARDS unchanged. Raises UserError."""
+    url = _address()
+    upload_shards(open_store(url), SHARDS)
+    print(f"shard: {SHARDS} -> {url}")
+
+
+def fetch_index() -> None:
+    """Copy the index of the shards at DVDGAN_SHARDS to artifacts/shards. Raises UserError."""
+    url = _address()
+    copy_index(open_store(url), SHARDS)
+    print(f"shard: index.json of {url} -> {SHARDS}")
+
+
+def _address() -> str:
     url = Machine.load().stores.shards
     if url is None:
         raise UserError(
-            "no store for uploading shards is set",
+            "no store of shards is set",
             where=KEYS["stores.shards"].place,
             todo="set it to s3://BUCKET/PREFIX",
         )
-    upload_shards(open_store(url), SHARDS)
-    print(f"shard: {SHARDS} -> {url}")
+    return url
 
 
 def _store_of(fingerprint: str) -> "Store | None":

@@ -39,6 +39,6 @@ def reading(path: Path | str, what: str) -> Iterator[None]:
         raise DamagedFileError(
             f"{Path(path).name} is not {what}: {type(error).__name__}: {reason}",
             where=str(path),
-            todo="restore the file (`dvc checkout`), or write it again with the command that "
-            "wrote it",
+            todo="write it again with the command that wrote it, or delete it, also in DVC's "
+            "cache, and run `dvc pull` (docs/runbooks.md)",
         ) from error

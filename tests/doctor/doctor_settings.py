@@ -12,6 +12,7 @@ DEMO = Path(__file__).resolve().parents[2] / "presets" / "demo.yaml"
 def settings(
     protocols: tuple[str, ...] = ("self_trained",),
     videos: str = "data/synthetic",
+    seconds: float = 60,
     **variables: str,
 ) -> DoctorSettings:
     """Those of the demo; ``variables`` are the environment variables of the run."""
@@ -23,4 +24,5 @@ def settings(
         protocols=protocols,
         videos=videos,
         machine=Machine.load(variables=variables),
+        seconds=seconds,
     )

@@ -71,7 +71,7 @@ def test_json_and_exit_code_of_a_failure(project: Path) -> None:
 
 def test_an_unknown_check_and_a_refused_variable_are_errors(project: Path) -> None:
     with pytest.raises(UserError, match="there is no check discs") as refused:
-        list(checks.diagnose(settings(), 10, ["discs"]))
+        list(checks.diagnose(settings(), ["discs"]))
     assert "disk" in refused.value.todo
     done = doctor(project, "weights", DVDGAN_LOADER_WORKERS="many")
     assert done.returncode == EXIT_USER_ERROR
@@ -91,7 +91,7 @@ def hangs(settings: DoctorSettings) -> Iterator[Finding]:
 def test_a_check_that_hangs_is_ended_and_leaves_nothing(tmp_path: Path) -> None:
     before = set(psutil.Process().children(recursive=True))
     began = time.monotonic()
-    first, late = findings_of("hangs", hangs, settings(videos=str(tmp_path / "object")), 1)
+    first, late = findings_of("hangs", hangs, settings(videos=str(tmp_path / "object"), seconds=1))
     assert time.monotonic() - began < 1 + check_process.GRACE_SECONDS
     assert (first.state, late.state) == (OK, FAILS)
     assert late.message == "the check did not end within 1 s and was stopped"
@@ -112,7 +112,7 @@ def test_an_error_with_a_known_cause_is_a_finding(error: Exception, words: str) 
     def raises(settings: DoctorSettings) -> list[Finding]:
         raise error
 
-    (found,) = findings_of("it", raises, settings(), 60)
+    (found,) = findings_of("it", raises, settings())
     assert (found.state, words in found.message) == (FAILS, True), found
 
 
@@ -120,7 +120,7 @@ def test_a_bug_in_a_check_keeps_its_traceback(capfd: pytest.CaptureFixture[str])
     def is_wrong(settings: DoctorSettings) -> list[Finding]:
         return [Finding("x", OK, str(1 // 0))]
 
-    (found,) = findings_of("wrong", is_wrong, settings(), 60)
+    (found,) = findings_of("wrong", is_wrong, settings())
     assert (found.state, "exit code 1" in found.message) == (FAILS, True)
     assert "ZeroDivisionError" in capfd.readouterr().err
 
@@ -129,7 +129,7 @@ def test_a_crash_does_not_end_the_others() -> None:
     def crashes(settings: DoctorSettings) -> list[Finding]:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    (found,) = findings_of("driver", crashes, settings(), 60)
+    (found,) = findings_of("driver", crashes, settings())
     assert (found.state, "exit code -9" in found.message) == (FAILS, True)
 
 

@@ -59,7 +59,7 @@ def put(server: str, **objects: bytes) -> None:
 
 
 def backup(url: str = "s3://runs/backup") -> Finding:
-    (found,) = findings_of("backup", stores.check_backup, settings(DVDGAN_BACKUP=url), 60)
+    (found,) = findings_of("backup", stores.check_backup, settings(DVDGAN_BACKUP=url))
     return found
 
 
@@ -129,7 +129,7 @@ def test_a_server_that_hangs_is_given_up_and_nothing_is_left(server: str, line: 
     line.harm = hang
     began = time.monotonic()
     (found,) = findings_of(
-        "backup", stores.check_backup, settings(DVDGAN_BACKUP="s3://runs/backup"), 2
+        "backup", stores.check_backup, settings(seconds=2, DVDGAN_BACKUP="s3://runs/backup")
     )
     assert found.message == "the check did not end within 2 s and was stopped"
     assert time.monotonic() - began < 20

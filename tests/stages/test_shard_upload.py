@@ -147,7 +147,7 @@ def test_shards_that_exist_are_sent_and_damaged_ones_are_not(
         shard.upload()
         assert line.sent_bytes == sent
         monkeypatch.delenv("DVDGAN_SHARDS")
-        with pytest.raises(UserError, match="no store for uploading shards is set"):
+        with pytest.raises(UserError, match="no store of shards is set"):
             shard.upload()
 
 
