@@ -1,8 +1,10 @@
 """Fixtures that more than one folder of tests uses."""
 
+import os
 import signal
+import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,26 @@ def hostile_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         # Links that dangle or loop are part of the test, hence no filter.
         tar.extractall(folder, filter="fully_trusted")
     return folder / "hostile"
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[[Path], None]]:
+    """Mount a file system of 64 MB on a folder, until the end of the test."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a file system needs root")
+    folders: list[Path] = []
+
+    def mount(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        words = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+        done = subprocess.run(words, capture_output=True, text=True)
+        if done.returncode != 0:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        folders.append(folder)
+
+    yield mount
+    for folder in folders:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture(autouse=True)

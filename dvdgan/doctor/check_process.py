@@ -91,9 +91,15 @@ def _work(
     try:
         for finding in check(settings):
             sender.send(finding)
+        code = 0
     except Exception as error:
-        found = failure(name, error)
+        found, code = failure(name, error), 0
         if found is None:
             traceback.print_exc(file=sys.stderr)
-            sys.exit(1)
-        sender.send(found)
+            code = 1
+        else:
+            sender.send(found)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # What the parent has registered for its own exit, such as joining its threads, is not repeated.
+    os._exit(code)

@@ -42,7 +42,9 @@ def launched(project: Path, ranks: list[str], seconds: float) -> list[Finding]:
     script = project / "launcher.py"
     script.write_text(LAUNCHER.format(ranks=ranks))
     own = settings(seconds=seconds, DVDGAN_LAUNCHER=f"{sys.executable} {script}")
-    return list(findings_of("processes", processes.check, own))
+    found = list(findings_of("processes", processes.check, own))
+    assert len(found) == 1, found
+    return found
 
 
 def test_two_processes_sum(project: Path) -> None:

@@ -59,7 +59,8 @@ def put(server: str, **objects: bytes) -> None:
 
 
 def backup(url: str = "s3://runs/backup") -> Finding:
-    (found,) = findings_of("backup", stores.check_backup, settings(DVDGAN_BACKUP=url))
+    found, *others = findings_of("backup", stores.check_backup, settings(DVDGAN_BACKUP=url))
+    assert not others, others
     return found
 
 

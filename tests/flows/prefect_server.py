@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect_requests import answer_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 PATIENCE = 900.0  # seconds; a server takes 20 to start where nothing else runs
@@ -80,9 +81,7 @@ class Server:
             {"Content-Type": "application/json"},
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            content: bytes = answer.read()
-            return content
+        return answer_of(request)
 
     @contextmanager
     def is_ours(self) -> Iterator[None]:

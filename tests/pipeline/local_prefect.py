@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from prefect_requests import answer_of
 from work_tree import environment
 
 
@@ -32,8 +33,7 @@ class Local:
             json.dumps(body).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+        return json.loads(answer_of(request))
 
 
 @contextmanager

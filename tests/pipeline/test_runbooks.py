@@ -1,10 +1,9 @@
 """The commands of docs/runbooks.md on the real pipeline, after what they are for has happened."""
 
-import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -109,26 +108,6 @@ def test_shards_whose_store_goes_away_and_comes_back(
         told.harm = lambda method, path: None
         shell(tree, again)
     assert_trained_as(finished, tree, "train")
-
-
-@pytest.fixture
-def small_disk() -> Iterator[Callable[[Path], None]]:
-    """Mount a file system of 64 MB on a folder, until the end of the test."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a file system needs root")
-    folders: list[Path] = []
-
-    def mount(folder: Path) -> None:
-        folder.mkdir()
-        words = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
-        done = subprocess.run(words, capture_output=True, text=True)
-        if done.returncode != 0:
-            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-        folders.append(folder)
-
-    yield mount
-    for folder in folders:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_a_full_disk_is_emptied(

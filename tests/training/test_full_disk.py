@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,31 +17,11 @@ SIZES = {"steps": 12, "checkpoint_every": 2, "preview_every": 6}
 
 
 @pytest.fixture
-def mounted() -> Iterator[Callable[[Path], None]]:
-    """Mount a file system of 64 MB on a folder, until the end of the test."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a file system needs root")
-    folders: list[Path] = []
-
-    def mount(folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        words = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
-        done = subprocess.run(words, capture_output=True, text=True)
-        if done.returncode != 0:
-            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-        folders.append(folder)
-
-    yield mount
-    for folder in folders:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-@pytest.fixture
-def small_disk(new_run: NewRun, mounted: Callable[[Path], None]) -> RunFolder:
+def run_on_small_disk(new_run: NewRun, small_disk: Callable[[Path], None]) -> RunFolder:
     """A run whose folder is a small file system."""
     run = new_run("disk", **SIZES)
     settings = run.settings.read_bytes()
-    mounted(run.root)
+    small_disk(run.root)
     run.settings.write_bytes(settings)
     return run
 
@@ -70,12 +50,12 @@ def fill_until_paused(run: RunFolder, log: Path) -> Path:
 
 
 def test_a_full_disk_pauses_the_run_and_room_lets_it_go_on(
-    small_disk: RunFolder, new_run: NewRun, nursery: Nursery, tmp_path: Path
+    run_on_small_disk: RunFolder, new_run: NewRun, nursery: Nursery, tmp_path: Path
 ) -> None:
     undisturbed = new_run("undisturbed", **SIZES)
     nursery.begin("trainer", undisturbed)
     assert nursery.ended() == 0
-    run, log = small_disk, tmp_path / "output.log"
+    run, log = run_on_small_disk, tmp_path / "output.log"
     nursery.begin("trainer", run, log=log)
     await_steps(run, 3, log)
     whole = run.saved_steps()
@@ -97,9 +77,9 @@ def test_a_full_disk_pauses_the_run_and_room_lets_it_go_on(
 
 
 def test_a_stop_while_the_disk_is_full_leaves_the_last_checkpoint(
-    small_disk: RunFolder, nursery: Nursery, tmp_path: Path
+    run_on_small_disk: RunFolder, nursery: Nursery, tmp_path: Path
 ) -> None:
-    run, log = small_disk, tmp_path / "output.log"
+    run, log = run_on_small_disk, tmp_path / "output.log"
     pid = nursery.begin("trainer", run, log=log)
     await_steps(run, 3, log)
     fill_until_paused(run, log)
@@ -110,10 +90,10 @@ def test_a_stop_while_the_disk_is_full_leaves_the_last_checkpoint(
 
 
 def test_a_disk_that_turns_read_only_ends_the_run_with_what_to_do(
-    new_run: NewRun, mounted: Callable[[Path], None], nursery: Nursery, tmp_path: Path
+    new_run: NewRun, small_disk: Callable[[Path], None], nursery: Nursery, tmp_path: Path
 ) -> None:
     run, log = new_run("read-only", **SIZES), tmp_path / "output.log"
-    mounted(run.checkpoints)
+    small_disk(run.checkpoints)
     nursery.begin("trainer", run, log=log)
     await_steps(run, 3, log)
     remount = ["mount", "-o", "remount,ro", str(run.checkpoints)]
