@@ -91,6 +91,7 @@ def check_videos(settings: DoctorSettings) -> Iterator[Finding]:
 
 def round_trip(name: str, store: Store) -> Finding:
     """Write, list, read, compare and delete a small file, then a larger one for the rates."""
+    where = str(store)
     if isinstance(store, FolderStore):  # a folder that does not exist yet is not left behind
         store = FolderStore(existing(store.root))
     key = f"doctor-{uuid.uuid4().hex}"
@@ -104,9 +105,9 @@ def round_trip(name: str, store: Store) -> Finding:
     if refused is not None:
         return Finding(name, FAILS, f"{refused.message}; it is left there", refused.todo)
     if not is_same:
-        message = f"{store}: a file that was written is not listed, or was read with other bytes"
+        message = f"{where}: a file that was written is not listed, or was read with other bytes"
         return Finding(name, FAILS, message, "use a store that shows what was written at once")
-    return Finding(name, OK, f"{store}: written, listed, read, deleted; {measured}")
+    return Finding(name, OK, f"{where}: written, listed, read, deleted; {measured}")
 
 
 def _written_and_read(store: Store, key: str) -> tuple[bool, str]:

@@ -98,8 +98,15 @@ class FolderStore:
     def _walk(self, prefix: str) -> Iterator[StoreEntry]:
         if not self.root.exists():
             return
-        for folder, _, names in os.walk(self.root, onerror=_raise):
+        for folder, folders, names in os.walk(self.root, onerror=_raise):
             inside = Path(folder).relative_to(self.root)
+            # Only folders on the way to the prefix, and those that begin with it, are read.
+            paths = {name: (inside / name).as_posix() for name in folders}
+            folders[:] = [
+                name
+                for name in folders
+                if paths[name].startswith(prefix) or prefix.startswith(f"{paths[name]}/")
+            ]
             keys = [(inside / name).as_posix() for name in names if not _aside(name)]
             for key in keys:
                 path = self.root / key

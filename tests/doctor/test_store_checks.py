@@ -82,7 +82,7 @@ def test_a_round_trip_leaves_nothing(server: str, line: Behaviour) -> None:
 
 def test_a_folder_as_a_store(project: Path) -> None:
     found = backup(str(project / "share" / "backup"))
-    assert (found.state, found.message.partition(":")[0]) == (OK, str(project))
+    assert (found.state, found.message.partition(":")[0]) == (OK, str(project / "share" / "backup"))
     assert list(project.iterdir()) == []
 
 

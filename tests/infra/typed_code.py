@@ -21,7 +21,12 @@ def code_of(text: str, ending: str) -> list[str]:
     text = re.sub(r"\s*\\\n\s*", " ", text)
     if ending == ".md":
         blocks = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-        lines = [line for kind, block in blocks if kind != "python" for line in block.splitlines()]
+        lines = [
+            line
+            for kind, block in blocks
+            if kind not in ("python", "text")
+            for line in block.splitlines()
+        ]
         return lines + spans(text)
     found = []
     for line in text.splitlines():

@@ -147,3 +147,28 @@ def test_urls(tmp_path: Path) -> None:
     for url in ("", "s3://", "ftp://host/file", "file://host/file"):
         with pytest.raises(UserError, match="URL"):
             open_store(url)
+
+
+@pytest.mark.parametrize("prefix", ["", "a", "a/", "a/b", "a/b/", "a/bc/d", "ab", "x", "a/b/c/d"])
+def test_a_prefix_is_of_the_whole_key(tmp_path: Path, prefix: str) -> None:
+    names = ["a", "ab", "b/a", "c/b/c/d", "c/bc/d", "c/b", "x/y"]
+    keys = ["one", *(f"{name}.d/file" for name in names), "a/b/c/d", "a/b/c/e", "a/bc/d", "ab/c"]
+    store = FolderStore(tmp_path)
+    for key in keys:
+        store.write_bytes(key, b"")
+    assert store.keys(prefix) == sorted(key for key in keys if key.startswith(prefix))
+
+
+def test_folders_beside_a_prefix_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderStore(tmp_path)
+    for key in ("near/file", "far/file"):
+        store.write_bytes(key, b"")
+    scandir, read = os.scandir, []
+    monkeypatch.setattr(
+        os, "scandir", lambda path: (read.append(Path(path).name), scandir(path))[1]
+    )
+    assert store.keys("near/") == ["near/file"]
+    assert "far" not in read
+    assert "near" in read
