@@ -32,11 +32,15 @@ def server() -> Iterator[str]:
 @pytest.fixture
 def line(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Behaviour]:
     """The way to the server, to be made worse; the bucket is empty, also afterwards."""
+    empty(server)  # moto's servers of one process share their buckets
     with flaky(server) as (address, behaviour):
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
         yield behaviour
-    bucket = boto3.resource("s3", endpoint_url=server).Bucket("runs")
-    for each in bucket.objects.all():
+    empty(server)
+
+
+def empty(server: str) -> None:
+    for each in boto3.resource("s3", endpoint_url=server).Bucket("runs").objects.all():
         each.delete()
 
 
