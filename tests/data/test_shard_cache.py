@@ -51,11 +51,13 @@ def test_the_first_epoch_reads_each_video_once_and_the_second_none(
     dataset = dataset_of(store, cache)
     local = take(ClipDataset(shards, "train", 32, 12, 2), 4)
     assert same(take(dataset, 1), local[:1])
-    assert len(store.reads) == 8 and len(store.sizes) == 3
+    # Threads that begin with the same tar at once may each ask for its size.
+    assert len(store.reads) == 8 and len(set(store.sizes)) == 3
+    asked = len(store.sizes)
     read = sum(length for _, _, length in store.reads)
     assert read == sum(dataset._sizes) + 8 * 512
     assert same(take(dataset, 3, start=1), local[1:])
-    assert len(store.reads) == 8
+    assert len(store.reads) == 8 and len(store.sizes) == asked
     # Nor does another process, whatever number of workers it has.
     assert same(take(dataset_of(GoneStore(shards), cache), 4, workers=2), local)
 
