@@ -43,7 +43,8 @@ def filled_network(
         if expected.get(name) != found.get(name):
             shapes = (str(shapes.get(name, "none")) for shapes in (found, expected))
             raise ValueError("the tensor {}: {} instead of {}".format(name, *shapes))
-    network = network.to_empty(device=device)
+    with torch.no_grad(), MetaShortcuts():
+        network = network.to_empty(device=device)
     network.load_state_dict(tensors)
     return network
 
