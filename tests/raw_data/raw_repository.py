@@ -34,6 +34,11 @@ def make_repository(folder: Path, videos: Path) -> Path:
     return folder
 
 
+def copy_of(repository: Path, folder: Path) -> Path:
+    """A copy with the same times of change, by which videos and outcomes are recognised."""
+    return Path(shutil.copytree(repository, folder))
+
+
 def set_root(repository: Path, root: str) -> None:
     params = yaml.load(repository / "params.yaml")
     params["index"]["root"] = root
@@ -59,9 +64,9 @@ def dvc(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return run(repository, [sys.executable, "-m", "dvc", *arguments])
 
 
-def repro(repository: Path) -> str:
+def repro(repository: Path, *stages: str) -> str:
     """What `dvc repro` printed."""
-    result = dvc(repository, "repro")
+    result = dvc(repository, "repro", *stages)
     assert result.returncode == 0, result.stdout
     return result.stdout
 

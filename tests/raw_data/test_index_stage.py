@@ -10,6 +10,7 @@ import pytest
 from raw_repository import (
     REPOSITORY,
     changed,
+    copy_of,
     dvc,
     list_videos,
     make_repository,
@@ -44,9 +45,8 @@ def add_awkward_entries(root: Path) -> None:
     (root / "loop").symlink_to("loop")
 
 
-def test_a_folder_is_a_version_in_dvc_lock(tmp_path: Path, synthetic_videos: Path) -> None:
-    repository = make_repository(tmp_path, synthetic_videos)
-    assert "12 videos in 4 classes (8 train, 4 test), 0 refused" in repro(repository)
+def test_a_folder_is_a_version_in_dvc_lock(tmp_path: Path, reproduced: Path) -> None:
+    repository = copy_of(reproduced, tmp_path / "repository")
     assert changed(repository) == set()
     assert dvc(repository, "status", "--quiet").returncode == 0
     lock = (repository / "dvc.lock").read_bytes()
@@ -58,25 +58,24 @@ def test_a_folder_is_a_version_in_dvc_lock(tmp_path: Path, synthetic_videos: Pat
     new = video.with_name("new.mp4")
     shutil.copy(video, new)
     assert changed(repository) == {"videos"}
-    output = repro(repository)
-    assert "1 probed" in output and "13 videos in" in output
-    assert stages_run(output) == ["index", "shard"]
     new.unlink()
-    assert changed(repository) == {"videos"}
+    assert changed(repository) == set()
     video.write_bytes((video.parent / "001.mp4").read_bytes())
+    assert changed(repository) == {"videos"}
+    shutil.copy(video.parent / "002.mp4", new)
     output = repro(repository)
-    assert "1 probed" in output and "12 videos in" in output
+    assert "2 probed" in output and "13 videos in" in output
     assert stages_run(output) == ["index", "shard"]
     assert changed(repository) == set()
     video.write_bytes(data)
+    new.unlink()
     assert changed(repository) == {"videos"}
     assert "Stage 'shard' is cached" in repro(repository)
     assert (repository / "dvc.lock").read_bytes() == lock
 
 
-def test_a_touched_video_reruns_nothing(tmp_path: Path, synthetic_videos: Path) -> None:
-    repository = make_repository(tmp_path, synthetic_videos)
-    repro(repository)
+def test_a_touched_video_reruns_nothing(tmp_path: Path, reproduced: Path) -> None:
+    repository = copy_of(reproduced, tmp_path / "repository")
     os.utime(repository / "videos/circle_right/000.mp4", ns=(1, 1))
     assert changed(repository) == set()
     list_videos(repository, "--root", "videos")
@@ -90,8 +89,8 @@ def test_a_touched_video_reruns_nothing(tmp_path: Path, synthetic_videos: Path) 
     assert stages_run(output) == ["index"]
 
 
-def test_a_listing_leads_dvc_past_all_that_stops_it(tmp_path: Path, synthetic_videos: Path) -> None:
-    repository = make_repository(tmp_path, synthetic_videos)
+def test_a_listing_leads_dvc_past_all_that_stops_it(tmp_path: Path, reproduced: Path) -> None:
+    repository = copy_of(reproduced, tmp_path / "repository")
     add_awkward_entries(repository / "videos")
     refused = run(repository, [sys.executable, "-m", "dvdgan", "check"])
     assert refused.returncode == EXIT_USER_ERROR

@@ -8,9 +8,9 @@ import boto3
 import pytest
 from raw_repository import (
     changed,
+    copy_of,
     dvc,
     list_videos,
-    make_repository,
     repro,
     run,
     set_root,
@@ -36,14 +36,14 @@ def git(repository: Path, *arguments: str) -> str:
     return result.stdout
 
 
-def versioned(folder: Path, videos: Path, address: str) -> Path:
-    """The repository in git, with a remote on S3."""
-    repository = make_repository(folder, videos)
+def versioned(reproduced: Path, folder: Path, address: str) -> Path:
+    """A copy of the repository in git, with a remote on S3."""
+    repository = copy_of(reproduced, folder)
     (repository / ".dvc/config").write_text(
         "[core]\n    remote = s3\n    analytics = false\n    check_update = false\n"
         f"['remote \"s3\"']\n    url = s3://{BUCKET}/dvc\n    endpointurl = {address}\n"
     )
-    (repository / ".gitignore").write_text(".runs\n")
+    (repository / ".gitignore").write_text(".runs\n/artifacts\n")
     git(repository, "init", "-q")
     return repository
 
@@ -68,13 +68,12 @@ def digests(repository: Path, *folders: str) -> dict[str, str]:
 
 
 def test_videos_in_dvc_come_back_with_their_shards(
-    tmp_path: Path, synthetic_videos: Path, s3: str
+    tmp_path: Path, reproduced: Path, s3: str
 ) -> None:
-    (tmp_path / "one").mkdir()
-    repository = versioned(tmp_path / "one", synthetic_videos, s3)
+    repository = versioned(reproduced, tmp_path / "one", s3)
     added = dvc(repository, "add", "videos")
     assert added.returncode == 0, added.stdout
-    repro(repository)
+    assert stages_run(repro(repository)) == []
     commit(repository, "twelve videos")
     old = digests(repository, "videos", "artifacts")
 
@@ -105,14 +104,13 @@ def test_videos_in_dvc_come_back_with_their_shards(
     # Its clocks are others, and there are no outcomes: what it has is recognised by its bytes.
     another = other / "videos/ring_growing/another.mp4"
     another.write_bytes((other / "videos/circle_right/000.mp4").read_bytes() + b"\0" * 8)
-    assert "1 probed, 13 recognised by their bytes" in repro(other)
+    assert "1 probed, 13 recognised by their bytes" in repro(other, "index")
 
 
 def test_a_listing_stands_for_videos_that_are_elsewhere(
-    tmp_path: Path, synthetic_videos: Path, s3: str
+    tmp_path: Path, reproduced: Path, s3: str
 ) -> None:
-    (tmp_path / "one").mkdir()
-    repository = versioned(tmp_path / "one", synthetic_videos, s3)
+    repository = versioned(reproduced, tmp_path / "one", s3)
     mounted = tmp_path / "mounted"
     (repository / "videos").rename(mounted)
     list_videos(repository, "--root", str(mounted))
@@ -135,13 +133,10 @@ def test_a_listing_stands_for_videos_that_are_elsewhere(
     assert stages_run(output) == ["index", "shard"]
 
 
-def test_a_bucket_is_compared_and_read_in_place(
-    tmp_path: Path, synthetic_videos: Path, s3: str
-) -> None:
-    repository = make_repository(tmp_path, synthetic_videos)
+def test_a_bucket_is_compared_and_read_in_place(tmp_path: Path, reproduced: Path, s3: str) -> None:
+    repository = copy_of(reproduced, tmp_path / "repository")
     for folder in (repository / "videos").iterdir():
         upload(folder, BUCKET, f"videos/{folder.name}")
-    repro(repository)
     by_folder = digests(repository, "artifacts")
     shutil.rmtree(repository / "videos")
     shutil.rmtree(repository / ".runs")
