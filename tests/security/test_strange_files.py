@@ -41,8 +41,8 @@ def check(results: list[dict[str, Any]], count: int) -> None:
         assert each["refused"] > count / 3, case
 
 
-def test_a_hundred_damaged_files_of_each_kind(tmp_path: Path) -> None:
-    check(watched(tmp_path / "files", 100), 100)
+def test_forty_damaged_files_of_each_kind(tmp_path: Path) -> None:
+    check(watched(tmp_path / "files", 40), 40)
 
 
 @pytest.mark.long

@@ -13,7 +13,9 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flaky_server import Behaviour, flaky, worst
@@ -60,15 +62,22 @@ def everything(harm: str) -> Callable[[str, str], str]:
     return lambda method, path: harm
 
 
-@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-@pytest.mark.parametrize("harm", REFUSALS)
+def each_with_each() -> Iterator[Any]:
+    """Methods and refusals; `make test` has each method and each refusal once or more."""
+    for place, (method, harm) in enumerate(product(METHODS, REFUSALS)):
+        number, refusal = divmod(place, len(REFUSALS))
+        marks = [] if number % len(REFUSALS) == refusal else [pytest.mark.long]
+        yield pytest.param(method, harm, marks=marks)
+
+
+@pytest.mark.parametrize(("method", "harm"), list(each_with_each()))
 def test_every_method_says_why_it_is_refused_and_what_to_do(
-    line: Behaviour, tmp_path: Path, method: Callable[[S3Store, Path], object], harm: str
+    line: Behaviour, tmp_path: Path, method: str, harm: str
 ) -> None:
     what, todo = REFUSALS[harm]
     line.harm = everything(harm)
     with pytest.raises(UserError, match=what) as raised:
-        method(S3Store("runs", "some/where", policy=QUICK), tmp_path)
+        METHODS[method](S3Store("runs", "some/where", policy=QUICK), tmp_path)
     assert todo in raised.value.todo
     assert "s3://runs/some/where at http://127.0.0.1" in raised.value.where
     assert line.requests.total() <= 6
