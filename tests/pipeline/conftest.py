@@ -59,15 +59,14 @@ def untrained(fresh: Path, copied: Callable[[Path, str], Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def stopped(untrained: Path, copied: Callable[[Path, str], Path]) -> Path:
-    """A work tree in which `dvc repro` was stopped three times in the middle of train.
+    """A work tree in which `dvc repro` was stopped twice in the middle of train.
 
-    By Ctrl-C at the terminal, kill -TERM and kill -9 of dvc alone; the second and third time after
-    the first scheduled checkpoint, of step 12, which is then evaluated.
+    By Ctrl-C at the terminal, and by kill -9 of dvc alone after the first scheduled checkpoint, of
+    step 12, which is then evaluated. SIGTERM: test_stop_and_resume.py.
     """
     folder = copied(untrained, "finished")
     for step, stop in [
         (2, lambda process: os.killpg(process.pid, signal.SIGINT)),
-        (13, subprocess.Popen.terminate),
         (14, subprocess.Popen.kill),
     ]:
         process = start_until_held(folder, step, "dvc", "repro", "--single-item", "train")
@@ -90,12 +89,15 @@ def finished(stopped: Path) -> Path:
     return stopped
 
 
-@pytest.fixture(scope="module")
-def local(finished: Path, fresh: Path, copied: Callable[[Path, str], Path]) -> Iterator[Local]:
-    """A local Prefect in a work tree in which nothing is done yet.
+@pytest.fixture(scope="module", params=["untrained", pytest.param("fresh", marks=pytest.mark.long)])
+def local(
+    request: pytest.FixtureRequest, finished: Path, copied: Callable[[Path, str], Path]
+) -> Iterator[Local]:
+    """A local Prefect in a work tree in which nothing is done yet, or nothing from train on.
 
     It comes after ``finished``, since a server takes a share of a core while it runs. Its trainers
     hold after step 13 until they are stopped; one that resumes there does not.
     """
-    with running(copied(fresh, "prefect"), held_after(13)) as local:
+    tree = copied(request.getfixturevalue(request.param), "prefect")
+    with running(tree, held_after(13)) as local:
         yield local

@@ -1,4 +1,4 @@
-"""A run whose code is edited between two `dvc repro`. Plain stops: the fixture `stopped`."""
+"""`dvc repro` under SIGTERM, and edited code between two of them. More stops: `stopped`."""
 
 import sys
 from collections.abc import Callable
@@ -11,6 +11,20 @@ from work_tree import run
 Copy = Callable[[Path, str], Path]
 pytestmark = pytest.mark.timeout(1500)  # the first test makes the work trees
 COMMAND = ("dvc", "repro", "train")
+
+
+@pytest.mark.long
+def test_stopped_by_sigterm_it_ends_as_a_run_that_was_stopped_otherwise(
+    untrained: Path, finished: Path, copied: Copy
+) -> None:
+    tree = copied(untrained, "terminated")
+    process = start_until_held(tree, 13, *COMMAND)
+    process.terminate()
+    process.communicate(timeout=120)
+    assert process.returncode != 0
+    wait_until_quiet(tree)
+    assert "resumed from step-00000013" in run_in(tree, "dvc", "repro")
+    assert (tree / "dvc.lock").read_bytes() == (finished / "dvc.lock").read_bytes()
 
 
 @pytest.mark.long

@@ -48,7 +48,7 @@ def unbroken(new_run: NewRun, nursery: Nursery) -> RunFolder:
     return run
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(14, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [4, pytest.param(14, marks=pytest.mark.long)])
 def test_random_kills_change_no_bit(
     new_run: NewRun, nursery: Nursery, unbroken: RunFolder, kills: int
 ) -> None:
@@ -124,7 +124,7 @@ def test_a_second_signal_saves_nothing_and_leaves_the_checkpoint_before(
     assert {path: path.read_bytes() for path in run.checkpoints.rglob("*.*")} == bytes_before
 
 
-@pytest.mark.parametrize("kills", [30, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [12, pytest.param(100, marks=pytest.mark.long)])
 def test_a_killed_writer_leaves_only_whole_checkpoints(
     new_run: NewRun, nursery: Nursery, kills: int
 ) -> None:

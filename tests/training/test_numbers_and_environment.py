@@ -72,9 +72,10 @@ def test_numbers_are_the_params_whatever_agrees_with_them(
             ("--mixed_precision", "bf16"),
             "ACCELERATE_MIXED_PRECISION is 'bf16', but train.precision is fp32",
         ),
-        (
+        pytest.param(
             ("--mixed_precision", "bf16", "--dynamo_backend", "inductor"),
             "ACCELERATE_DYNAMO_BACKEND is 'INDUCTOR', which compiles the networks",
+            marks=pytest.mark.long,
         ),
     ],
     ids=["precision", "compiler"],
