@@ -18,14 +18,14 @@ SHARED_DATA = Path(__file__).resolve().parents[1] / "../shared/data"
 LONG = (
     "pipeline",
     "stages",
-    "training",
-    "raw_data",
     "flows",
+    "raw_data",
+    "training",
     "guard",
     "data",
 )  # folders, the longest first
 # Folders whose files share fixtures that take long to make.
-TOGETHER = ("tests/pipeline", "tests/stages", "tests/training")
+TOGETHER = ("tests/pipeline", "tests/raw_data", "tests/stages", "tests/training")
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from lax_guard import LAX
 from robot_pushing import write_robot_pushing
-from tiny_pipeline import PROJECT, run_stages
+from tiny_pipeline import ALL, PROJECT, run_stages
 
 from dvdgan.config import load_config
 from dvdgan.errors import UserError
 from dvdgan.evaluation.networks.pretext_task import PRETEXT_CLASSES
 from dvdgan.reporting.scores import metrics_by_name
-from dvdgan.stages import features
-from dvdgan.stages.artefacts import EVALUATE, FEATURES, INDEX, MODEL, REPORT
+from dvdgan.stages import features, train
+from dvdgan.stages.artefacts import EVALUATE, FEATURES, INDEX, MODEL, REFERENCE, REPORT
 from dvdgan.storage.local import read_json
 
 
@@ -40,12 +40,17 @@ def tiny_bair(root: Path) -> dict[str, Any]:
     return params
 
 
-def test_one_class_goes_from_index_to_report(tmp_path: Path) -> None:
-    root, work = tmp_path / "bair", tmp_path / "work"
+@pytest.fixture
+def params(tmp_path: Path) -> dict[str, Any]:
+    """The preset on an imitation of BAIR."""
+    write_robot_pushing(tmp_path / "bair", train=5, test=4, per_file=4, frames=12)
+    return tiny_bair(tmp_path / "bair")
+
+
+def test_one_class_has_a_network_and_statistics(tmp_path: Path, params: dict[str, Any]) -> None:
+    work = tmp_path / "work"
     work.mkdir()
-    write_robot_pushing(root, train=5, test=4, per_file=4, frames=12)
-    params = tiny_bair(root)
-    run_stages(params, work)
+    run_stages(params, work, ALL[: ALL.index(train)])
 
     assert read_json(work / INDEX / "summary.json")["classes"] == {
         "robot_pushing": {"train": 5, "test": 4}
@@ -53,6 +58,20 @@ def test_one_class_goes_from_index_to_report(tmp_path: Path) -> None:
     network = read_json(work / FEATURES / "small_i3d_self_supervised" / "config.json")
     assert network["classes"] == PRETEXT_CLASSES
     assert 0 <= network["test_accuracy"] <= 1
+    real = read_json(work / REFERENCE / "self_supervised" / "reference.json")
+    assert real["description"]["protocol"] == "self_supervised"
+    assert real["clips"] == {"train": 5 * 8, "test": 4 * 8}
+    params["features"]["protocols"] = ["self_trained"]
+    with pytest.raises(UserError, match="only one class") as refused:
+        run_stages(params, work, (features,))
+    assert "features.protocols: [self_supervised]" in str(refused.value)
+
+
+@pytest.mark.long
+def test_one_class_goes_from_index_to_report(tmp_path: Path, params: dict[str, Any]) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    run_stages(params, work)
     document = read_json(work / EVALUATE / "results.json")
     for who in (document["generated"], *document["controls"].values()):
         found = metrics_by_name(who)
@@ -65,8 +84,3 @@ def test_one_class_goes_from_index_to_report(tmp_path: Path) -> None:
     page = (work / REPORT / "index.html").read_text(encoding="utf-8")
     assert "FVD" in page
     assert "of many kinds" not in page  # the Inception Score
-
-    params["features"]["protocols"] = ["self_trained"]
-    with pytest.raises(UserError, match="only one class") as refused:
-        run_stages(params, work, (features,))
-    assert "features.protocols: [self_supervised]" in str(refused.value)

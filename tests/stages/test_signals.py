@@ -109,7 +109,7 @@ def kept_lines(project: Path) -> int:
     ("how", "code"),
     [
         pytest.param(signal.SIGINT, INTERRUPTED, marks=pytest.mark.long),
-        (signal.SIGTERM, INTERRUPTED),
+        pytest.param(signal.SIGTERM, INTERRUPTED, marks=pytest.mark.long),
         (signal.SIGKILL, KILLED),
     ],
 )
