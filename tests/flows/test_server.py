@@ -324,6 +324,7 @@ def test_a_run_shows_progress_numbers_pictures_and_pages(
     assert len({shown[key]["flow_run_id"] for key in keys}) == 1
 
 
+@pytest.mark.long
 def test_the_docker_pool_of_the_page_is_one_the_server_takes(server: Server) -> None:
     page = (PROJECT / "docs/prefect.md").read_text()
     section = page.partition("```yaml\n")[2].partition("```")[0]

@@ -20,7 +20,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> LightRun:
     return run
 
 
-@pytest.mark.parametrize("kills", [8, pytest.param(40, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [5, pytest.param(40, marks=pytest.mark.long)])
 def test_killed_again_and_again_it_ends_as_if_nothing_had_been(
     tmp_path: Path, undisturbed: LightRun, kills: int
 ) -> None:

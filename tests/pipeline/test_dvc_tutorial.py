@@ -23,6 +23,7 @@ def tutorial() -> list[str]:
     return [line for block in blocks for line in block.splitlines()]
 
 
+@pytest.mark.long
 def test_the_tutorial(
     finished: Path,
     copied: Callable[[Path, str], Path],
