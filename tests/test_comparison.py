@@ -171,16 +171,17 @@ def test_a_set_against_itself_is_at_distance_zero(work, monkeypatch, capsys):
 @pytest.mark.parametrize(
     "launcher",
     [
-        ["torch.distributed.run", "--nproc-per-node=2"],
+        [str(PROJECT / "tests" / "stages" / "forked_ranks.py"), "2"],
+        pytest.param(["-m", "torch.distributed.run", "--nproc-per-node=2"], marks=pytest.mark.long),
         pytest.param(
             [
-                *("accelerate.commands.launch", "--multi_gpu"),
+                *("-m", "accelerate.commands.launch", "--multi_gpu"),
                 *("--num_processes=2", "--main_process_port=0"),
             ],
             marks=pytest.mark.long,
         ),
     ],
-    ids=["torchrun", "accelerate"],
+    ids=["forks", "torchrun", "accelerate"],
 )
 def test_many_processes_write_one_result(work, monkeypatch, tmp_path, launcher):
     words = ["--generated=fakes.npy", "--real=real", f"--frames={T}"]
@@ -195,7 +196,7 @@ def test_many_processes_write_one_result(work, monkeypatch, tmp_path, launcher):
         cwd=work,
         env={
             **{"PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"},
-            "DVDGAN_LAUNCHER": " ".join([sys.executable, "-m", *launcher, "-m"]),
+            "DVDGAN_LAUNCHER": " ".join([sys.executable, *launcher, "-m"]),
         },
         capture_output=True,
         text=True,

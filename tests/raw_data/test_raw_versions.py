@@ -107,6 +107,7 @@ def test_videos_in_dvc_come_back_with_their_shards(
     assert "1 probed, 13 recognised by their bytes" in repro(other, "index")
 
 
+@pytest.mark.long
 def test_a_listing_stands_for_videos_that_are_elsewhere(
     tmp_path: Path, reproduced: Path, s3: str
 ) -> None:

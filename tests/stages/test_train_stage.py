@@ -234,6 +234,7 @@ def test_a_collapse_is_rolled_back_and_the_run_still_ends_well(
     assert (folder / TRAIN / "metrics.jsonl").read_bytes().count(b"\n") == STEPS
 
 
+@pytest.mark.long
 def test_a_run_that_never_learned_exports_nothing_and_says_what_to_change(
     tree: Tree,
 ) -> None:
