@@ -188,7 +188,8 @@ def _draw_videos(root: Path, videos_per_class: int) -> None:
 def _shards(folder: Path, name: str) -> Path:
     """The stages index and shard of a preset, on the drawn videos."""
     params = load_config(PRESETS / f"{name}.yaml").model_dump()
-    params["index"] |= {"root": str(folder / "videos"), "test_fraction": 0.0}
+    videos = {"root": str(folder / "videos"), "source": "class_folders", "test_fraction": 0.0}
+    params["index"] |= videos
     config = parse_config(params)
     work = folder / str(config.clip.resolution)
     work.mkdir(exist_ok=True)

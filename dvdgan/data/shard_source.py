@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 INDEX, SAMPLES = "index.json", "samples.parquet"
 
 # Clips that a process reads from a store at a time: a request takes long, and costs it little.
-AT_ONCE = 16
+AT_ONCE = 32
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -1,21 +1,20 @@
 """S3, and whatever speaks it.
 
 boto3's transfer manager moves files, in concurrent parts; botocore retries requests ("adaptive",
-with jitter). Every wait ends, so that a server that hangs is a server that fails. Ours are the
-digests: an upload is compared with its file, a download with the sha256 it was uploaded with.
+with jitter). signed_gets.py reads ranges, as long as all goes well. Every wait ends, so that a
+server that hangs is a server that fails. Ours are the digests: an upload is compared with its file,
+a download with the sha256 it was uploaded with.
 """
 
 import base64
 import hashlib
 import os
-import random
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
@@ -28,7 +27,8 @@ from dvdgan.storage.digests import Digests, digests_of
 from dvdgan.storage.local import atomic_file, sha256_of_file
 from dvdgan.storage.range_reader import BLOCK_BYTES, RangeReader, buffered
 from dvdgan.storage.rate_limiter import RateLimiter
-from dvdgan.storage.s3_client import Contact, RetryPolicy, make_client
+from dvdgan.storage.s3_client import Contact, RetryPolicy, make_client, retried
+from dvdgan.storage.signed_gets import SignedGets
 from dvdgan.storage.store import StoreEntry, StoreUnavailableError, checked, is_key
 
 MOST_PARTS = 10_000
@@ -40,8 +40,6 @@ TRANSFER_FAILED = (
 )
 # A process makes its client once, whichever of its threads comes first.
 _CLIENT_LOCK = threading.Lock()
-
-ResultT = TypeVar("ResultT")
 
 
 class S3Store:
@@ -60,13 +58,14 @@ class S3Store:
         self._policy = policy or RetryPolicy()
         self._contact = Contact()
         self._clients: dict[int, Any] = {}
+        self._signed_gets: dict[int, SignedGets] = {}
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def __getstate__(self) -> dict[str, Any]:
         """For a worker process, which makes a client of its own."""
-        return self.__dict__ | {"_clients": {}}
+        return self.__dict__ | {"_clients": {}, "_signed_gets": {}}
 
     def put(self, source: Path, key: str) -> None:
         part_bytes = max(self._policy.part_bytes, -(-source.stat().st_size // MOST_PARTS))
@@ -96,6 +95,8 @@ class S3Store:
         """See Store. ``etag``: of the object as it has to be still."""
         if not length:
             return b""
+        if etag is None and (quick := self._read_signed(key, start, length)) is not None:
+            return quick
         same = {} if etag is None else {"IfMatch": etag}
         data, _ = self._answer(key, Range=f"bytes={start}-{start + length - 1}", **same)
         if len(data) < length:
@@ -184,6 +185,7 @@ class S3Store:
         with _CLIENT_LOCK:
             if process not in self._clients:
                 self._clients[process] = make_client(self._policy, self._contact)
+                self._signed_gets[process] = SignedGets(self._clients[process])
         return self._clients[process]
 
     def _put(self, key: str, data: bytes) -> None:
@@ -278,6 +280,16 @@ class S3Store:
         self._limiter.take(len(data))
         return data, answer
 
+    def _read_signed(self, key: str, start: int, length: int) -> bytes | None:
+        """As SignedGets; from a server that has answered, since others get FIRST_ATTEMPTS."""
+        gets = self._signed_gets.get(os.getpid())
+        if gets is None or not self._contact.made:
+            return None
+        data = gets.read(self.bucket, self.prefix + checked(key), start, length)
+        if data is not None:
+            self._limiter.take(len(data))
+        return data
+
     @contextmanager
     def _translated(self, doing: str) -> Iterator[None]:
         """Raise boto3's errors as those of a Store.
@@ -310,23 +322,6 @@ class S3Store:
     def _where(self) -> str:
         client = self._clients.get(os.getpid())
         return f"{self} at {client.meta.endpoint_url}" if client else str(self)
-
-
-def retried(
-    attempt: Callable[[], ResultT], attempts: int, worthwhile: Callable[[], bool]
-) -> ResultT:
-    """The result of ``attempt``; after StoreUnavailableError again, up to ``attempts`` in all.
-
-    botocore retries requests, not bodies that are cut off.
-    """
-    for number in range(1, attempts):
-        try:
-            return attempt()
-        except StoreUnavailableError:
-            if not worthwhile():
-                raise
-            time.sleep(random.uniform(0, min(0.05 * 2**number, 20.0)))
-    return attempt()
 
 
 def _sha256_in(head: dict[str, Any]) -> str | None:

@@ -1,18 +1,24 @@
 """boto3's client for S3: patient with a server that has answered before, and silent about keys."""
 
 import logging
+import random
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from boto3.session import Session
 from botocore.config import Config
 
 from dvdgan.errors import UserError
+from dvdgan.storage.store import StoreUnavailableError
 
 # Of a request to a server that has never answered: a second one, within a second or two.
 FIRST_ATTEMPTS = 2
 # Their debug lines quote session tokens and signatures.
 TALKATIVE = ("boto3", "botocore", "s3transfer")
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)
@@ -72,3 +78,20 @@ def make_client(policy: RetryPolicy, contact: Contact) -> Any:
         ) from None
     client.meta.events.register_first("needs-retry.s3", contact.after_attempt)
     return client
+
+
+def retried(
+    attempt: Callable[[], ResultT], attempts: int, worthwhile: Callable[[], bool]
+) -> ResultT:
+    """The result of ``attempt``; after StoreUnavailableError again, up to ``attempts`` in all.
+
+    botocore retries requests, not bodies that are cut off.
+    """
+    for number in range(1, attempts):
+        try:
+            return attempt()
+        except StoreUnavailableError:
+            if not worthwhile():
+                raise
+            time.sleep(random.uniform(0, min(0.05 * 2**number, 20.0)))
+    return attempt()
