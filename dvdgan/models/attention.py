@@ -46,8 +46,8 @@ class SelfAttention(nn.Module):
             attended = attended.unflatten(1, (T, H, W))
         else:
             attended = attended.movedim(-2, self.axis)
-        maps = attended.movedim(-1, 2)  # (B, T, C/2, H, W)
-        change: Tensor = self.output(maps.flatten(0, 1))
+        maps = attended.movedim(-1, 2).flatten(0, 1)  # (B*T, C/2, H, W)
+        change: Tensor = self.output(maps.contiguous(memory_format=torch.channels_last))
         return x + self.gamma * change.view_as(x)
 
     def _tokens(self, maps: Tensor) -> Tensor:

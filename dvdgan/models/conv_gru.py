@@ -9,6 +9,14 @@ from torch.nn.functional import conv2d
 from dvdgan.models import spectral
 
 
+def in_autocast(weight: Tensor) -> Tensor:
+    """``weight`` as convolutions inside autocast take it: cast once, not at every step."""
+    kind = weight.device.type
+    if not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
+        return weight
+    return weight.to(torch.get_autocast_dtype(kind))
+
+
 class ConvGRU(nn.Module):
     """Convolutional GRU, one layer: the paper's choice for 48 frames.
 
@@ -42,7 +50,9 @@ class ConvGRU(nn.Module):
         C = x.shape[1]
         # Each read of a normalised weight in training runs a power iteration and gives another
         # weight: read once, so that all T steps share it.
-        reset, update, candidate = self.reset.weight, self.update.weight, self.candidate.weight
+        reset, update, candidate = (
+            in_autocast(layer.weight) for layer in (self.reset, self.update, self.candidate)
+        )
         # W * [g; x] = W_g * g + W_x * x, and the second term is the same at every step.
         of_g = torch.cat([reset[:, :C], update[:, :C]])
         of_x = torch.cat([reset[:, C:], update[:, C:], candidate[:, :C]])
@@ -85,6 +95,6 @@ class MultiplicativeConvGRU(ConvGRU):
 
     def gate(self, x: Tensor) -> Callable[[Tensor], Tensor]:
         """h_{t-1} -> g, for this x."""
-        weight, bias = self.gate_hidden.weight, self.gate_hidden.bias
+        weight, bias = in_autocast(self.gate_hidden.weight), self.gate_hidden.bias
         of_x = self.gate_input(x)
         return lambda h: conv2d(h, weight, bias) * of_x

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from dvdgan.models.architecture import (
     DISCRIMINATOR_CONSTANTS,
@@ -24,7 +23,8 @@ from dvdgan.models.attention import SelfAttention, SeparableSelfAttention
 from dvdgan.models.discriminators import Discriminators, TemporalDiscriminator
 from dvdgan.models.frame_encoder import FrameEncoder
 from dvdgan.models.generator import Generator, Stage
-from dvdgan.models.meta import FUSED_ATTENTION, MetaShortcuts, without_memory
+from dvdgan.models.meta import MetaShortcuts, without_memory
+from dvdgan.models.multiply_adds import MultiplyAdds
 from dvdgan.models.views import PHI
 
 # Modules that are lists of layers; every other module is a layer of its own in the table.
@@ -64,7 +64,7 @@ class NetworkCost:
     """In the order they run in."""
     parameters: int
     multiply_adds: int
-    """Of convolutions, linear maps and attention, as they are computed here."""
+    """Of convolutions, linear maps and attention (models/multiply_adds.py)."""
     kept: int
     """Bytes kept for the backward pass, those between the layers included."""
     kept_once: int
@@ -275,10 +275,10 @@ def _counted_forward(network: nn.Module, inputs: Inputs, clips: int) -> dict[str
     began: dict[str, tuple[int, int]] = {}
     network.train()
     with ExitStack() as stack:
-        flops = stack.enter_context(FlopCounterMode(display=False, custom_mapping=ATTENTION_FLOPS))
+        multiply_adds = stack.enter_context(MultiplyAdds())
 
         def now() -> tuple[int, int]:
-            return flops.get_total_flops() // 2, kept.bytes
+            return multiply_adds.count, kept.bytes
 
         def watch(name: str, layer: nn.Module) -> None:
             """Count from the moment the layer begins to the moment it ends."""
@@ -287,9 +287,9 @@ def _counted_forward(network: nn.Module, inputs: Inputs, clips: int) -> dict[str
                 began[name] = now()
 
             def end(_module: nn.Module, _arguments: Any, output: Tensor) -> None:
-                (flops_before, kept_before), (flops_after, kept_after) = began[name], now()
+                before, after = began[name], now()
                 counts[name] = _Counts(
-                    flops_after - flops_before, kept_after - kept_before, tuple(output.shape)
+                    after[0] - before[0], after[1] - before[1], tuple(output.shape)
                 )
 
             stack.enter_context(layer.register_forward_pre_hook(begin))
@@ -319,17 +319,6 @@ class _KeptStorages:
             self._seen[storage._cdata] = storage
             self.bytes += storage.nbytes()
         return tensor
-
-
-def _attention_flops(
-    query: tuple[int, ...], key: tuple[int, ...], value: tuple[int, ...], *_: Any, **__: Any
-) -> int:
-    flops: int = sdpa_flop_count(query, key, value)
-    return flops
-
-
-# The one operation of these networks that FlopCounterMode does not know.
-ATTENTION_FLOPS = {FUSED_ATTENTION: _attention_flops}
 
 
 def _layers(network: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:

@@ -131,11 +131,13 @@ class Generator(nn.Module):
         encoded = None if self.encoder is None else self.encoder(conditioning)
         x = self.initial(condition).unflatten(1, (-1, INITIAL_SIZE, INITIAL_SIZE))
         x = self.recurrence(x, None if encoded is None else encoded.state)
+        # Convolutions work with the channels of a pixel side by side; every layer keeps that order.
+        x = x.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, x.shape[:2])
         x = self.joint_attention(x)
         for number, stage in enumerate(self.stages, start=1):
             if number == len(self.stages):
                 x = self.separable_attention(x)
             x = stage(x, condition, encoded)
-        x = torch.relu(self.output_norm(x))
+        x = torch.relu_(self.output_norm(x))
         frames = torch.tanh(self.output(x.flatten(0, 1))).unflatten(0, x.shape[:2])
         return frames if conditioning is None else torch.cat([conditioning, frames], dim=1)

@@ -1,10 +1,18 @@
 """BigGAN's residual blocks: for G on folded frames, for D in two and three dimensions."""
 
 from collections.abc import Callable
+from math import prod
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, avg_pool3d, interpolate
+from torch.nn.functional import (
+    avg_pool2d,
+    avg_pool3d,
+    conv2d,
+    conv3d,
+    conv_transpose2d,
+    interpolate,
+)
 
 from dvdgan.models import spectral
 from dvdgan.models.conditional_norm import ConditionalNorm
@@ -36,11 +44,9 @@ class GeneratorBlock(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         B, T = x.shape[:2]
-        h = torch.relu(self.norm1(x, condition)).flatten(0, 1)
-        if self.upsample:
-            h = double(h)
-        h = self.conv1(h).unflatten(0, (B, T))
-        h = torch.relu(self.norm2(h, condition)).flatten(0, 1)
+        h = torch.relu_(self.norm1(x, condition)).flatten(0, 1)
+        h = convolve_doubled(h, self.conv1) if self.upsample else self.conv1(h)
+        h = torch.relu_(self.norm2(h.unflatten(0, (B, T)), condition)).flatten(0, 1)
         # A 1x1 convolution and a copy of pixels commute: convolve the smaller one.
         shortcut = self.shortcut(x.flatten(0, 1))
         frames: Tensor = self.conv2(h) + (double(shortcut) if self.upsample else shortcut)
@@ -77,10 +83,10 @@ class DeepGeneratorBlock(nn.Module):
         B, T = x.shape[:2]
         h = x
         for number, (norm, conv) in enumerate(zip(self.norms, self.convs, strict=True)):
-            frames = torch.relu(norm(h, condition)).flatten(0, 1)
-            if self.upsample and number == 1:
-                frames = double(frames)
-            h = conv(frames).unflatten(0, (B, T))
+            frames = torch.relu_(norm(h, condition)).flatten(0, 1)
+            doubles = self.upsample and number == 1
+            frames = convolve_doubled(frames, conv) if doubles else conv(frames)
+            h = frames.unflatten(0, (B, T))
         shortcut = self.shortcut(x.flatten(0, 1))[:, : self.channels_out]
         shortcut = double(shortcut) if self.upsample else shortcut
         changed: Tensor = h + shortcut.unflatten(0, (B, T))
@@ -101,6 +107,7 @@ class DiscriminatorBlock(nn.Module):
         super().__init__()
         conv = convolution(dimensions)
         self.first = first
+        self.downsample = downsample
         self.pool = halving(dimensions) if downsample else nn.Identity()
         self.conv1 = conv(channels_in, channels_out, 3)
         self.conv2 = conv(channels_out, channels_out, 3)
@@ -108,12 +115,12 @@ class DiscriminatorBlock(nn.Module):
         self.shortcut = nn.Identity() if keeps_shape else conv(channels_in, channels_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = x if self.first else torch.relu(x)
-        h = self.conv2(torch.relu(self.conv1(h)))
+        h = torch.relu_(self.conv1(x if self.first else torch.relu(x)))
+        h = convolve_halved(h, self.conv2) if self.downsample else self.conv2(h)
         # Convolve and pool, or pool and convolve (BigGAN's first block): a 1x1 convolution commutes
         # with an average, so the cheaper order serves for both.
-        halved: Tensor = self.pool(h) + self.shortcut(self.pool(x))
-        return halved
+        changed: Tensor = h + self.shortcut(self.pool(x))
+        return changed
 
 
 class DeepDiscriminatorBlock(nn.Module):
@@ -138,8 +145,8 @@ class DeepDiscriminatorBlock(nn.Module):
         self.shortcut = conv(channels_in, lacking, 1) if lacking else None
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv2(torch.relu(self.conv1(torch.relu(x))))
-        h = self.conv4(self.pool(torch.relu(self.conv3(torch.relu(h)))))
+        h = self.conv2(torch.relu_(self.conv1(torch.relu(x))))
+        h = self.conv4(self.pool(torch.relu_(self.conv3(torch.relu_(h)))))
         shortcut = self.pool(x)
         if self.shortcut is not None:
             shortcut = torch.cat([shortcut, self.shortcut(shortcut)], dim=1)
@@ -162,6 +169,48 @@ def double(x: Tensor) -> Tensor:
     return interpolate(x, scale_factor=2.0)
 
 
+def convolve_doubled(x: Tensor, conv: nn.Module) -> Tensor:
+    """``conv``, 3x3, on ``x`` doubled: (N, C, H, W) -> (N, C', 2H, 2W).
+
+    The taps that fall on copies of one pixel are added up first: a transposed convolution by a 4x4
+    kernel gives the same sums with 16 of 36 multiply-adds.
+    """
+    weight, bias = _parameters(conv)
+    kernel = widened(widened(weight, 2), 3).flip(2, 3).transpose(0, 1)
+    return conv_transpose2d(x, kernel, bias, stride=2, padding=1)
+
+
+def convolve_halved(x: Tensor, conv: nn.Module) -> Tensor:
+    """``conv``, 3x3 or 3x3x3, on ``x``, then halved. In two dimensions (N, C, H, W) ->
+    (N, C', H/2, W/2), in three (N, C, T, H, W) -> (N, C', ceil(T/2), H/2, W/2).
+
+    The average goes into the kernel, which becomes 4x4 with a stride of 2: the same sums with 16
+    of 36 multiply-adds, in three dimensions 64 of 216. An odd T is halved afterwards.
+    """
+    weight, bias = _parameters(conv)
+    strides = [2 if size % 2 == 0 else 1 for size in x.shape[2:]]
+    for axis, stride in enumerate(strides, start=2):
+        if stride == 2:
+            weight = widened(weight, axis)
+    weight = weight / prod(strides)
+    if x.dim() == 4:
+        return conv2d(x, weight, bias, strides, padding=1)
+    h = conv3d(x, weight, bias, strides, padding=1)
+    return h if strides[0] == 2 else halve_time(h)
+
+
+def widened(kernel: Tensor, axis: int) -> Tensor:
+    """The sums of neighbouring taps along ``axis``, one more than there are taps."""
+    nothing = torch.zeros_like(kernel.narrow(axis, 0, 1))
+    return torch.cat([kernel, nothing], axis) + torch.cat([nothing, kernel], axis)
+
+
+def _parameters(conv: nn.Module) -> tuple[Tensor, Tensor | None]:
+    weight, bias = conv.weight, conv.bias
+    assert isinstance(weight, Tensor) and (bias is None or isinstance(bias, Tensor))
+    return weight, bias
+
+
 def halve_space(x: Tensor) -> Tensor:
     """2x2 average pooling: (N, C, H, W) -> (N, C, H/2, W/2)."""
     return avg_pool2d(x, 2)
@@ -169,8 +218,17 @@ def halve_space(x: Tensor) -> Tensor:
 
 def halve_all(x: Tensor) -> Tensor:
     """2x2x2 average pooling, a last odd step averaged alone: (N, C, T, H, W), T -> ceil(T/2)."""
-    if x.shape[2] % 2:
-        # The mean of a step with itself. Not ceil_mode, whose gradient of the last step
-        # torch.compile halves (pytorch issue 198119).
-        x = torch.cat([x, x[:, :, -1:]], dim=2)
-    return avg_pool3d(x, 2)
+    return avg_pool3d(_with_even_time(x), 2)
+
+
+def halve_time(x: Tensor) -> Tensor:
+    """Averages of two steps, a last odd step alone: (N, C, T, H, W), T -> ceil(T/2)."""
+    return avg_pool3d(_with_even_time(x), (2, 1, 1))
+
+
+def _with_even_time(x: Tensor) -> Tensor:
+    if x.shape[2] % 2 == 0:
+        return x
+    # The mean of a step with itself. Not ceil_mode, whose gradient of the last step torch.compile
+    # halves (pytorch issue 198119).
+    return torch.cat([x, x[:, :, -1:]], dim=2)

@@ -1,6 +1,7 @@
 """BigGAN's discriminator without its head: the tower of residual stages that D_S, D_T and the
 encoder of conditioning frames are made of (paper A.2, A.4)."""
 
+import torch
 from torch import Tensor, nn
 
 from dvdgan.models.architecture import DISCRIMINATOR_CONSTANTS, Blocks
@@ -37,6 +38,7 @@ class FrameTower(nn.ModuleList):
         super().__init__(modules)
 
     def forward(self, frames: Tensor) -> list[Tensor]:
+        frames = frames.contiguous(memory_format=torch.channels_last)
         features = []
         for stage in self:
             frames = stage(frames)

@@ -123,7 +123,7 @@ def all_tensors(state: TrainState) -> Iterator[Tensor]:
         for parameter in network.parameters():
             values = optimizer.state[parameter]
             if not values:
-                values["step"] = torch.zeros(())
+                values["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
                 values["exp_avg"] = torch.zeros_like(parameter)
                 values["exp_avg_sq"] = torch.zeros_like(parameter)
     for tensors in _tensors(state).values():
@@ -180,6 +180,5 @@ def _fill_optimizer(
         shape = () if quantity == "step" else parameters[name].shape
         if quantity not in QUANTITIES or tensor.shape != shape:
             raise ValueError(f"{key} of shape {tuple(tensor.shape)}")
-        # Adam keeps its step count on the CPU and its moments on the parameter's device.
-        device = "cpu" if quantity == "step" else parameters[name].device
-        optimizer.state[parameters[name]][quantity] = tensor.to(device)
+        # A fused Adam keeps its step count there, too.
+        optimizer.state[parameters[name]][quantity] = tensor.to(parameters[name].device)

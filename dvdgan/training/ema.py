@@ -11,10 +11,8 @@ def update_average(average: nn.Module, network: nn.Module, decay: float) -> None
     Buffers are copied, not averaged: before the average is used, `recompute_statistics` converges
     its spectral norms and recomputes its batch-norm statistics.
     """
-    for averaged, parameter in zip(average.parameters(), network.parameters(), strict=True):
-        averaged.lerp_(parameter, 1 - decay)
-    for kept, buffer in zip(average.buffers(), network.buffers(), strict=True):
-        kept.copy_(buffer)
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
+    torch._foreach_copy_(list(average.buffers()), list(network.buffers()))
 
 
 def decay_at(step: int, decay: float, start: int) -> float:

@@ -30,13 +30,17 @@ class Runtime:
         """Join the job the launcher describes (one process without a launcher)."""
         # D's two phases would be broken by buffers broadcast before each forward; every rank runs
         # the same power iterations from the same vectors, so buffers agree without it.
-        no_broadcast = DistributedDataParallelKwargs(broadcast_buffers=False)
+        # Not gradient_as_bucket_view: with Gloo, trainers then waited for ever as they ended.
+        settings = DistributedDataParallelKwargs(broadcast_buffers=False)
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # It would fill all new memory with NaN first, to make a read of it show: a twentieth of a
+        # step. The tests train with it.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         # Whatever TORCH_ALLOW_TF32_CUBLAS_OVERRIDE says, which NVIDIA's containers set.
         torch.set_float32_matmul_precision("highest")
         accelerator = Accelerator(
             cpu=not torch.cuda.is_available(),
-            kwargs_handlers=[no_broadcast],
+            kwargs_handlers=[settings],
             # Ours are train.precision and train.accumulation; what is not given is read from the
             # environment (guard/numeric_environment.py refuses the rest).
             mixed_precision="no",

@@ -31,12 +31,14 @@ class SamplingRNG:
         latents = torch.randn(self.batch_size, latent_dim, generator=generator)
         picks = torch.randint(len(self.class_labels), (self.batch_size,), generator=generator)
         own = self._own
-        return latents[own].to(self.device), self.class_labels[picks][own].to(self.device)
+        return self._sent(latents[own]), self._sent(self.class_labels[picks][own])
 
     def views(self, step: int, phase: str, frames: int, k: int) -> Views:
         """What D_S and D_T see of each clip: k of its frames, the place of a crop."""
         generator = self._generator(step, phase, "views")
-        return draw_views(self.batch_size, frames, k, generator).rows(self._own).to(self.device)
+        return Views(
+            *map(self._sent, draw_views(self.batch_size, frames, k, generator).rows(self._own))
+        )
 
     def rows(self, parts: int) -> list[slice]:
         """This process's rows, cut into ``parts`` equal runs."""
@@ -45,6 +47,12 @@ class SamplingRNG:
 
     def _generator(self, step: int, phase: str, purpose: str) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(self.seed, step, phase, purpose))
+
+    def _sent(self, values: Tensor) -> Tensor:
+        """``values`` on the device, which need not be idle to take them."""
+        if self.device.type != "cuda":
+            return values.to(self.device)
+        return values.pin_memory().to(self.device, non_blocking=True)
 
     @property
     def _own(self) -> slice:

@@ -70,6 +70,7 @@ def _optimised(
             lr=learning_rate,
             betas=(train.adam_beta1, train.adam_beta2),
             eps=train.adam_epsilon,
+            fused=True,
         )
 
     return TrainState(

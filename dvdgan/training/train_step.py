@@ -208,7 +208,11 @@ class TrainStep:
             began = time.perf_counter()
             pixels, labels = next(clips)
             waited += time.perf_counter() - began
-            real = (to_model_range(pixels.to(self.rng.device)), labels.to(self.rng.device))
+            # The loader gives them in page-locked memory where there is a GPU.
+            pixels, labels = (
+                each.to(self.rng.device, non_blocking=True) for each in (pixels, labels)
+            )
+            real = (to_model_range(pixels), labels)
             # Prediction continues the real clips of the same D update, and in G's update those of
             # the last D update.
             if self.model.conditioning_frames:

@@ -135,3 +135,37 @@ def test_the_output_norm_learns_one_affine_per_channel(norm: Norm) -> None:
     expected[:, :, 2] += 5
     np.testing.assert_allclose(array(layer(x)), expected, atol=5e-5)
     assert sum(parameter.numel() for parameter in layer.parameters()) == 2 * CHANNELS
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("per_clip", [False, True])
+def test_the_norm_of_a_step_has_the_derivatives_of_its_formula(
+    per_clip: bool, channels_last: bool
+) -> None:
+    """Against autograd on the formula, in float64; a clip's own affine, or one for all."""
+    layer = NORMS["per_step_batch"](FRAMES, CHANNELS).train()
+    x = uneven().double()
+    if channels_last:
+        x = x.movedim(2, -1).contiguous().movedim(-1, 2)
+    shape = (len(x), 1, CHANNELS, 1, 1) if per_clip else (CHANNELS, 1, 1)
+    inputs = [
+        each.double().requires_grad_() for each in (x, torch.randn(shape), torch.randn(shape))
+    ]
+    x, scale, shift = inputs
+    variance, mean = torch.var_mean(x, (0, 3, 4), correction=0, keepdim=True)
+    formula = scale * (x - mean) / torch.sqrt(variance + EPSILON) + shift
+    weights = torch.randn_like(formula)
+    got = layer(x, scale, shift)
+    assert got.stride() == x.stride()
+    torch.testing.assert_close(got, formula, rtol=1e-10, atol=1e-10)
+    for one, other in zip(
+        *(torch.autograd.grad(y, inputs, weights) for y in (got, formula)), strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+
+
+def test_half_precision_is_normalised_in_single_precision() -> None:
+    layer = NORMS["per_step_batch"](FRAMES, CHANNELS).train()
+    x = (uneven() + 100).bfloat16()  # whose mean and squares have more digits than bfloat16
+    expected = standardised("per_step_batch", array(x.float()))
+    np.testing.assert_allclose(array(layer(x).float()), expected, atol=0.02)

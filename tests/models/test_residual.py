@@ -3,6 +3,7 @@
 The blocks here convolve their shortcuts at the smaller of two resolutions; the references do not.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -17,6 +18,9 @@ from dvdgan.models.residual import (
     DeepGeneratorBlock,
     DiscriminatorBlock,
     GeneratorBlock,
+    convolve_doubled,
+    convolve_halved,
+    double,
     halve_all,
     halve_space,
 )
@@ -156,6 +160,41 @@ def test_halving_in_two_dimensions() -> None:
     x = torch.randn(2, 3, 4, 6)
     expected = array(x).reshape(2, 3, 2, 2, 3, 2).mean(axis=(3, 5))
     np.testing.assert_allclose(array(halve_space(x)), expected, atol=1e-6)
+
+
+def same_in_value_and_derivative(
+    short: Callable[[], torch.Tensor], plain: Callable[[], torch.Tensor], *inputs: torch.Tensor
+) -> None:
+    for got, expected in zip(
+        *(with_derivatives(each(), *inputs) for each in (short, plain)), strict=True
+    ):
+        torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-12)
+
+
+def with_derivatives(y: torch.Tensor, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    weights = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).sin().view(y.shape)
+    return (y, *torch.autograd.grad(y, inputs, weights))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_convolution_of_doubled_pixels_is_that_of_the_enlarged_image(bias: bool) -> None:
+    conv = nn.Conv2d(3, 4, 3, padding=1, bias=bias).double()
+    x = torch.randn(2, 3, 4, 5, dtype=torch.float64, requires_grad=True)
+    same_in_value_and_derivative(
+        lambda: convolve_doubled(x, conv), lambda: conv(double(x)), x, *conv.parameters()
+    )
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("frames", [None, 1, 2, 5, 6])
+def test_a_halved_convolution_is_the_average_of_its_results(frames: int | None, bias: bool) -> None:
+    kind, halve = (nn.Conv3d, halve_all) if frames else (nn.Conv2d, halve_space)
+    conv = kind(3, 4, 3, padding=1, bias=bias).double()
+    shape = (2, 3, frames, 4, 6) if frames else (2, 3, 4, 6)
+    x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    same_in_value_and_derivative(
+        lambda: convolve_halved(x, conv), lambda: halve(conv(x)), x, *conv.parameters()
+    )
 
 
 @pytest.mark.parametrize("kind", [GeneratorBlock, DeepGeneratorBlock])

@@ -8,11 +8,12 @@ import pytest
 import torch
 from plain_numpy import Array, array, normalised_layers
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from dvdgan.models.architecture import Blocks, DiscriminatorArchitecture, GeneratorArchitecture
 from dvdgan.models.discriminators import Discriminators
 from dvdgan.models.generator import Generator
-from dvdgan.models.spectral import bake, converge, linear
+from dvdgan.models.spectral import bake, converge, linear, normalised
 from dvdgan.models.views import draw_views
 
 EPSILON = 1e-6  # BigGAN's
@@ -222,3 +223,28 @@ def test_a_weight_that_is_not_finite_keeps_its_vectors() -> None:
     before = layer.parametrizations.weight[0]._u.clone()
     converge(layer)
     assert torch.equal(layer.parametrizations.weight[0]._u, before)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (4, 3, 3, 3), (2, 4, 3, 3, 3)])
+def test_the_weight_and_its_derivative_are_those_of_torch_s_spectral_norm(
+    shape: tuple[int, ...],
+) -> None:
+    def layer() -> nn.Module:
+        kind = {2: nn.Linear, 4: nn.Conv2d, 5: nn.Conv3d}[len(shape)]
+        return kind(shape[1], shape[0], *shape[2:3], bias=False).double()
+
+    ours, theirs = normalised(layer()), spectral_norm(layer(), eps=EPSILON)
+    with torch.no_grad():
+        ours.parametrizations.weight.original.mul_(3).add_(torch.randn(shape))
+    theirs.load_state_dict(ours.state_dict())
+    weights = torch.randn(shape, dtype=torch.float64)
+    for training in (True, True, False):
+        found = []
+        for each in (ours.train(training), theirs.train(training)):
+            each.zero_grad()
+            weight = each.weight
+            (weight * weights).sum().backward()
+            parts = each.parametrizations.weight
+            found.append((weight, parts.original.grad, parts[0]._u, parts[0]._v))
+        for one, other in zip(*found, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from plain_numpy import array
-from torch import nn
 
 from dvdgan.models.architecture import GeneratorArchitecture, Norm
+from dvdgan.models.conditional_norm import PerFrame, PerStepBatchNorm
 from dvdgan.models.generator import Generator, GeneratorInputs
 from dvdgan.models.standing_statistics import recompute_statistics
 
@@ -40,7 +40,11 @@ def test_the_mean_over_all_forwards_and_no_parameter_moves(
     conditioning_frames: int, block_norm: Norm
 ) -> None:
     generator = tiny(conditioning_frames, block_norm).train()
-    norms = {n: m for n, m in generator.named_modules() if isinstance(m, nn.BatchNorm2d)}
+    norms = {
+        name: norm
+        for name, norm in generator.named_modules()
+        if isinstance(norm, PerStepBatchNorm | PerFrame)
+    }
     assert len(norms) == 2 * 2 * 3 + 1  # two blocks a stage, two norms a block, and the last
     batches = [inputs(4, conditioning_frames) for _ in range(3)]
     generator(*batches[0])  # old statistics, to be forgotten
@@ -55,11 +59,12 @@ def test_the_mean_over_all_forwards_and_no_parameter_moves(
         hook.remove()
     for name, norm in norms.items():
         assert len(seen[name]) == 3
-        means = [x.mean(axis=(0, 2, 3)) for x in seen[name]]
-        variances = [x.var(axis=(0, 2, 3), ddof=1) for x in seen[name]]
-        np.testing.assert_allclose(array(norm.running_mean), np.mean(means, 0), atol=1e-5)
-        np.testing.assert_allclose(array(norm.running_var), np.mean(variances, 0), rtol=1e-4)
-        assert norm.momentum == 0.1
+        axes = (0, 3, 4) if isinstance(norm, PerStepBatchNorm) else (0, 1, 3, 4)
+        means = np.mean([x.mean(axis=axes).ravel() for x in seen[name]], 0)
+        variances = np.mean([x.var(axis=axes, ddof=1).ravel() for x in seen[name]], 0)
+        np.testing.assert_allclose(array(norm.norm.running_mean), means, atol=1e-5)
+        np.testing.assert_allclose(array(norm.norm.running_var), variances, rtol=1e-4)
+        assert norm.norm.momentum == 0.1
     assert not generator.training
     assert not any(module.training for module in generator.modules())
     statistics = ("running_mean", "running_var", "num_batches_tracked", "._u", "._v")

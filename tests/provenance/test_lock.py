@@ -59,8 +59,8 @@ def test_neither_do_messages_and_what_moves_no_number(
         # Networks, evaluation, video, the page, and what is a stage's alone.
         (
             "models/residual.py",
-            "avg_pool3d(x, 2)",
-            "avg_pool3d(x, 1)",
+            "avg_pool2d(x, 2)",
+            "avg_pool2d(x, 1)",
             "train export evaluate report",
         ),
         ("evaluation/frechet.py", "float64", "float32", "evaluate"),
