@@ -4,9 +4,11 @@
     python benchmarks/training_speed.py --device cuda --dtype bfloat16 --channels 128 --batch 32
 
 An iteration is what `dvdgan train` does: two updates of D (G without gradients, one forward of D
-on [real; fake], backward), one of G, one of the average. Multiply-adds are counted by torch while
-one iteration runs, backward passes included, and set against what torch reaches on a large square
-matmul of the same dtype, on the same device in the same run. Medians; every part alone as well.
+on [real; fake], backward), one of G, one of the average, with the settings of the trainer
+(deterministic algorithms, fused Adam). Multiply-adds are those of the paper's layers
+(models/multiply_adds.py), backward passes included, and set against what torch reaches on a large
+square matmul of the same dtype, on the same device in the same run. Medians; every part alone as
+well.
 """
 
 import argparse
@@ -22,15 +24,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from dvdgan.models.architecture import DiscriminatorArchitecture, GeneratorArchitecture
 from dvdgan.models.discriminators import Discriminators
 from dvdgan.models.generator import Generator, GeneratorInputs
+from dvdgan.models.multiply_adds import MultiplyAdds
 from dvdgan.models.spectral import bake
 from dvdgan.models.views import Views, draw_views
 from dvdgan.storage.output import check_output_file, write_output
 from dvdgan.training.ema import update_average
+from dvdgan.training.runtime import Runtime
 from dvdgan.training.train_step import discriminator_loss, frozen, generator_loss
 
 MATMUL_SIDE = {"cpu": 2048, "cuda": 8192}
@@ -67,7 +70,7 @@ class Bench:
         """The median of ``repeats`` calls, after two to warm up, of which one is counted."""
         with self.autocast():
             work()
-            with FlopCounterMode(display=False) as counter:
+            with MultiplyAdds() as counter:
                 work()
             seconds = []
             for _ in range(self.repeats):
@@ -76,7 +79,7 @@ class Bench:
                 work()
                 self._wait()
                 seconds.append(time.perf_counter() - began)
-        return Measured(statistics.median(seconds), counter.get_total_flops() // 2)
+        return Measured(statistics.median(seconds), counter.count)
 
     def matmul(self) -> Measured:
         side = MATMUL_SIDE[self.device.type]
@@ -118,8 +121,8 @@ class Round:
             discriminators,
             average.requires_grad_(False),
             (
-                torch.optim.Adam(generator.parameters(), 1e-4, betas=(0.0, 0.999)),
-                torch.optim.Adam(discriminators.parameters(), 2e-4, betas=(0.0, 0.999)),
+                torch.optim.Adam(generator.parameters(), 1e-4, betas=(0.0, 0.999), fused=True),
+                torch.optim.Adam(discriminators.parameters(), 2e-4, betas=(0.0, 0.999), fused=True),
             ),
             GeneratorInputs(torch.randn(size.batch, 120), torch.arange(size.batch)).to(device),
             (torch.rand(clip) * 2 - 1).to(device),
@@ -222,6 +225,7 @@ def main() -> None:
     size = parser.parse_args()
     if size.write is not None:
         check_output_file(size.write)
+    Runtime.start()
     torch.manual_seed(0)
     bench = Bench(size)
     parts = {"large matmul": bench.matmul()}
