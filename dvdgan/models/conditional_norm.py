@@ -21,7 +21,7 @@ class PerStepBatchNorm(nn.Module):
 
     Nothing is reduced over time, so no information can pass between frames here.
     x: (B, T, C, H, W) -> scale * n + shift of the same shape; n has mean 0 and variance 1 per
-    (t, c) in training mode. scale, shift: of a shape that spreads over x; 1 and 0 if not given.
+    (t, c) in training mode. scale, shift: of a shape that broadcasts to that of x.
     """
 
     def __init__(self, frames: int, channels: int) -> None:
@@ -30,11 +30,7 @@ class PerStepBatchNorm(nn.Module):
         # Its buffers hold the statistics, its kind says over which processes they are taken.
         self.norm = nn.BatchNorm2d(frames * channels, EPSILON, MOMENTUM, affine=False)
 
-    def forward(
-        self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
-    ) -> Tensor:
-        scale = x.new_ones(1, 1, 1, 1, 1) if scale is None else scale
-        shift = x.new_zeros(1, 1, 1, 1, 1) if shift is None else shift
+    def forward(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         if not self.norm.training:
             return self._by_running_statistics(x, scale, shift)
         if type(self.norm) is nn.BatchNorm2d and not _has_a_faster_kernel(x):
@@ -67,17 +63,21 @@ class PerStepBatchNorm(nn.Module):
 
 
 def _has_a_faster_kernel(x: Tensor) -> bool:
-    """On a GPU torch's own batch norm reads x fewer times, unless a compiler joins the passes."""
-    return x.is_cuda and not torch.compiler.is_compiling()
+    """On a GPU torch's own batch norm reads x fewer times, unless a compiler joins the passes.
+
+    On the device "meta", where costs are counted, the answer is that of a GPU.
+    """
+    return (x.is_cuda or x.is_meta) and not torch.compiler.is_compiling()
 
 
 class NormaliseSteps(torch.autograd.Function):
     """Batch statistics of every time step, and y = scale * (x - mean) / deviation + shift.
 
-    Torch's batch norm takes (B, T*C, H, W), for which features in the channels-last layout of the
-    convolutions around it would be copied there and back; this keeps their layout, and takes the
-    affine into its derivative. x: (B, T, C, H, W) -> y, mean and biased variance (1, T, C, 1, 1),
-    of which only y has a derivative. Half precision is normalised in single precision.
+    torch's batch norm takes (B, T*C, H, W), for which features in the channels-last layout of the
+    convolutions around it would be copied there and back. This keeps their layout, and its
+    derivative includes that of scale and shift. x: (B, T, C, H, W) -> y, mean and biased variance
+    (1, T, C, 1, 1), of which only y has a derivative. Half precision is normalised in single
+    precision.
     """
 
     @staticmethod
@@ -116,15 +116,18 @@ class NormaliseSteps(torch.autograd.Function):
 
 
 class PerFrame(nn.Module):
-    """A norm of images, on the frames of all clips as one batch. x: (B, T, C, H, W)."""
+    """A norm of images, on the frames of all clips as one batch, scaled and shifted.
+
+    x, scale, shift: as PerStepBatchNorm.
+    """
 
     def __init__(self, norm: nn.Module) -> None:
         super().__init__()
         self.norm = norm
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         frames: Tensor = self.norm(x.flatten(0, 1))
-        return frames.view_as(x)
+        return torch.addcmul(shift, frames.view_as(x), scale)
 
 
 def groups(channels: int) -> int:
@@ -150,7 +153,7 @@ NORMS: dict[Norm, Callable[[int, int], nn.Module]] = {
     "instance": lambda frames, channels: PerFrame(
         nn.GroupNorm(channels, channels, EPSILON, affine=False)
     ),
-    "none": lambda frames, channels: nn.Identity(),
+    "none": lambda frames, channels: PerFrame(nn.Identity()),
 }
 
 
@@ -170,7 +173,8 @@ class ConditionalNorm(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         scale = 1 + self.scale(condition)[:, None, :, None, None]
         shift = self.shift(condition)[:, None, :, None, None]
-        return normalise(self.norm, x, scale, shift)
+        y: Tensor = self.norm(x, scale, shift)
+        return y
 
 
 class OutputNorm(nn.Module):
@@ -186,12 +190,5 @@ class OutputNorm(nn.Module):
         self.shift = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return normalise(self.norm, x, self.scale, self.shift)
-
-
-def normalise(norm: nn.Module, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """scale * norm(x) + shift, in one pass where the norm can."""
-    if isinstance(norm, PerStepBatchNorm):
-        y: Tensor = norm(x, scale, shift)
+        y: Tensor = self.norm(x, self.scale, self.shift)
         return y
-    return torch.addcmul(shift, norm(x), scale)

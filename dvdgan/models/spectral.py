@@ -36,9 +36,10 @@ def normalised(layer: Layer) -> Layer:
 
 
 class _FullPrecision(_SpectralNorm):
-    """torch's spectral norm with its buffers, in fewer operations (there are 176 weights to read
-    in a small step), and in the weight's own precision also inside autocast, where a GPU would run
-    the power iteration in half precision.
+    """torch's spectral norm, with the same buffers and fewer operations.
+
+    In the weight's own precision also inside autocast, where a GPU would run the power iteration
+    in half precision.
     """
 
     def forward(self, weight: Tensor) -> Tensor:

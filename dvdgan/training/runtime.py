@@ -33,8 +33,7 @@ class Runtime:
         # Not gradient_as_bucket_view: with Gloo, trainers then waited for ever as they ended.
         settings = DistributedDataParallelKwargs(broadcast_buffers=False)
         torch.use_deterministic_algorithms(True, warn_only=True)
-        # It would fill all new memory with NaN first, to make a read of it show: a twentieth of a
-        # step. The tests train with it.
+        # This would fill all new memory with NaN, so that a read of it shows: 1 to 3% of a step.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         # Whatever TORCH_ALLOW_TF32_CUBLAS_OVERRIDE says, which NVIDIA's containers set.
         torch.set_float32_matmul_precision("highest")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dvdgan.models import conditional_norm
 from dvdgan.models.architecture import DiscriminatorArchitecture, GeneratorArchitecture
 from dvdgan.models.cost import (
     LayerCost,
@@ -181,6 +182,19 @@ def test_a_train_step_takes_what_was_measured_of_it(papers: ModelCost) -> None:
     """Counted and measured in real steps on an H100, see docs/speed.md."""
     assert papers.train_step(discriminator_steps=2) == pytest.approx(68_522e9 / 16, rel=0.001)
     assert papers.checkpoint_bytes == pytest.approx(6.727e9, rel=0.002)
+    assert 1 < papers.train_memory(32) / (41.6 * 2**30) < 1.4  # measured in bf16
+
+
+def test_a_train_step_needs_its_weights_and_the_larger_of_two_updates(papers: ModelCost) -> None:
+    g, d = papers.generator, list(papers.discriminators.values())
+    kept_of_everything = [  # weights, gradients, both moments; of G also the average
+        4 * (5 if network is g else 4) * network.parameters for network in (g, *d)
+    ]
+    for clips in (1, 32):
+        update_of_d = sum(each.kept_once + 2 * clips * each.kept for each in d)
+        update_of_g = sum(each.kept_once + clips * each.kept for each in (g, *d))
+        assert update_of_g > update_of_d  # of these networks
+        assert papers.train_memory(clips) == sum(kept_of_everything) + update_of_g
 
 
 def test_the_page_about_model_shows_what_is_printed(papers: ModelCost) -> None:
@@ -294,8 +308,11 @@ def networks() -> dict[str, tuple[Callable[[], nn.Module], Callable[[int], tuple
 
 
 @pytest.mark.parametrize("name", networks())
-def test_without_memory_the_costs_are_those_on_the_cpu(name: str) -> None:
-    """There nothing is skipped, and torch chooses the kernels by itself."""
+def test_without_memory_the_costs_are_those_on_the_cpu(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There nothing is skipped, and torch chooses the kernels by itself; batch norm as on a GPU."""
+    monkeypatch.setattr(conditional_norm, "_has_a_faster_kernel", lambda _: True)
     build, inputs = networks()[name]
     with without_memory():
         empty = build()
