@@ -59,7 +59,13 @@ class _FullPrecision(_SpectralNorm):
             # Copies, since later iterations change the buffers before a backward pass needs them.
             left, right = self._u.clone(), self._v.clone()
             return left, right, left.dot(matrix.mv(right))
-        left = normalize(matrix.mv(self._v), dim=0, eps=self.eps)
+        if torch.compiler.is_compiling():
+            # The backward pass of compiled code may repeat a product with a vector, from the
+            # buffer that has changed by then; it never repeats a product of matrices.
+            moved = (matrix @ self._v[:, None]).flatten()
+        else:
+            moved = matrix.mv(self._v)
+        left = normalize(moved, dim=0, eps=self.eps)
         image = matrix.T.mv(left)
         sigma = torch.linalg.vector_norm(image)  # left . matrix right, with the new right vector
         right = image / sigma.clamp_min(self.eps)
