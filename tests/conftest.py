@@ -1,5 +1,6 @@
 """Fixtures that more than one folder of tests uses."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -95,6 +96,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BySharedFixt
     """Replaces the scheduler of `--dist`; files start in the order they are collected."""
     config.option.loadscopereorder = False
     return BySharedFixtures(config, log)
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Collecting imports a million objects that stay; looking for garbage among them takes 4 s."""
+    gc.disable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,9 +1,10 @@
 """One door per package: to upgrade a library, open one folder or one file."""
 
+import functools
 import re
 import tomllib
 
-from source_tree import ROOT, imports, outside, python_files
+from source_tree import ROOT, Import, imports, outside, python_files
 
 DOORS: dict[str, str | tuple[str, ...]] = {
     "PIL": "dvdgan/video/",
@@ -46,7 +47,11 @@ DOORS: dict[str, str | tuple[str, ...]] = {
 }
 # The language of the networks: numbers, tensors, and the file they are kept in.
 EVERYWHERE = {"numpy", "safetensors", "torch"}
-USED = [each for file in python_files("dvdgan", "flows") for each in outside(imports(file))]
+
+
+@functools.cache
+def used() -> list[Import]:
+    return [each for file in python_files("dvdgan", "flows") for each in outside(imports(file))]
 
 
 def test_every_package_comes_in_by_its_door() -> None:
@@ -54,14 +59,14 @@ def test_every_package_comes_in_by_its_door() -> None:
         door for each in DOORS.values() for door in ([each] if isinstance(each, str) else each)
     ]
     assert [door for door in doors if not (ROOT / door).exists()] == []
-    known = [each for each in USED if each.package in DOORS]
+    known = [each for each in used() if each.package in DOORS]
     assert {each.package for each in known} == DOORS.keys(), "an unused door: take it off the list"
     beside = [str(each) for each in known if not str(each.file).startswith(DOORS[each.package])]
     assert beside == []
 
 
 def test_every_package_has_a_door() -> None:
-    assert {each.package for each in USED} <= DOORS.keys() | EVERYWHERE
+    assert {each.package for each in used()} <= DOORS.keys() | EVERYWHERE
 
 
 def test_every_declared_dependency_is_pinned_in_the_lock() -> None:

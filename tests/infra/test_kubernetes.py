@@ -14,9 +14,6 @@ import kubernetes_validate
 import pytest
 import yaml
 from kubernetes_files import FOLDER, ROOT, Resource, build, named, pods, variables
-from prefect.client.schemas.objects import FlowRun
-from prefect_kubernetes.settings import KubernetesSettings
-from prefect_kubernetes.worker import KubernetesWorker, KubernetesWorkerJobConfiguration
 
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR
 from dvdgan.guard.remote_backup import LAST_SECONDS
@@ -249,7 +246,7 @@ def gibibytes(quantity: str) -> int:
     return int(quantity.removesuffix("Gi"))
 
 
-def job_of(template: dict[str, Any], **chosen: Any) -> KubernetesWorkerJobConfiguration:
+def job_of(template: dict[str, Any], **chosen: Any) -> dict[str, Any]:
     """The Job that the worker makes for a flow run with these job variables."""
     defaults = {
         key: value["default"]
@@ -266,9 +263,14 @@ def job_of(template: dict[str, Any], **chosen: Any) -> KubernetesWorkerJobConfig
             return (defaults | chosen).get(whole[1])
         return re.sub(r"\{\{ \w+ \}\}", "", value) if isinstance(value, str) else value
 
+    # Imported here, as below: it takes two seconds, in every process that collects the tests.
+    from prefect.client.schemas.objects import FlowRun
+    from prefect_kubernetes.worker import KubernetesWorkerJobConfiguration
+
     job = KubernetesWorkerJobConfiguration.model_validate(filled(template["job_configuration"]))
     job.prepare_for_flow_run(FlowRun(id=uuid.uuid4(), flow_id=uuid.uuid4(), name="a run"))
-    return job
+    manifest: dict[str, Any] = job.job_manifest
+    return manifest
 
 
 def filled_template(folder: Path) -> dict[str, Any]:
@@ -289,10 +291,12 @@ def filled_template(folder: Path) -> dict[str, Any]:
 def test_the_work_pool_makes_jobs_that_kubernetes_and_the_build_take(
     builds: dict[str, list[Resource]], tmp_path: Path
 ) -> None:
+    from prefect_kubernetes.worker import KubernetesWorker
+
     template = filled_template(tmp_path)
     default = KubernetesWorker.get_default_base_job_template()["variables"]["properties"]
     assert default.keys() <= template["variables"]["properties"].keys()
-    manifest = job_of(template, gpus=1).job_manifest
+    manifest = job_of(template, gpus=1)
     plain = json.loads(json.dumps(manifest), object_hook=without_none)
     assert plain["metadata"]["namespace"] == "here"
     pod = plain["spec"]["template"]["spec"]
@@ -323,6 +327,8 @@ def test_flow_runs_refer_to_the_secret_of_the_worker(
     [container] = pods(builds["gpu"])["worker"]["spec"]["containers"]
     for name, value in variables(container, builds["gpu"]).items():
         monkeypatch.setenv(name, value)
+    from prefect_kubernetes.settings import KubernetesSettings
+
     settings = KubernetesSettings().worker
     assert settings.api_auth_string_secret_name == "prefect"
     assert settings.api_auth_string_secret_key == "auth"

@@ -3,6 +3,7 @@
 No terraform is here, so nothing is planned or applied.
 """
 
+import functools
 import re
 import subprocess
 from collections.abc import Iterator
@@ -26,12 +27,16 @@ def unquoted(value: Any) -> Any:
     return value.strip('"') if isinstance(value, str) else value
 
 
+@functools.cache
+def parsed() -> list[dict[str, Any]]:
+    """Every file."""
+    return [unquoted(hcl2.loads(path.read_text("utf-8"))) for path in FILES]
+
+
 def blocks(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and body of every variable, output or local; TYPE.NAME of every resource."""
-    for path in FILES:
-        with path.open(encoding="utf-8") as file:
-            parsed = unquoted(hcl2.load(file))
-        for each in parsed.get(kind, []):
+    for file in parsed():
+        for each in file.get(kind, []):
             for name, body in each.items():
                 if kind != "resource":
                     yield name, body
@@ -47,15 +52,12 @@ def text() -> str:
     return "\n".join(line for line in lines if not re.match(r"\s*(#|description\b)", line))
 
 
-RESOURCES, VARIABLES = dict(blocks("resource")), dict(blocks("variable"))
-
-
 def test_every_reference_leads_to_something_and_everything_is_used() -> None:
     code = text()
-    assert set(re.findall(r"\bvar\.(\w+)", code)) == VARIABLES.keys()
+    assert set(re.findall(r"\bvar\.(\w+)", code)) == dict(blocks("variable")).keys()
     local = {name for name, _ in blocks("locals") if not name.startswith("__")}
     assert set(re.findall(r"\blocal\.(\w+)", code)) == local
-    assert set(re.findall(r"\b(aws_\w+\.\w+)", code)) <= RESOURCES.keys()
+    assert set(re.findall(r"\b(aws_\w+\.\w+)", code)) <= dict(blocks("resource")).keys()
 
 
 def test_templates_exist_and_get_their_values() -> None:
@@ -65,14 +67,13 @@ def test_templates_exist_and_get_their_values() -> None:
     assert {path.stem for path in (FOLDER / "policies").iterdir()} == roles | {"bucket"}
 
 
-@pytest.mark.parametrize("name", VARIABLES)
-def test_variables_have_a_type_a_description_and_a_check(name: str) -> None:
-    body = VARIABLES[name]
-    assert body["type"]
-    assert body["description"].endswith(".")
-    for check in body["validation"]:
-        assert f"var.{name}" in check["condition"]
-        assert name in check["error_message"]
+def test_variables_have_a_type_a_description_and_a_check() -> None:
+    for name, body in blocks("variable"):
+        assert body["type"], name
+        assert body["description"].endswith("."), name
+        for check in body["validation"]:
+            assert f"var.{name}" in check["condition"]
+            assert name in check["error_message"]
 
 
 def test_outputs_are_described() -> None:
@@ -82,18 +83,19 @@ def test_outputs_are_described() -> None:
 
 
 def test_every_bucket_is_versioned_encrypted_private_and_cleaned() -> None:
+    resources = dict(blocks("resource"))
     parts = {
         *("versioning", "server_side_encryption_configuration", "public_access_block"),
         *("ownership_controls", "policy", "lifecycle_configuration"),
     }
     for part in parts:
-        assert RESOURCES[f"aws_s3_bucket_{part}.store"]["for_each"] == "${aws_s3_bucket.store}"
-    access = RESOURCES["aws_s3_bucket_public_access_block.store"]
+        assert resources[f"aws_s3_bucket_{part}.store"]["for_each"] == "${aws_s3_bucket.store}"
+    access = resources["aws_s3_bucket_public_access_block.store"]
     assert [value for key, value in access.items() if re.match("block|ignore|restrict", key)] == (
         [True] * 4
     )
     assert "abort_incomplete_multipart_upload" in str(
-        RESOURCES["aws_s3_bucket_lifecycle_configuration.store"]
+        resources["aws_s3_bucket_lifecycle_configuration.store"]
     )
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from dvdgan.guard import ledger
-from dvdgan.monitoring.workspace import PROJECT, update_workspace
 
 
 def entry(step: int, clips: int, fvd: float | None, drifted: float) -> ledger.Event:
@@ -32,6 +31,12 @@ VALUES = {
 }
 
 
+def update_workspace(history: Path, workspace: Path) -> None:
+    from dvdgan.monitoring import workspace as module  # evidently takes four seconds to import
+
+    module.update_workspace(history, workspace)
+
+
 @pytest.fixture
 def history(tmp_path: Path) -> Path:
     path = tmp_path / "history.jsonl"
@@ -44,7 +49,7 @@ def snapshots(workspace: Path) -> list[Any]:
     from evidently.ui.workspace import Workspace
 
     opened = Workspace.create(str(workspace))
-    [project] = opened.search_project(PROJECT)
+    [project] = opened.search_project("Scheduled evaluations")
     return [opened.get_run(project.id, each) for each in opened.list_runs(project.id)]
 
 
@@ -63,7 +68,7 @@ def dashboard(workspace: Path) -> Any:
     from evidently.ui.workspace import Workspace
 
     opened = Workspace.create(str(workspace))
-    [project] = opened.search_project(PROJECT)
+    [project] = opened.search_project("Scheduled evaluations")
     return project.dashboard.model()
 
 
