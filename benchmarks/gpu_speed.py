@@ -4,7 +4,7 @@
 
 Runs on one GPU, on 16 clips of 12 x 64 x 64 with ch 128 in bf16. It measures
 
-- the first step after the command, by parts, in a process of its own
+- the first step after the command, by parts, in a process of its own; QR on the GPU in its place
 - the trainer's step (dvdgan.training.train_step) as it is, and with one thing changed at a time, in
   turns with it
 - the share of the matmul rate of an iteration and its parts, as training_speed.py
@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from step_changes import Change, changes, compiled_blocks
+from step_changes import Change, QrOn, changes, compiled_blocks
 from torch import Tensor
 from training_speed import CLASSES, Bench, K, Round, residual_networks
 
@@ -81,6 +81,10 @@ def first_step(size: argparse.Namespace, began: float) -> dict[str, float]:
         metrics, _ = step.run(clips)
         metrics["generator_loss"].item()  # waits for the device
         seen[name] = time.time() - began
+    began = time.time()
+    with QrOn(runtime.device):
+        trainer(size, runtime.device)
+    seen["networks made again, QR on the device"] = time.time() - began
     return {name: round(seconds, 3) for name, seconds in seen.items()}
 
 

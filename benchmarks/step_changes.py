@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from dvdgan.models import conditional_norm, residual
 from dvdgan.models.residual import double, halve_all, halve_space
@@ -72,6 +73,21 @@ def compiled_blocks(step: TrainStep) -> Iterator[None]:
     yield
     for block in blocks:
         block._compiled_call_impl = None
+
+
+class QrOn(TorchFunctionMode):
+    """Decomposes the matrices of the orthogonal initialisation on ``device``."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self.device = device
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is torch.linalg.qr:
+            return tuple(factor.cpu() for factor in func(args[0].to(self.device)))
+        return func(*args, **(kwargs or {}))
 
 
 def changes(step: TrainStep) -> dict[str, Change]:

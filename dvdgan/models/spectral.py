@@ -52,6 +52,11 @@ class _FullPrecision(_SpectralNorm):
             divided: Tensor = DivideBySigma.apply(weight, left, right, sigma)  # type: ignore[no-untyped-call]
             return divided
 
+    def _power_method(self, weight_mat: Tensor, n_power_iterations: int) -> None:
+        """Called when a layer is made, whose orthogonal weights have equal singular values: further
+        iterations would change nothing."""
+        super()._power_method(weight_mat, 1)
+
     @torch.no_grad()
     def _first(self, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The first singular vectors and value as known, in training after one more iteration."""

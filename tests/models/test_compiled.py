@@ -46,8 +46,8 @@ backends = pytest.mark.parametrize(
 def small_networks_and_a_compiler_of_their_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Of 8 and 16 pixels, so that there is less to compile; no pool of processes."""
     monkeypatch.setitem(architecture.GENERATOR_CONSTANTS, 8, (4, 2))
-    monkeypatch.setitem(architecture.DISCRIMINATOR_CONSTANTS, 8, (2, 4))
-    monkeypatch.setitem(architecture.DISCRIMINATOR_CONSTANTS, 16, (2, 3, 4))
+    monkeypatch.setitem(architecture.DISCRIMINATOR_CONSTANTS, 8, (2, 8))
+    monkeypatch.setitem(architecture.DISCRIMINATOR_CONSTANTS, 16, (2, 3, 8))
     with torch._inductor.config.patch(compile_threads=1):
         torch._dynamo.reset()
         yield
