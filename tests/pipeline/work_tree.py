@@ -33,7 +33,7 @@ TINY = {
     "patience": 1000,
     "preview_every": 12,
     "samples": 32,
-    "standing_batches": 2,
+    "standing_batches": 1,
     "standing_batch_size": 8,
     "interpolation_lines": 2,
     "interpolation_videos": 3,
