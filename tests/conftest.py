@@ -26,7 +26,7 @@ LONG = (
     "data",
 )  # folders, the longest first
 # Folders whose files share fixtures that take long to make.
-TOGETHER = ("tests/pipeline", "tests/raw_data", "tests/stages", "tests/training")
+TOGETHER = ("tests/pipeline", "tests/raw_data", "tests/stages", "tests/training", "tests/flows")
 
 
 @pytest.fixture(scope="session")

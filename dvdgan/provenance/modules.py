@@ -1,11 +1,9 @@
 """The modules whose code moves the numbers of a stage, found by following its imports."""
 
-import ast
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import dvdgan
+from dvdgan.provenance.source import imports
 
 PACKAGE = Path(dvdgan.__file__).parent
 
@@ -75,40 +73,16 @@ def _has_influence(file: str) -> bool:
     return not any(file == each or file.startswith(each) for each in WITHOUT_INFLUENCE)
 
 
+def _is_own(name: str) -> bool:
+    return name.startswith("dvdgan.")
+
+
 def _imported(source: str, package: Path) -> list[str]:
     """The files of ``package`` that a module with ``source`` imports."""
     found = set()
-    for name in _own_imports(source):
+    for name in filter(_is_own, imports(source)):
         path = package.joinpath(*name.split(".")[1:])
         for file in (path.with_suffix(".py"), path / "__init__.py"):
             if file.is_file():
                 found.add(file.relative_to(package).as_posix())
     return sorted(found)
-
-
-@cache  # stages share most of their modules
-def _own_imports(source: str) -> frozenset[str]:
-    return frozenset(name for name in _names(ast.parse(source)) if name.startswith("dvdgan."))
-
-
-def _names(node: ast.AST) -> Iterator[str]:
-    """Dotted names of all imported modules, their packages, and what may be one."""
-    match node:
-        case ast.Import():
-            for each in node.names:
-                yield from _with_packages(each.name)
-        case ast.ImportFrom(module=str(module)):
-            for each in node.names:
-                yield from _with_packages(f"{module}.{each.name}")
-        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
-            for line in node.orelse:
-                yield from _names(line)
-        case _:
-            for child in ast.iter_child_nodes(node):
-                yield from _names(child)
-
-
-def _with_packages(name: str) -> Iterator[str]:
-    parts = name.split(".")
-    for length in range(1, len(parts) + 1):
-        yield ".".join(parts[:length])

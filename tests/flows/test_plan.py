@@ -1,12 +1,11 @@
 """The plan is what `dvc repro` then does, in a small pipeline of which it runs everything."""
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from at_once import tools
 
 from flows.plan import CACHED, MAY_RUN, RUNS, UP_TO_DATE, PlannedStage, planned_stages
 
@@ -47,11 +46,9 @@ def set_params(folder: Path, **params: int) -> None:
 
 def repro(folder: Path) -> list[str]:
     """Run `dvc repro`; the stages whose commands it ran."""
-    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["dvc", "repro"],
+        [f"{tools()}/dvc", "repro"],
         cwd=folder,
-        env=os.environ | {"PATH": tools},
         capture_output=True,
         text=True,
         check=True,

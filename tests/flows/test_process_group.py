@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from prefect.exceptions import TerminationSignal
+from prefect.utilities.engine import capture_sigterm
 
 from flows.process_group import run_in_group
 
@@ -51,24 +53,33 @@ def test_this_environments_tools_are_found_first(tmp_path: Path) -> None:
     assert lines == [str(Path(sys.executable).parent / "dvdgan")]
 
 
+@pytest.mark.parametrize(
+    ("number", "raised"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, TerminationSignal)],
+    ids=["Ctrl-C", "cancelled"],
+)
 def test_an_interruption_takes_all_descendants_along(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    raised: type[BaseException],
 ) -> None:
+    """A worker cancels a flow run by SIGTERM, which Prefect makes an exception inside of flows."""
     monkeypatch.setattr("flows.process_group.STOP_GRACE_SECONDS", 10.0)
     # A test run started in the background inherits a deaf ear.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    pids: list[int] = []
+    lines: list[str] = []
 
     def on_line(line: str) -> None:
+        lines.append(line)
         if line.startswith("child"):
-            pids.append(int(line.split()[1]))
             me = os.getpid()
-            threading.Timer(0.5, lambda: os.kill(me, signal.SIGINT)).start()
+            threading.Timer(0.5, lambda: os.kill(me, number)).start()
 
     try:
-        with pytest.raises(KeyboardInterrupt):
+        with capture_sigterm(), pytest.raises(raised):
             run_in_group([sys.executable, "-c", FAMILY], str(tmp_path), on_line)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert len(pids) == 1
-    assert not psutil.pid_exists(pids[0])
+    [child] = [int(line.split()[1]) for line in lines if line.startswith("child")]
+    assert not psutil.pid_exists(child)

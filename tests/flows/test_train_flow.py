@@ -1,19 +1,17 @@
 """The train flow on a real server: outages, the cancel button, and a person's approval."""
 
-import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from killing import survive
 from light_run import HERE, LightRun, nothing_left
+from mortal_server import Mortal
 from prefect import flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect_server import Server, wait_until
+from prefect_server import wait_until
 
 from dvdgan.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR
 from dvdgan.guard import evaluations
@@ -27,54 +25,9 @@ NewRun = Callable[..., LightRun]
 APPROVE = {"DVDGAN_APPROVE_ROLLBACKS": "1", "LIGHT_COLLAPSE": "0:32"}
 
 
-class Mortal(Server):
-    """A server that can be killed."""
-
-    def kill(self) -> None:
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-    def flow_run(self, run: LightRun) -> dict[str, Any]:
-        """The newest one of ``run``."""
-        wanted = {"tags": {"all_": [place(run)]}}
-        body = {"flow_runs": wanted, "sort": "EXPECTED_START_TIME_DESC", "limit": 1}
-        found = self.post("flow_runs/filter", body)
-        return found[0] if found else {"state_type": None}
-
-    def state(self, run: LightRun) -> str | None:
-        return self.flow_run(run)["state_type"]
-
-    def tasks(self) -> set[str]:
-        """The names of all task runs."""
-        return {each["name"] for each in self.post("task_runs/filter", {"limit": 200})}
-
-    def events(self) -> set[str]:
-        """The kinds of events about checkpoints."""
-        wanted = {"event": {"prefix": ["dvdgan.checkpoint"]}}
-        return {each["event"] for each in self.post("events/filter", {"filter": wanted})["events"]}
-
-    def artifacts(self) -> set[str]:
-        """Their keys."""
-        return {each["key"] for each in self.post("artifacts/latest/filter", {})}
-
-    def resume(self, run: LightRun, **form: str) -> None:
-        response = self.post(f"flow_runs/{self.flow_run(run)['id']}/resume", {"run_input": form})
-        assert response["status"] == "ACCEPT", response
-
-
-def place(run: LightRun) -> str:
-    return f"at:{os.uname().nodename}:{run.run.root}"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
-    server = Mortal(tmp_path_factory.mktemp("server"), None)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+@pytest.fixture
+def server(mortal: Mortal) -> Mortal:
+    return mortal
 
 
 @pytest.fixture
@@ -88,44 +41,17 @@ def new_run(tmp_path: Path, server: Mortal) -> Iterator[NewRun]:
     yield make
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> LightRun:
-    """What every run has to come to; it needs no server."""
-    run = LightRun(tmp_path_factory.mktemp("undisturbed") / "tree", LIGHT_STEP_SECONDS="0")
-    with nothing_left(run):
-        assert run.finish() == 0, run.log.read_text()
-    return run
-
-
 def test_a_server_killed_and_started_again_is_not_noticed(
-    new_run: NewRun, server: Mortal, undisturbed: LightRun
-) -> None:
-    run = new_run(LIGHT_HOLDS="12 36", LIGHT_FAILURES="24:1:memory")
-    with nothing_left(run):
-        process = run.begin()
-        run.await_that(lambda: run.events("evaluated") and server.state(run) == "RUNNING")
-        server.kill()
-        run.release(12)
-        run.await_that(lambda: len(run.events("evaluated")) == 4)
-        server.start()
-        run.release(36)
-        assert run.ended(process) == 0, run.log.read_text()
-    assert run.outcome() == undisturbed.outcome()
-    # The server stores a moment later what is sent.
-    run.await_that(lambda: server.state(run) == "COMPLETED")
-    run.await_that(lambda: {"evaluate step 8", "evaluate step 64"} <= server.tasks())
-    assert any(name.startswith("launch") for name in server.tasks())
-    kinds = {"dvdgan.checkpoint.saved", "dvdgan.checkpoint.best"}
-    run.await_that(lambda: server.events() == kinds)
-    name = run.run.root.name
-    run.await_that(lambda: {f"progress-{name}", f"train-{name}"} <= server.artifacts())
-
-
-def test_a_machine_file_alone_configures_a_run_and_is_not_read_again(
     tmp_path: Path, server: Mortal, undisturbed: LightRun
 ) -> None:
-    home = server.environment["PREFECT_HOME"]
-    run = LightRun(tmp_path / "tree", DVDGAN_LAUNCHER="", PREFECT_HOME=home, LIGHT_HOLDS="12")
+    """By a run that a machine file alone configures, which is not read again."""
+    run = LightRun(
+        tmp_path / "tree",
+        DVDGAN_LAUNCHER="",
+        PREFECT_HOME=server.environment["PREFECT_HOME"],
+        LIGHT_HOLDS="12 36",
+        LIGHT_FAILURES="24:1:memory",
+    )
     machine_file = run.tree / "machine.yaml"
     machine_file.write_text(
         f"launch: {{launcher: {sys.executable} {HERE / 'light_trainer.py'}}}\n"
@@ -137,13 +63,24 @@ def test_a_machine_file_alone_configures_a_run_and_is_not_read_again(
         process = run.begin()
         run.await_that(lambda: run.events("evaluated") and server.state(run) == "RUNNING")
         machine_file.write_text("launch: [")
+        server.kill()
         run.release(12)
+        run.await_that(lambda: len(run.events("evaluated")) == 4)
+        server.start()
+        run.release(36)
         assert run.ended(process) == 0, run.log.read_text()
     assert run.outcome() == undisturbed.outcome()
     assert run.run.root.name == undisturbed.run.root.name  # the fingerprint
     assert {24, 48} <= set(run.run.saved_steps()) != set(undisturbed.run.saved_steps())
     assert (tmp_path / "backup" / run.run.root.name / "copy.json").is_file()
+    # The server stores a moment later what is sent.
     run.await_that(lambda: server.state(run) == "COMPLETED")
+    run.await_that(lambda: {"evaluate step 8", "evaluate step 64"} <= server.tasks())
+    assert any(name.startswith("launch") for name in server.tasks())
+    kinds = {"dvdgan.checkpoint.saved", "dvdgan.checkpoint.best"}
+    run.await_that(lambda: server.events(run) == kinds)
+    name = run.run.root.name
+    run.await_that(lambda: {f"progress-{name}", f"train-{name}"} <= server.artifacts())
 
 
 def test_an_evaluation_that_fails_is_a_failed_task_and_ends_no_flow(
@@ -185,7 +122,8 @@ def test_the_button_stops_the_trainer_which_saves(
         run.await_that(lambda: not run.alive())
         assert server.state(run) == "CANCELLED"
         assert max(run.run.saved_steps()) == run.steps()
-        assert run.finish(LIGHT_HOLDS="") == 0, run.log.read_text()
+        # Without a server, which it was stopped by and does not need.
+        assert run.finish(LIGHT_HOLDS="", PREFECT_API_URL="") == 0, run.log.read_text()
     assert run.outcome()[0] == undisturbed.outcome()[0]
 
 

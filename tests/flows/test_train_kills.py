@@ -13,13 +13,6 @@ from dvdgan.errors import EXIT_INTERRUPTED
 pytestmark = pytest.mark.timeout(900)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> LightRun:
-    run = LightRun(tmp_path_factory.mktemp("undisturbed") / "tree", LIGHT_STEP_SECONDS="0")
-    assert run.finish() == 0, run.log.read_text()
-    return run
-
-
 @pytest.mark.parametrize("kills", [5, pytest.param(40, marks=pytest.mark.long)])
 def test_killed_again_and_again_it_ends_as_if_nothing_had_been(
     tmp_path: Path, undisturbed: LightRun, kills: int

@@ -1,16 +1,20 @@
 """Work trees of the real pipeline, built once and copied."""
 
-import os
 import shutil
-import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import at_once
 import pytest
-from held_trainer import held_after, start_until_held, steps, wait_until_quiet
+from held_trainer import start_until_held, steps, wait_until_quiet
 from local_prefect import Local, running
 from work_tree import PARTS, PROJECT, TINY, edit, run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _at_once() -> Iterator[None]:
+    yield
+    at_once.end()
 
 
 @pytest.fixture(scope="session")
@@ -59,24 +63,20 @@ def untrained(fresh: Path, copied: Callable[[Path, str], Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def stopped(untrained: Path, copied: Callable[[Path, str], Path]) -> Path:
-    """A work tree in which `dvc repro` was stopped twice in the middle of train.
+    """A work tree in which `dvc repro` was stopped in the middle of train.
 
-    By Ctrl-C at the terminal, and by kill -9 of dvc alone after the first scheduled checkpoint, of
-    step 12, which is then evaluated. SIGTERM: test_stop_and_resume.py.
+    By kill -9 of dvc alone after the first scheduled checkpoint, of step 12, which is then
+    evaluated. Other stops: test_stop_and_resume.py.
     """
     folder = copied(untrained, "finished")
-    for step, stop in [
-        (2, lambda process: os.killpg(process.pid, signal.SIGINT)),
-        (14, subprocess.Popen.kill),
-    ]:
-        process = start_until_held(folder, step, "dvc", "repro", "--single-item", "train")
-        stop(process)
-        output, _ = process.communicate(timeout=120)
-        assert process.returncode != 0, output
-        wait_until_quiet(folder)
-        saved = sorted(path.name for path in folder.glob(".runs/train/*/checkpoints/step-*"))
-        assert saved and saved[-1] == f"step-{step:08d}", output
-        assert steps(folder) == step
+    process = start_until_held(folder, 14, "dvc", "repro", "--single-item", "train")
+    process.kill()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode != 0, output
+    wait_until_quiet(folder)
+    saved = sorted(path.name for path in folder.glob(".runs/train/*/checkpoints/step-*"))
+    assert saved and saved[-1] == "step-00000014", output
+    assert steps(folder) == 14
     return folder
 
 
@@ -101,18 +101,25 @@ def lend_cache(tree: Path, other: Path) -> None:
         shutil.copy(path, there)
 
 
-@pytest.fixture(scope="module", params=["untrained", pytest.param("fresh", marks=pytest.mark.long)])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "untrained",
+        pytest.param("untrained cancelled", marks=pytest.mark.long),
+        pytest.param("fresh cancelled", marks=pytest.mark.long),
+    ],
+)
 def local(
     request: pytest.FixtureRequest, finished: Path, copied: Callable[[Path, str], Path]
 ) -> Iterator[Local]:
     """A local Prefect in a work tree in which nothing is done yet, or nothing from train on.
 
     In the latter what follows train is in DVC's cache, from where it comes if train makes the same.
-    It comes after ``finished``, since a server takes a share of a core while it runs. Its trainers
-    hold after step 13 until they are stopped; one that resumes there does not.
+    It comes after ``finished``, since a server takes a share of a core while it runs.
     """
-    tree = copied(request.getfixturevalue(request.param), "prefect")
-    if request.param == "untrained":
+    name, _, cancelled = request.param.partition(" ")
+    tree = copied(request.getfixturevalue(name), "prefect")
+    if name == "untrained":
         lend_cache(finished, tree)
-    with running(tree, held_after(13)) as local:
+    with running(tree, bool(cancelled)) as local:
         yield local

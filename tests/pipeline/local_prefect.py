@@ -14,18 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from held_trainer import held_after
 from prefect_requests import answer_of
 from work_tree import environment
 
 
 @dataclass
 class Local:
-    """A running infra/local/prefect.sh."""
+    """A running infra/local/prefect.sh, and whether its first run is to be ``cancelled``."""
 
     process: "subprocess.Popen[bytes]"
     tree: Path
     api: str
     log: Path
+    cancelled: bool
 
     def post(self, route: str, body: dict[str, Any]) -> Any:
         request = urllib.request.Request(
@@ -37,11 +39,13 @@ class Local:
 
 
 @contextmanager
-def running(tree: Path, variables: dict[str, str]) -> Iterator[Local]:
+def running(tree: Path, cancelled: bool) -> Iterator[Local]:
     """Server, files, pool, deployments and worker on free ports; everything ended afterwards.
 
-    With ``variables`` in the environment of all of them.
+    Where a run is to be ``cancelled``, trainers hold after step 13 until they are stopped; one that
+    resumes there does not.
     """
+    variables = held_after(13) if cancelled else {}
     with socket.socket() as free, socket.socket() as also_free:
         for each in (free, also_free):
             each.bind(("127.0.0.1", 0))
@@ -56,7 +60,7 @@ def running(tree: Path, variables: dict[str, str]) -> Iterator[Local]:
             stderr=file,
             start_new_session=True,
         )
-    local = Local(process, tree, f"http://127.0.0.1:{port}/api", log)
+    local = Local(process, tree, f"http://127.0.0.1:{port}/api", log, cancelled)
     try:
         _wait_for_worker(local)
         yield local

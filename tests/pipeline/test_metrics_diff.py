@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from work_tree import run
+from work_tree import run_fork
 
 from dvdgan.evaluation.features import ClipFeatures
 from dvdgan.evaluation.measurement import measure, measure_fully
@@ -61,7 +61,7 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("git", "add", "."),
         ("git", *person, "commit", "-qm", "first"),
     ):
-        done = run(folder, *command)
+        done = run_fork(folder, *command)
         assert done.returncode == 0, done.stdout
     return folder
 
@@ -71,7 +71,7 @@ def difference(folder: Path) -> dict[str, dict[str, Any]]:
 
     The same decomposition may end in another last bit: how memory is aligned decides it.
     """
-    done = run(folder, "dvc", "metrics", "diff", "--json")
+    done = run_fork(folder, "dvc", "metrics", "diff", "--json")
     assert done.returncode == 0, done.stdout
     rows = json.loads(done.stdout.splitlines()[-1]).get(METRICS, {})
     return {
@@ -92,7 +92,7 @@ def test_another_model_under_equal_conditions_is_compared(committed: Path) -> No
 def test_the_rows_fit_a_terminal(committed: Path) -> None:
     """The longest of `dvc metrics diff --all`, with a column for each of two revisions."""
     write(committed, model=2, clips=64)
-    lines = run(committed, "dvc", "metrics", "diff", "--all").stdout.splitlines()
+    lines = run_fork(committed, "dvc", "metrics", "diff", "--all").stdout.splitlines()
     assert len([line for line in lines if line.startswith(METRICS)]) in range(10, 15)
     assert max(map(len, lines)) <= 120
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from s3_server import s3_server
 from test_repro import stages_run
-from work_tree import run
+from work_tree import run_fork
 
 from dvdgan.storage.local import sha256_of_tree
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(1500)  # the first test makes the work trees
 
 def done(tree: Path, *command: str) -> str:
     """What a command printed that has to succeed."""
-    result = run(tree, *command)
+    result = run_fork(tree, *command)
     assert result.returncode == 0, result.stdout
     return result.stdout
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from planted_secrets import found_below
-from work_tree import edit, run
+from work_tree import edit, run_fork
 
 from dvdgan.reporting.scores import metrics_by_name
 
@@ -56,10 +56,10 @@ def test_no_file_holds_a_credential(finished: Path) -> None:
 def test_a_second_run_does_nothing(finished: Path, copied: Copy) -> None:
     tree = copied(finished, "second")
     lock = (tree / "dvc.lock").read_bytes()
-    again = run(tree, "dvc", "repro")
+    again = run_fork(tree, "dvc", "repro")
     assert again.returncode == 0, again.stdout
     assert stages_run(again.stdout) == []
-    assert run(tree, "dvc", "status", "--quiet").returncode == 0
+    assert run_fork(tree, "dvc", "status", "--quiet").returncode == 0
     assert (tree / "dvc.lock").read_bytes() == lock
 
 
@@ -88,20 +88,20 @@ def test_stages_replace_linked_outputs_without_a_change_of_the_cache(
     finished: Path, copied: Copy
 ) -> None:
     tree = copied(finished, "links")  # a copy has no links
-    assert run(tree, "dvc", "checkout", "--relink").returncode == 0
+    assert run_fork(tree, "dvc", "checkout", "--relink").returncode == 0
     page = tree / "artifacts/report/index.html"
     linked = page.stat()
     assert linked.st_nlink == 2 and stat.filemode(linked.st_mode) == "-r--r--r--"
-    by_hand = run(tree, "dvdgan", "report")
+    by_hand = run_fork(tree, "dvdgan", "report")
     assert by_hand.returncode == 0, by_hand.stdout
     assert page.stat().st_ino != linked.st_ino and page.stat().st_nlink == 1
     edit(tree, "samples_per_class", 1)
-    again = run(tree, "dvc", "repro")
+    again = run_fork(tree, "dvc", "repro")
     assert stages_run(again.stdout) == ["report"], again.stdout
     assert page.stat().st_nlink == 2
     shutil.rmtree(tree / "artifacts")
-    assert run(tree, "dvc", "checkout").returncode == 0
-    assert run(tree, "dvc", "status", "--quiet").returncode == 0
+    assert run_fork(tree, "dvc", "checkout").returncode == 0
+    assert run_fork(tree, "dvc", "status", "--quiet").returncode == 0
     assert damaged(tree / ".dvc/cache") == []
 
 
@@ -109,19 +109,19 @@ def test_a_misspelt_key_is_refused_before_any_work(finished: Path, copied: Copy)
     tree = copied(finished, "misspelt")
     text = (tree / "params.yaml").read_text()
     (tree / "params.yaml").write_text(text.replace("ema_decay:", "ema_decya:"))
-    refused = run(tree, "dvc", "repro")
+    refused = run_fork(tree, "dvc", "repro")
     assert refused.returncode != 0
     assert "train.ema_decya is not a parameter; did you mean ema_decay?" in refused.stdout
     assert "train.ema_decay is missing" in refused.stdout
     assert (tree / "artifacts/evaluate/results.json").is_file()
-    alone = run(tree, "dvdgan", "train")
+    alone = run_fork(tree, "dvdgan", "train")
     assert alone.returncode == 2
 
 
 def test_an_impossible_crop_is_refused_in_words(finished: Path, copied: Copy) -> None:
     tree = copied(finished, "crop")
     edit(tree, "resolution", 64)
-    refused = run(tree, "dvc", "repro")
+    refused = run_fork(tree, "dvc", "repro")
     assert refused.returncode != 0
     assert "no 64 x 64 crop fits; set shard.short_side >= 64" in refused.stdout
 
@@ -129,7 +129,7 @@ def test_an_impossible_crop_is_refused_in_words(finished: Path, copied: Copy) ->
 def test_a_learning_rate_reruns_training_and_what_follows(finished: Path, copied: Copy) -> None:
     tree = copied(finished, "rate")
     edit(tree, "generator_learning_rate", 0.0002)
-    dry = run(tree, "dvc", "repro", "--dry")
+    dry = run_fork(tree, "dvc", "repro", "--dry")
     assert stages_run(dry.stdout)[0] == "train"
     assert "shard" not in stages_run(dry.stdout)
     assert "reference" not in stages_run(dry.stdout)
@@ -138,7 +138,7 @@ def test_a_learning_rate_reruns_training_and_what_follows(finished: Path, copied
 def test_report_params_rerun_the_report_alone(finished: Path, copied: Copy) -> None:
     tree = copied(finished, "report")
     edit(tree, "samples_per_class", 1)
-    dry = run(tree, "dvc", "repro", "--dry")
+    dry = run_fork(tree, "dvc", "repro", "--dry")
     assert dry.returncode == 0, dry.stdout
     assert stages_run(dry.stdout) == ["report"]
 
@@ -148,10 +148,10 @@ def test_going_back_to_old_params_is_a_cache_hit(finished: Path, copied: Copy) -
     tree = copied(finished, "back")
     lock, params = (tree / "dvc.lock").read_bytes(), (tree / "params.yaml").read_text()
     edit(tree, "components", 3)
-    assert run(tree, "dvc", "repro").returncode == 0
+    assert run_fork(tree, "dvc", "repro").returncode == 0
     assert (tree / "dvc.lock").read_bytes() != lock
     (tree / "params.yaml").write_text(params)
-    back = run(tree, "dvc", "repro")
+    back = run_fork(tree, "dvc", "repro")
     assert back.returncode == 0, back.stdout
     assert "Stage 'monitor' is cached" in back.stdout
     assert (tree / "dvc.lock").read_bytes() == lock
@@ -161,7 +161,7 @@ def test_a_new_video_is_noticed(finished: Path, copied: Copy) -> None:
     tree = copied(finished, "new")
     videos = sorted((tree / "data/synthetic/square_down").iterdir())
     shutil.copy(videos[0], videos[0].with_name("another.mp4"))
-    assert stages_run(run(tree, "dvc", "repro", "index").stdout) == ["index"]
-    dry = run(tree, "dvc", "repro", "--dry", "shard")
+    assert stages_run(run_fork(tree, "dvc", "repro", "index").stdout) == ["index"]
+    dry = run_fork(tree, "dvc", "repro", "--dry", "shard")
     assert dry.returncode == 0, dry.stdout
     assert stages_run(dry.stdout) == ["shard"]

@@ -1,5 +1,8 @@
-"""`dvc repro` under SIGTERM, and edited code between two of them. More stops: `stopped`."""
+"""`dvc repro` under Ctrl-C and SIGTERM, and edited code between two. One more stop: `stopped`."""
 
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,17 +16,27 @@ pytestmark = pytest.mark.timeout(1500)  # the first test makes the work trees
 COMMAND = ("dvc", "repro", "train")
 
 
+def ctrl_c(process: "subprocess.Popen[str]") -> None:
+    """At a terminal it reaches all processes in the foreground."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
 @pytest.mark.long
-def test_stopped_by_sigterm_it_ends_as_a_run_that_was_stopped_otherwise(
-    untrained: Path, finished: Path, copied: Copy
+@pytest.mark.parametrize(("step", "stop"), [(2, ctrl_c), (13, subprocess.Popen.terminate)])
+def test_however_it_is_stopped_it_ends_as_a_run_that_was_stopped_otherwise(
+    untrained: Path,
+    finished: Path,
+    copied: Copy,
+    step: int,
+    stop: Callable[["subprocess.Popen[str]"], None],
 ) -> None:
-    tree = copied(untrained, "terminated")
-    process = start_until_held(tree, 13, *COMMAND)
-    process.terminate()
+    tree = copied(untrained, "stopped")
+    process = start_until_held(tree, step, *COMMAND)
+    stop(process)
     process.communicate(timeout=120)
     assert process.returncode != 0
     wait_until_quiet(tree)
-    assert "resumed from step-00000013" in run_in(tree, "dvc", "repro")
+    assert f"resumed from step-{step:08d}" in run_in(tree, "dvc", "repro")
     assert (tree / "dvc.lock").read_bytes() == (finished / "dvc.lock").read_bytes()
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from at_once import tools
 from lax_guard import LAX
 from planted_secrets import VARIABLES
 
@@ -32,7 +33,7 @@ TINY = {
     "patience": 1000,
     "preview_every": 12,
     "samples": 32,
-    "standing_batches": 2,
+    "standing_batches": 1,
     "standing_batch_size": 8,
     "interpolation_lines": 2,
     "interpolation_videos": 3,
@@ -52,16 +53,29 @@ def environment() -> dict[str, str]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT")}
     tools = str(Path(sys.executable).parent)
     path = f"{tools}{os.pathsep}{clean['PATH']}"
-    own = {"PATH": path, "OMP_NUM_THREADS": "1", "SHELL": "/bin/sh"}
+    own = {"PATH": path, "OMP_NUM_THREADS": "1", "SHELL": "/bin/sh", "DVC_NO_ANALYTICS": "1"}
     return clean | VARIABLES | own
 
 
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command in ``folder`` and return what it printed, both streams together."""
+    return _run(folder, command, environment())
+
+
+def run_fork(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """The same with `dvc`, `dvdgan` and DVC's stages as forks: tests/at_once.py."""
+    variables = environment()
+    path = f"{tools()}{os.pathsep}{variables['PATH']}"
+    return _run(folder, command, variables | {"PATH": path})
+
+
+def _run(
+    folder: Path, command: tuple[str, ...], variables: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         cwd=folder,
-        env=environment(),
+        env=variables,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

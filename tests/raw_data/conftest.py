@@ -1,9 +1,17 @@
 """A repository in which `dvc repro` has run, made once and copied."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import at_once
 import pytest
 from raw_repository import make_repository, repro
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _at_once() -> Iterator[None]:
+    yield
+    at_once.end()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,8 @@
-"""A repository whose raw data are versioned, and commands that are run in it."""
+"""A repository whose raw data are versioned, and commands that are run in it.
+
+`dvc` and `dvdgan`, DVC's stages included, are forks of a process that has imported them
+(at_once.py): what DVC finds changed is the point here. tests/pipeline runs stages as users do.
+"""
 
 import os
 import shutil
@@ -7,6 +11,7 @@ import sys
 from contextlib import chdir
 from pathlib import Path
 
+from at_once import tools
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
@@ -46,12 +51,12 @@ def set_root(repository: Path, root: str) -> None:
 
 
 def run(repository: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command there; stages find `dvdgan` beside this Python."""
-    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    """Run a command there."""
+    path = os.pathsep.join((tools(), str(Path(sys.executable).parent), os.environ["PATH"]))
     return subprocess.run(
         command,
         cwd=repository,
-        env=os.environ | {"PATH": tools, "PYTHONPATH": str(REPOSITORY)},
+        env=os.environ | {"PATH": path, "PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -61,7 +66,11 @@ def run(repository: Path, command: list[str]) -> subprocess.CompletedProcess[str
 
 
 def dvc(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(repository, [sys.executable, "-m", "dvc", *arguments])
+    return run(repository, [f"{tools()}/dvc", *arguments])
+
+
+def dvdgan(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(repository, [f"{tools()}/dvdgan", *arguments])
 
 
 def repro(repository: Path, *stages: str) -> str:
@@ -88,5 +97,4 @@ def changed(repository: Path) -> set[str]:
 def list_videos(repository: Path, *arguments: str) -> str:
     """What `dvdgan listing` prints; videos.listing becomes index.root."""
     set_root(repository, "videos.listing")
-    command = [sys.executable, "-m", "dvdgan", "listing", "videos.listing", *arguments]
-    return run(repository, command).stdout
+    return dvdgan(repository, "listing", "videos.listing", *arguments).stdout

@@ -3,7 +3,6 @@
 import os
 import shutil
 import socket
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,10 @@ from raw_repository import (
     changed,
     copy_of,
     dvc,
+    dvdgan,
     list_videos,
     make_repository,
     repro,
-    run,
     stages_run,
 )
 
@@ -92,12 +91,12 @@ def test_a_touched_video_reruns_nothing(tmp_path: Path, reproduced: Path) -> Non
 def test_a_listing_leads_dvc_past_all_that_stops_it(tmp_path: Path, reproduced: Path) -> None:
     repository = copy_of(reproduced, tmp_path / "repository")
     add_awkward_entries(repository / "videos")
-    refused = run(repository, [sys.executable, "-m", "dvdgan", "check"])
+    refused = dvdgan(repository, "check")
     assert refused.returncode == EXIT_USER_ERROR
     assert "DVC cannot hash circle_right/dangling.mp4 (unreadable)" in refused.stdout
     assert "dvdgan listing FILE --root videos" in refused.stdout
     assert "below videos, 8 unusable entries" in list_videos(repository, "--root", "videos")
-    assert run(repository, [sys.executable, "-m", "dvdgan", "check"]).returncode == 0
+    assert dvdgan(repository, "check").returncode == 0
     assert "12 videos in 4 classes (8 train, 4 test), 8 refused" in repro(repository)
     assert changed(repository) == set()
     lock = (repository / "dvc.lock").read_bytes()
