@@ -31,7 +31,7 @@ from dvdgan.storage.folder import FolderStore
 from dvdgan.storage.local import sha256_of_tree, write_json
 
 PROJECT = Path(__file__).resolve().parents[2]
-STEPS, EVERY = 16, 8
+STEPS, EVERY = 8, 4
 Tree = Callable[[str], Path]
 
 
@@ -131,7 +131,7 @@ def test_terminated_then_lost_with_its_machine_a_run_ends_as_if_nothing_had_been
 
     backup = {"DVDGAN_BACKUP": str(tmp_path / "store")}
     copied = FolderStore(tmp_path / "store" / run.root.name)
-    process = warm.start(broken, "dvdgan", "train", **backup, **holding(EVERY + 4))
+    process = warm.start(broken, "dvdgan", "train", **backup, **holding(EVERY + 2))
     stop_when(lambda: EVERY in BackupIndex.read(copied).checkpoints, process, signal.SIGKILL)
     while processes_in(broken):  # the trainer got the signal, and saves once more
         time.sleep(0.05)

@@ -5,6 +5,7 @@ where its lines go. The answers are the new process's pid and, when it has ended
 (minus the signal).
 """
 
+import gc
 import os
 import random
 import runpy
@@ -12,7 +13,11 @@ import sys
 import time
 from pathlib import Path
 
+import pandas
+import pyarrow.dataset
 import torch
+import torch._dynamo
+from PIL import Image
 from tiny_run import CLIP, MODEL, TRAIN
 
 from dvdgan.guard.run_folder import RunFolder
@@ -23,6 +28,7 @@ from dvdgan.training.checkpoint_manager import CheckpointManager
 from dvdgan.training.state import TrainState, initial_state
 from dvdgan.training.telemetry import Telemetry
 
+LATE = pandas, pyarrow.dataset, torch._dynamo  # what libraries import at the first use
 STATE = initial_state(CLIP, MODEL, TRAIN, 4, torch.device("cpu"))
 
 
@@ -99,6 +105,8 @@ KINDS = {
     "writer": write_without_end,
 }
 
+Image.init()
+gc.freeze()  # what is never looked through stays shared
 for line in sys.stdin:
     kind, workers, log_file, folder = line.split()
     pid = os.fork()
