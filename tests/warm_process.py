@@ -47,10 +47,12 @@ class ForkingPopen(subprocess.Popen[Any]):
     def __init__(self, args: Any, *others: Any, **options: Any) -> None:
         words = list(args) if isinstance(args, list | tuple) else [args]
         dies_with_parent = tuple(words[:WRAPPED]) == WITH_PARENT_DEATH_SIGNAL
-        command = words[WRAPPED:] if dies_with_parent else words
-        if command[0] == sys.executable and (command[1] == "-m" or command[1].endswith(".py")):
+        python, *command = words[WRAPPED:] if dies_with_parent else words
+        if command[:1] == ["-u"]:  # as torchrun starts its ranks
+            del command[0]
+        if python == sys.executable and (command[0] == "-m" or command[0].endswith(".py")):
             variables = dict(options.get("env") or os.environ)
-            become_it = functools.partial(become, command[1:], variables, dies_with_parent)
+            become_it = functools.partial(become, command, variables, dies_with_parent)
             options["preexec_fn"] = become_it  # never comes back to the exec
         super().__init__(args, *others, **options)
 

@@ -9,18 +9,18 @@ import gc
 import os
 import random
 import runpy
+import subprocess
 import sys
 import time
 from pathlib import Path
 
-import pandas
-import pyarrow.dataset
 import torch
-import torch._dynamo
 from PIL import Image
 from tiny_run import CLIP, MODEL, TRAIN
+from warm_process import ForkingPopen
 
 from dvdgan.guard.run_folder import RunFolder
+from dvdgan.guard.trainer_process import TrainerProcess
 from dvdgan.storage.local import remove_abandoned
 from dvdgan.training import __main__ as trainer
 from dvdgan.training.checkpoint import StagedCheckpoint
@@ -28,7 +28,6 @@ from dvdgan.training.checkpoint_manager import CheckpointManager
 from dvdgan.training.state import TrainState, initial_state
 from dvdgan.training.telemetry import Telemetry
 
-LATE = pandas, pyarrow.dataset, torch._dynamo  # what libraries import at the first use
 STATE = initial_state(CLIP, MODEL, TRAIN, 4, torch.device("cpu"))
 
 
@@ -85,6 +84,16 @@ def train_as_a_keeping_rank(run: RunFolder) -> int:
     return 0
 
 
+def train_by_a_launcher(run: RunFolder) -> int:
+    """The launcher that the file `launcher` names, and its trainers; all of them are forks."""
+    subprocess.Popen = ForkingPopen  # type: ignore[misc]
+    os.environ |= {"DVDGAN_LAUNCHER": (run.root / "launcher").read_text(), "KEPT": str(run.root)}
+    trainer = TrainerProcess(run)
+    while (code := trainer.poll()) is None:
+        time.sleep(0.02)
+    return code
+
+
 def write_without_end(run: RunFolder) -> int:
     """Write checkpoint after checkpoint."""
     remove_abandoned(run.checkpoints)
@@ -100,6 +109,7 @@ KINDS = {
     "trainer": train,
     "held": train_until_held,
     "jumpy": train_by_a_jumping_clock,
+    "launched": train_by_a_launcher,
     "keeping": train_as_a_keeping_rank,
     "slow": train_with_a_slow_disk,
     "writer": write_without_end,
