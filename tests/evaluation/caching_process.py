@@ -1,6 +1,7 @@
-"""Processes that extract features of noise clips into one cache; the last may be killed at a place.
+"""Processes that extract features of noise clips into a cache; the last may be killed at a place.
 
-python caching_process.py CACHE NETWORK COUNT WORLD [PLACE] prints their exit codes.
+python caching_process.py NETWORK COUNT CACHE:WORLD:PLACE ... prints a line of exit codes for each
+cache. PLACE is empty where none is killed.
 """
 
 import hashlib
@@ -56,20 +57,22 @@ class NoiseClips:
 
 def main() -> None:
     """Fork a process for each rank, since importing torch takes longer than the work."""
-    root, network, count, world, *dies_at = sys.argv[1:]
-    children = []
-    for rank in range(int(world)):
-        last = rank == int(world) - 1
-        child = os.fork()
-        if child == 0:
-            place = int(dies_at[0]) if dies_at and last else None
-            source = NoiseClips(int(count), place)
-            cache = FeatureCache(FeatureNetwork.load(Path(network)), source, Path(root))
-            cache.extract_parts(cache.numbers[rank :: int(world)])
-            return
-        children.append(child)
-    ended = [os.waitpid(child, 0)[1] for child in children]
-    print(*map(os.waitstatus_to_exitcode, ended))
+    network, count, *caches = sys.argv[1:]
+    for cache in caches:
+        root, world, dies_at = cache.split(":")
+        children = []
+        for rank in range(int(world)):
+            last = rank == int(world) - 1
+            child = os.fork()
+            if child == 0:
+                place = int(dies_at) if dies_at and last else None
+                source = NoiseClips(int(count), place)
+                mine = FeatureCache(FeatureNetwork.load(Path(network)), source, Path(root))
+                mine.extract_parts(mine.numbers[rank :: int(world)])
+                return
+            children.append(child)
+        ended = [os.waitpid(child, 0)[1] for child in children]
+        print(*map(os.waitstatus_to_exitcode, ended), flush=True)
 
 
 if __name__ == "__main__":

@@ -55,14 +55,21 @@ def finished(network, root):
     return cache.complete(), source.read_indices
 
 
-def processes(root, folder, world, *dies_at):
-    """Exit codes of ``world`` processes that share the work; the last dies at a place."""
-    words = [str(root), str(folder), str(COUNT), str(world), *map(str, dies_at)]
+@pytest.fixture(scope="module")
+def shared_caches(tmp_path_factory, folder):
+    """Caches that processes have shared, and their exit codes, by the number of processes.
+
+    The last of two and the only one of one are killed.
+    """
+    root = tmp_path_factory.mktemp("shared")
+    dies_at = {3: "", 2: PART + 100, 1: 2 * PART + 30}
+    words = [str(folder), str(COUNT), *(f"{root / str(n)}:{n}:{at}" for n, at in dies_at.items())]
     script = Path(__file__).with_name("caching_process.py")
     done = subprocess.run(
         [sys.executable, str(script), *words], capture_output=True, text=True, timeout=120
     )
-    return [int(code) for code in done.stdout.split()]
+    codes = [[int(code) for code in line.split()] for line in done.stdout.splitlines()]
+    return {n: (root / str(n), ended) for n, ended in zip(dies_at, codes, strict=True)}
 
 
 def test_one_process_gives_what_extract_gives(tmp_path, network, expected):
@@ -72,24 +79,27 @@ def test_one_process_gives_what_extract_gives(tmp_path, network, expected):
     assert same(ClipFeatures.join(list(cache.parts())), expected)
 
 
-def test_several_processes_give_the_same_bits(tmp_path, folder, network, expected):
-    assert processes(tmp_path, folder, 3) == [0] * 3
-    features, asked = finished(network, tmp_path)
+def test_several_processes_give_the_same_bits(shared_caches, network, expected):
+    root, codes = shared_caches[3]
+    assert codes == [0] * 3
+    features, asked = finished(network, root)
     assert asked == []  # nothing was left to do
     assert same(features, expected)
 
 
-def test_another_process_takes_over_what_a_dead_one_left(tmp_path, folder, network, expected):
-    assert processes(tmp_path, folder, 2, PART + 100) == [0, -signal.SIGKILL]
-    features, read_indices = finished(network, tmp_path)
+def test_another_process_takes_over_what_a_dead_one_left(shared_caches, network, expected):
+    root, codes = shared_caches[2]
+    assert codes == [0, -signal.SIGKILL]
+    features, read_indices = finished(network, root)
     assert sorted(read_indices) == list(range(PART, 2 * PART))
     assert same(features, expected)
 
 
-def test_a_killed_process_loses_one_part_at_most(tmp_path, folder, network, expected):
-    assert processes(tmp_path, folder, 1, 2 * PART + 30) == [-signal.SIGKILL]
+def test_a_killed_process_loses_one_part_at_most(shared_caches, network, expected):
+    root, codes = shared_caches[1]
+    assert codes == [-signal.SIGKILL]
     source = NoiseClips(COUNT)
-    cache = FeatureCache(network, source, tmp_path)
+    cache = FeatureCache(network, source, root)
     cache.extract("again")
     assert source.read_indices == list(range(2 * PART, COUNT))
     assert same(cache.complete(), expected)

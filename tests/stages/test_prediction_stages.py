@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from s3_server import s3_server, upload
 from tiny_pipeline import ALL, T, run_stages, tiny
+from warm_commands import WarmCommands
 
 from dvdgan.data.dataset import ClipDataset
 from dvdgan.data.random_clips import ConditioningFrames
@@ -17,7 +18,7 @@ from dvdgan.data.shard_source import open_shards
 from dvdgan.errors import UserError
 from dvdgan.export.sampler import Sampler
 from dvdgan.reporting.scores import metrics_by_name
-from dvdgan.stages import evaluate, features
+from dvdgan.stages import evaluate, export, features, train
 from dvdgan.stages.artefacts import EVALUATE, FEATURES, MODEL, REFERENCE, REPORT, SHARDS, TRAIN
 from dvdgan.storage.local import read_json
 from dvdgan.video.grid import GIVEN
@@ -26,8 +27,13 @@ C = 2
 
 
 @pytest.fixture(scope="module")
-def finished(synthetic_videos: Path, trained_copy: Callable[[str], Path]) -> Path:
-    """A folder in which every stage after shard has run, its shards in S3 alone; then here too."""
+def finished(
+    synthetic_videos: Path, trained_copy: Callable[[str], Path], warm: WarmCommands
+) -> Path:
+    """A folder in which every stage after shard has run, its shards in a store; then here too.
+
+    Up to train the store is S3, then a folder, whose requests cost less.
+    """
     folder = trained_copy("prediction")
     params = tiny(synthetic_videos)
     params["model"] |= {"conditioning_frames": C, "recurrent_channels": 6}
@@ -35,7 +41,10 @@ def finished(synthetic_videos: Path, trained_copy: Callable[[str], Path]) -> Pat
         upload(folder / SHARDS, "videos", "tiny")
         patch.setenv("DVDGAN_SHARDS", "s3://videos/tiny")
         (folder / SHARDS).rename(folder / "away")
-        run_stages(params, folder, ALL[ALL.index(features) :])
+        run_stages(params, folder, ALL[ALL.index(features) : ALL.index(train)])
+        warm.run(folder, "dvdgan", "train")
+        patch.setenv("DVDGAN_SHARDS", str(folder / "away"))
+        run_stages(params, folder, ALL[ALL.index(export) :])
     (folder / "away").rename(folder / SHARDS)
     return folder
 

@@ -16,6 +16,7 @@ from flaky_server import Behaviour, flaky
 from s3_server import s3_server
 from tiny_pipeline import run_stages, tiny
 from typer.testing import CliRunner
+from warm_commands import WarmCommands
 
 from dvdgan.cli import app
 from dvdgan.config import parse_config
@@ -98,7 +99,11 @@ def test_what_is_sent_is_what_dvc_tracks_and_the_index_is_last(
 
 @pytest.mark.timeout(120)
 def test_killed_while_it_sends_it_sends_the_rest(
-    written: Path, indexed: Path, line: Behaviour, monkeypatch: pytest.MonkeyPatch
+    written: Path,
+    indexed: Path,
+    line: Behaviour,
+    monkeypatch: pytest.MonkeyPatch,
+    warm: WarmCommands,
 ) -> None:
     monkeypatch.setenv("DVDGAN_SHARDS", URL)
     command = [sys.executable, "-m", "dvdgan", "shard", "--workers", "1"]
@@ -121,7 +126,7 @@ def test_killed_while_it_sends_it_sends_the_rest(
     assert len(already) == 2 and "index.json" not in already
     again: list[str] = []
     line.harm = lambda method, path: again.append(path) if method == "PUT" else None
-    subprocess.run(command, cwd=indexed, env=os.environ, check=True, capture_output=True)
+    warm.run(indexed, "dvdgan", "shard", "--workers", "1")
     assert contents(indexed / SHARDS) == contents(written / SHARDS) == stored()
     assert len(again) == len(stored()) - 2
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+from warm_commands import WarmCommands
 
 from dvdgan.storage.local import sha256_of_file
 
@@ -48,10 +49,8 @@ def start(verb: str, folder: Path) -> "subprocess.Popen[str]":
     )
 
 
-def finish(verb: str, folder: Path) -> None:
-    process = start(verb, folder)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
+def finish(verb: str, folder: Path, warm: WarmCommands) -> None:
+    warm.run(folder, "dvdgan", verb, "--workers", "2")
 
 
 def members(session: int) -> list[int]:
@@ -94,10 +93,12 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(synthetic_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(
+    synthetic_videos: Path, warm: WarmCommands, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     project = make_project(tmp_path_factory.mktemp("undisturbed") / "project", synthetic_videos)
-    finish("index", project)
-    finish("shard", project)
+    finish("index", project, warm)
+    finish("shard", project, warm)
     return project
 
 
@@ -114,7 +115,12 @@ def kept_lines(project: Path) -> int:
     ],
 )
 def test_index_goes_on(
-    how: signal.Signals, code: int, tmp_path: Path, synthetic_videos: Path, undisturbed: Path
+    how: signal.Signals,
+    code: int,
+    tmp_path: Path,
+    synthetic_videos: Path,
+    undisturbed: Path,
+    warm: WarmCommands,
 ) -> None:
     project = make_project(tmp_path / "project", synthetic_videos)
     process = start("index", project)
@@ -123,7 +129,7 @@ def test_index_goes_on(
     assert not (project / "artifacts/index").exists()
     before = kept_lines(project)
     assert before < 12 * COPIES
-    finish("index", project)
+    finish("index", project, warm)
     assert kept_lines(project) <= 12 * COPIES + 1  # what stood there was not probed again
     assert digests(project / "artifacts/index") == digests(undisturbed / "artifacts/index")
 
@@ -139,7 +145,7 @@ def test_ctrl_c_while_the_workers_start(
     interrupt(process, signal.SIGINT, INTERRUPTED)
 
 
-def test_shard_goes_on(tmp_path: Path, undisturbed: Path) -> None:
+def test_shard_goes_on(tmp_path: Path, undisturbed: Path, warm: WarmCommands) -> None:
     project = tmp_path / "project"
     shutil.copytree(undisturbed, project)
     shutil.rmtree(project / "artifacts/shards")
@@ -149,7 +155,7 @@ def test_shard_goes_on(tmp_path: Path, undisturbed: Path) -> None:
     assert not (project / "artifacts/shards").exists()
     kept = {tar.name: tar.stat().st_mtime_ns for tar in project.glob(".runs/shard/*/shards/*.tar")}
     assert 2 <= len(kept) < 12 * COPIES / 4
-    finish("shard", project)
+    finish("shard", project, warm)
     shards = project / "artifacts/shards"
     assert digests(shards) == digests(undisturbed / "artifacts/shards")
     assert sum((shards / name).stat().st_mtime_ns == kept[name] for name in kept) >= 2

@@ -1,4 +1,7 @@
-"""`dvdgan train` for real, on a tiny experiment: stopped, lost with its machine, collapsed."""
+"""`dvdgan train` on a tiny experiment: stopped, lost with its machine, collapsed.
+
+Where it is not about the moment in which processes start, they are warm (tests/warm_process.py).
+"""
 
 import contextlib
 import os
@@ -15,6 +18,7 @@ import pytest
 from lax_guard import LAX
 from safetensors.torch import load_file, save_file
 from tiny_pipeline import tiny
+from warm_commands import WarmCommands, WarmProcess
 
 from dvdgan.config import load_config
 from dvdgan.errors import EXIT_INTERRUPTED
@@ -27,7 +31,7 @@ from dvdgan.storage.folder import FolderStore
 from dvdgan.storage.local import sha256_of_tree, write_json
 
 PROJECT = Path(__file__).resolve().parents[2]
-STEPS, EVERY = 16, 8
+STEPS, EVERY = 8, 4
 Tree = Callable[[str], Path]
 
 
@@ -63,18 +67,12 @@ def tree(artefacts: Path, tmp_path: Path) -> Tree:
 
 
 @pytest.fixture(scope="module")
-def unbroken(artefacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unbroken(artefacts: Path, warm: WarmCommands, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which `dvdgan train` has run to its end; not to be changed."""
     folder = tmp_path_factory.mktemp("unbroken") / "tree"
     shutil.copytree(artefacts, folder)
-    assert start(folder, "dvdgan", "train").wait(300) == 0
+    warm.run(folder, "dvdgan", "train")
     return folder
-
-
-def start(folder: Path, *command: str, **variables: str) -> "subprocess.Popen[bytes]":
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT")}
-    clean |= {"OMP_NUM_THREADS": "1"} | variables
-    return subprocess.Popen([sys.executable, "-m", *command], cwd=folder, env=clean)
 
 
 def run_folder(folder: Path) -> RunFolder:
@@ -103,9 +101,7 @@ def holding(step: int) -> dict[str, str]:
     return {"DVDGAN_LAUNCHER": f"{sys.executable} {script}", "HOLD_AT": str(step)}
 
 
-def stop_when(
-    reached: Callable[[], bool], process: "subprocess.Popen[bytes]", number: signal.Signals
-) -> int:
+def stop_when(reached: Callable[[], bool], process: WarmProcess, number: signal.Signals) -> int:
     """Send ``process`` a signal when it has come so far; its exit code."""
     deadline = time.monotonic() + 240
     try:
@@ -116,17 +112,17 @@ def stop_when(
         return process.wait(120)
     finally:
         process.kill()
-        process.wait()
+        process.wait(60)
 
 
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="looks for processes in /proc")
 def test_terminated_then_lost_with_its_machine_a_run_ends_as_if_nothing_had_been(
-    unbroken: Path, tree: Tree, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    unbroken: Path, tree: Tree, warm: WarmCommands, tmp_path: Path
 ) -> None:
     """After SIGTERM the same command goes on, after the loss a new machine does from the backup."""
     broken = tree("broken")
     run = run_folder(broken)
-    process = start(broken, "dvdgan", "train", **holding(3))
+    process = warm.start(broken, "dvdgan", "train", **holding(3))
     code = stop_when(lambda: finished(run) == 3, process, signal.SIGTERM)
     assert code == EXIT_INTERRUPTED
     assert processes_in(broken) == []
@@ -135,15 +131,14 @@ def test_terminated_then_lost_with_its_machine_a_run_ends_as_if_nothing_had_been
 
     backup = {"DVDGAN_BACKUP": str(tmp_path / "store")}
     copied = FolderStore(tmp_path / "store" / run.root.name)
-    process = start(broken, "dvdgan", "train", **backup, **holding(EVERY + 4))
+    process = warm.start(broken, "dvdgan", "train", **backup, **holding(EVERY + 2))
     stop_when(lambda: EVERY in BackupIndex.read(copied).checkpoints, process, signal.SIGKILL)
     while processes_in(broken):  # the trainer got the signal, and saves once more
         time.sleep(0.05)
     shutil.rmtree(broken / ".runs")
-    assert start(broken, "dvdgan", "train", **backup).wait(300) == 0
-    output = capfd.readouterr()
-    assert "resumed from step-00000003" in output.out
-    assert "backup: restored step" in output.err
+    assert "resumed from step-00000003" in process.out.read_text()
+    restored = warm.run(broken, "dvdgan", "train", **backup)
+    assert "backup: restored step" in restored.err.read_text()
 
     names = sorted(path.relative_to(unbroken / TRAIN) for path in (unbroken / TRAIN).rglob("*"))
     assert Path("checkpoint/average.safetensors") in names
@@ -196,7 +191,7 @@ def test_ctrl_c_during_an_evaluation_says_that_alone(tree: Tree) -> None:
 
 
 def test_a_collapse_is_rolled_back_and_the_run_still_ends_well(
-    unbroken: Path, tmp_path: Path
+    unbroken: Path, warm: WarmCommands, tmp_path: Path
 ) -> None:
     """The last checkpoint's weights are made not finite before anybody has judged it."""
     folder = Path(shutil.copytree(unbroken, tmp_path / "collapsing"))
@@ -212,7 +207,7 @@ def test_a_collapse_is_rolled_back_and_the_run_still_ends_well(
     (run.checkpoint(STEPS) / MANIFEST).unlink()
     write_manifest(run.checkpoint(STEPS))
 
-    assert start(folder, "dvdgan", "train").wait(300) == 0
+    warm.run(folder, "dvdgan", "train")
     events = ledger.read(folder / TRAIN / "ledger.jsonl")
     found = [(event["event"], event.get("verdict"), event.get("step")) for event in events]
     assert found[:4] == [
@@ -262,12 +257,11 @@ def test_a_run_that_never_learned_exports_nothing_and_says_what_to_change(
     assert not any(event.get("verdict") == "healthy" for event in events)
 
 
-def test_a_missing_artefact_is_named(tree: Tree) -> None:
+def test_a_missing_artefact_is_named(tree: Tree, warm: WarmCommands) -> None:
     folder = tree("incomplete")
     shutil.rmtree(folder / "artifacts" / "reference")
-    process = subprocess.run(
-        [sys.executable, "-m", "dvdgan", "train"], cwd=folder, capture_output=True, text=True
-    )
-    assert process.returncode == 2
-    assert "artifacts/reference/self_trained/reference.json is missing" in process.stderr
-    assert "Traceback" not in process.stderr
+    process = warm.start(folder, "dvdgan", "train")
+    assert process.wait(60) == 2
+    errors = process.err.read_text()
+    assert "artifacts/reference/self_trained/reference.json is missing" in errors
+    assert "Traceback" not in errors

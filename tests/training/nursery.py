@@ -5,17 +5,22 @@ where its lines go. The answers are the new process's pid and, when it has ended
 (minus the signal).
 """
 
+import gc
 import os
 import random
 import runpy
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import torch
+from PIL import Image
 from tiny_run import CLIP, MODEL, TRAIN
+from warm_process import ForkingPopen
 
 from dvdgan.guard.run_folder import RunFolder
+from dvdgan.guard.trainer_process import TrainerProcess
 from dvdgan.storage.local import remove_abandoned
 from dvdgan.training import __main__ as trainer
 from dvdgan.training.checkpoint import StagedCheckpoint
@@ -79,6 +84,16 @@ def train_as_a_keeping_rank(run: RunFolder) -> int:
     return 0
 
 
+def train_by_a_launcher(run: RunFolder) -> int:
+    """The launcher that the file `launcher` names, and its trainers; all of them are forks."""
+    subprocess.Popen = ForkingPopen  # type: ignore[misc]
+    os.environ |= {"DVDGAN_LAUNCHER": (run.root / "launcher").read_text(), "KEPT": str(run.root)}
+    trainer = TrainerProcess(run)
+    while (code := trainer.poll()) is None:
+        time.sleep(0.02)
+    return code
+
+
 def write_without_end(run: RunFolder) -> int:
     """Write checkpoint after checkpoint."""
     remove_abandoned(run.checkpoints)
@@ -94,11 +109,14 @@ KINDS = {
     "trainer": train,
     "held": train_until_held,
     "jumpy": train_by_a_jumping_clock,
+    "launched": train_by_a_launcher,
     "keeping": train_as_a_keeping_rank,
     "slow": train_with_a_slow_disk,
     "writer": write_without_end,
 }
 
+Image.init()
+gc.freeze()  # what is never looked through stays shared
 for line in sys.stdin:
     kind, workers, log_file, folder = line.split()
     pid = os.fork()

@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable
 
 import pytest
-from trainer_processes import Nursery, await_steps, finished
+from trainer_processes import Nursery, await_checkpoint, await_steps, finished
 
 from dvdgan.errors import EXIT_INTERRUPTED
 from dvdgan.guard.run_folder import RunFolder, latest_valid, verify_checkpoint
 
 NewRun = Callable[..., RunFolder]
-STEPS = 24
 
 
 def kill(pid: int) -> None:
@@ -22,16 +21,10 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def await_checkpoint(run: RunFolder, step: int) -> None:
-    deadline = time.monotonic() + 60
-    while step not in run.saved_steps():
-        assert time.monotonic() < deadline, (run.root / "output.log").read_text()
-        time.sleep(0.002)
-
-
 def assert_same(run: RunFolder, other: RunFolder) -> None:
     assert run.metrics.read_bytes() == other.metrics.read_bytes()
-    for part in ("samples", f"checkpoints/step-{STEPS:08d}"):
+    assert run.saved_steps() == other.saved_steps()
+    for part in ("samples", f"checkpoints/{run.checkpoint(run.saved_steps()[-1]).name}"):
         names = sorted(path.name for path in (other.root / part).iterdir())
         assert sorted(path.name for path in (run.root / part).iterdir()) == names
         assert names
@@ -41,24 +34,30 @@ def assert_same(run: RunFolder, other: RunFolder) -> None:
 
 
 @pytest.fixture(scope="module")
-def unbroken(new_run: NewRun, nursery: Nursery) -> RunFolder:
-    run = new_run("unbroken", steps=STEPS, checkpoint_every=1, preview_every=8)
+def unbroken(new_run: NewRun, nursery: Nursery, request: pytest.FixtureRequest) -> RunFolder:
+    """A run of so many steps."""
+    run = new_run("unbroken", steps=request.param, checkpoint_every=1, preview_every=8)
     nursery.begin("trainer", run)
     assert nursery.ended() == 0, (run.root / "output.log").read_text()
     return run
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(14, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("kills", "unbroken"),
+    [(4, 8), pytest.param(14, 24, marks=pytest.mark.long)],
+    indirect=["unbroken"],
+)
 def test_random_kills_change_no_bit(
     new_run: NewRun, nursery: Nursery, unbroken: RunFolder, kills: int
 ) -> None:
     """Nor does another number of loader workers each time.
 
-    Every start is held at most two steps on: kills + awaiting < STEPS, so none ends the run,
+    Every start is held at most two steps on: kills + awaiting < steps, so none ends the run,
     however fast.
     """
-    awaiting = min(kills // 2, STEPS - 1 - kills)
-    run = new_run("killed", steps=STEPS, checkpoint_every=1, preview_every=8)
+    steps = unbroken.saved_steps()[-1]
+    awaiting = min(kills // 2, steps - 1 - kills)
+    run = new_run("killed", steps=steps, checkpoint_every=1, preview_every=8)
     rng = random.Random(0)
     sure = 0  # starts that had a checkpoint and went on to the next
     for awaited in rng.sample([1] * awaiting + [0] * (kills - awaiting), kills):
@@ -71,7 +70,7 @@ def test_random_kills_change_no_bit(
         time.sleep(rng.uniform(0, 0.3) if awaited else rng.uniform(0, 0.1))
         kill(pid)
         assert nursery.ended() == -signal.SIGKILL
-    assert awaiting <= max(run.saved_steps()) < STEPS
+    assert awaiting <= max(run.saved_steps()) < steps
     nursery.begin("trainer", run)
     assert nursery.ended() == 0
     assert sure >= awaiting - 1
@@ -80,10 +79,11 @@ def test_random_kills_change_no_bit(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("unbroken", [8], indirect=True)
 def test_a_clock_that_jumps_changes_nothing(
     new_run: NewRun, nursery: Nursery, unbroken: RunFolder
 ) -> None:
-    run = new_run("jumpy", steps=STEPS, checkpoint_every=1, preview_every=8)
+    run = new_run("jumpy", steps=8, checkpoint_every=1, preview_every=8)
     nursery.begin("jumpy", run)
     assert nursery.ended() == 0, (run.root / "output.log").read_text()
     assert_same(run, unbroken)

@@ -13,13 +13,12 @@ from dvdgan.guard.run_folder import MANIFEST, RunFolder
 NewRun = Callable[..., RunFolder]
 STEPS = 1
 SIZES = {"steps": STEPS, "checkpoint_every": STEPS, "preview_every": STEPS}
-PLAIN = (sys.executable, "-m")
 
 
-def train(run: RunFolder, *launcher: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+def train(run: RunFolder, **variables: str) -> "subprocess.CompletedProcess[str]":
     environment = {name: value for name, value in os.environ.items() if "ACCELERATE" not in name}
     environment |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""} | variables
-    command = [*launcher, "dvdgan.training", str(run.root)]
+    command = [sys.executable, "-m", "dvdgan.training", str(run.root)]
     return subprocess.run(command, env=environment, text=True, capture_output=True)
 
 
@@ -54,7 +53,6 @@ def test_numbers_are_the_params_whatever_agrees_with_them(
     nursery.begin("trainer", plain)
     ended = train(
         told,
-        *PLAIN,
         ACCELERATE_MIXED_PRECISION="bf16",
         TORCH_ALLOW_TF32_CUBLAS_OVERRIDE="1",
     )
@@ -81,19 +79,17 @@ def test_numbers_are_the_params_whatever_agrees_with_them(
     ids=["precision", "compiler"],
 )
 def test_another_precision_and_a_compiler_are_refused_in_words(
-    new_run: NewRun, options: tuple[str, ...], refusal: str
+    new_run: NewRun, nursery: Nursery, options: tuple[str, ...], refusal: str
 ) -> None:
     """Given to accelerate launch, which hands them on in the environment.
 
     Where its config file says nothing else, it says `no`: tests/training/test_processes.py.
     """
     run = new_run("contradicted", **SIZES)
-    launcher = (
-        *(sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"),
-        *(*options, "-m"),
-    )
-    ended = train(run, *launcher)
-    assert ended.returncode != 0
-    assert refusal in ended.stderr
+    launcher = f"{sys.executable} -m accelerate.commands.launch --cpu --num_processes 1"
+    (run.root / "launcher").write_text(" ".join([launcher, *options, "-m"]))
+    nursery.begin("launched", run)
+    assert nursery.ended() != 0
+    assert refusal in (run.root / "output.log").read_text()
     assert not run.metrics.exists()
     assert run.saved_steps() == []

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from same_weights import assert_same_weights
 from tiny_run import CLIP, MODEL, TRAIN
 from torch import Tensor
-from trainer_processes import Nursery
+from trainer_processes import Nursery, await_checkpoint
 
 from dvdgan.errors import EXIT_USER_ERROR
 from dvdgan.guard.run_folder import RunFolder, verify_checkpoint
@@ -37,10 +37,8 @@ def launchers_may_listen(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip(f"a launcher cannot listen here: {error}")
 
 
-def run_with(
-    run: RunFolder, launcher: str, watch: Callable[[TrainerProcess], None] = lambda _: None
-) -> int | None:
-    """Start trainers, ``watch`` them until they have ended; the launcher's exit code."""
+def run_with(run: RunFolder, launcher: str) -> int | None:
+    """Start trainers and await their end; the launcher's exit code."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KEPT", str(run.root))
         patch.setenv("ACCELERATE_USE_CPU", "true")
@@ -49,7 +47,6 @@ def run_with(
         try:
             deadline = time.monotonic() + 240
             while trainer.poll() is None and time.monotonic() < deadline:
-                watch(trainer)
                 time.sleep(0.02)
             return trainer.poll()
         finally:
@@ -93,26 +90,18 @@ def test_several_processes_end_where_one_does(
 
 
 def test_a_killed_process_brings_the_job_back_and_fewer_processes_go_on(
-    new_run: NewRun,
-    one: dict[str, Tensor],
-    nursery: Nursery,
-    capfd: pytest.CaptureFixture[str],
+    new_run: NewRun, one: dict[str, Tensor], nursery: Nursery
 ) -> None:
     """One of two ranks is killed: both are started again. The last step is one process's."""
     run = new_run("rank-killed", **SIZES | {"steps": SIZES["steps"] - 1})
     elastic = f"{TORCHRUN} 2 --max-restarts 3 --monitor-interval 0.2 {CHECKPOINTING_RANK}"
-    killed: list[int] = []
-
-    def kill_a_rank(trainer: TrainerProcess) -> None:
-        if not killed and run.saved_steps():
-            agent = psutil.Process(trainer.pid)
-            ranks = [each for each in agent.children() if str(CHECKPOINTING_RANK) in each.cmdline()]
-            ranks[-1].kill()
-            killed.append(ranks[-1].pid)
-
-    assert run_with(run, elastic, kill_a_rank) == 0
-    assert killed
-    assert "resumed from step-" in capfd.readouterr().out
+    (run.root / "launcher").write_text(elastic)
+    parent = nursery.begin("launched", run)
+    await_checkpoint(run, 1)
+    [agent] = psutil.Process(parent).children()
+    agent.children()[-1].kill()
+    assert nursery.ended() == 0, (run.root / "output.log").read_text()
+    assert "resumed from step-" in (run.root / "output.log").read_text()
     for rank in range(2):
         assert kept(run, rank).keys() == one.keys()
 

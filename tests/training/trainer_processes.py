@@ -69,3 +69,11 @@ def await_steps(run: RunFolder, steps: int, log: Path | None = None) -> None:
     while finished(run) < steps:
         assert time.monotonic() < deadline, (log or run.root / "output.log").read_text()
         time.sleep(0.002)
+
+
+def await_checkpoint(run: RunFolder, step: int) -> None:
+    """Wait until the checkpoint of ``step`` is there."""
+    deadline = time.monotonic() + 60
+    while step not in run.saved_steps():
+        assert time.monotonic() < deadline, (run.root / "output.log").read_text()
+        time.sleep(0.002)

@@ -22,15 +22,28 @@ def clips():
     return torch.randint(0, 256, (1, 16, 3, 128, 128), generator=generator).float()
 
 
+@pytest.fixture(scope="module")
+def answered(network, clips):
+    """What the network says of the clips, and its first convolution."""
+    seen = []
+    hook = network.convolutions["conv1a"].register_forward_hook(
+        lambda module, inputs, output: seen.append(output)
+    )
+    with torch.inference_mode():
+        answer = network(clips)
+    hook.remove()
+    return answer, seen[0]
+
+
 def test_it_has_the_published_number_of_parameters(network):
     assert sum(weight.numel() for weight in network.parameters()) == 78_409_573
     first = network.convolutions["conv1a"]
     assert sum(weight.numel() for weight in first.parameters()) == 5248
 
 
-def test_shapes(network, clips):
+def test_shapes(network, answered):
+    pooled, logits = answered[0]
     with torch.inference_mode():
-        pooled, logits = network(clips)
         torch.testing.assert_close(logits, network.fc8(pooled))
     assert pooled.shape == (1, 4096) and logits.shape == (1, 101)
     assert pooled.min() == 0  # after the ReLU
@@ -42,15 +55,9 @@ def test_other_lengths_are_refused(network):
             network(torch.zeros(1, frames, 3, 128, 128))
 
 
-def test_the_first_convolution_sees_bgr_minus_mean_cropped(network, clips):
+def test_the_first_convolution_sees_bgr_minus_mean_cropped(network, clips, answered):
     """One output of conv1a by hand: cropped at 8, channels reversed, zero padding."""
-    seen = []
-    hook = network.convolutions["conv1a"].register_forward_hook(
-        lambda module, inputs, output: seen.append(output)
-    )
-    with torch.inference_mode():
-        network(clips)
-    hook.remove()
+    first = answered[1]
     kernel = network.convolutions["conv1a"].weight.detach().double().numpy()
     bias = network.convolutions["conv1a"].bias.detach().double().numpy()
     frames, mean = clips[0].double().numpy(), network.mean.double().numpy()
@@ -66,12 +73,13 @@ def test_the_first_convolution_sees_bgr_minus_mean_cropped(network, clips):
                         level = frames[at[0], 2 - colour, at[1] + 8, at[2] + 8]
                         level -= mean[colour, at[0], at[1], at[2]]
                         total += kernel[channel, colour, dt, dy, dx] * level
-        assert seen[0][0, channel, t, y, x].item() == pytest.approx(total, rel=1e-4, abs=1e-3)
+        assert first[0, channel, t, y, x].item() == pytest.approx(total, rel=1e-4, abs=1e-3)
 
 
-def test_the_wrong_order_of_channels_is_seen(network, clips):
+def test_the_wrong_order_of_channels_is_seen(network, clips, answered):
+    right = answered[0].pooled
     with torch.inference_mode():
-        right, wrong = network(clips).pooled, network(clips.flip(2)).pooled
+        wrong = network(clips.flip(2)).pooled
     assert (right - wrong).norm() / right.norm() > 1e-3
 
 

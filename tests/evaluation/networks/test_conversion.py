@@ -8,6 +8,7 @@ import torch
 from published_weights import write_checkpoint
 
 from dvdgan.errors import UserError
+from dvdgan.evaluation.networks import c3d
 from dvdgan.evaluation.networks.catalogue import CATALOGUE, HUB_EPSILON
 from dvdgan.evaluation.networks.conversion import WHITE_TO_BLACK, convert
 from dvdgan.evaluation.networks.feature_network import FeatureNetwork
@@ -221,7 +222,9 @@ def test_torchscript_is_kept_as_it_is_and_run_only_when_it_is_the_published_one(
         FeatureNetwork.load(tmp_path / "made")
 
 
-def test_c3d_comes_from_chainer_names_and_a_mean_clip(tmp_path):
+def test_c3d_comes_from_chainer_names_and_a_mean_clip(tmp_path, monkeypatch):
+    """With fewer hidden units: tests/evaluation/networks/test_c3d.py has the published sizes."""
+    monkeypatch.setattr(c3d, "HIDDEN", 64)
     shapes = {
         "conv1a": (64, 3, 3, 3, 3),
         "conv2a": (128, 64, 3, 3, 3),
@@ -231,9 +234,9 @@ def test_c3d_comes_from_chainer_names_and_a_mean_clip(tmp_path):
         "conv4b": (512, 512, 3, 3, 3),
         "conv5a": (512, 512, 3, 3, 3),
         "conv5b": (512, 512, 3, 3, 3),
-        "fc6": (4096, 8192),
-        "fc7": (4096, 4096),
-        "fc8": (101, 4096),
+        "fc6": (64, 8192),
+        "fc7": (64, 64),
+        "fc8": (101, 64),
     }
     arrays = {}
     for place, (layer, shape) in enumerate(shapes.items()):

@@ -37,7 +37,7 @@ def trained(drifting_squares, seed, steps):
 
 
 def test_it_learns_motion_and_keeps_it_in_evaluation_mode(drifting_squares):
-    network = trained(drifting_squares, seed=0, steps=100)
+    network = trained(drifting_squares, seed=0, steps=60)
     held_out = [drifting_squares(16, 10**6 + seed) for seed in range(4)]
     assert not network.training
     assert accuracy(network, held_out, total=64) > 0.9
@@ -47,7 +47,7 @@ def test_it_learns_motion_and_keeps_it_in_evaluation_mode(drifting_squares):
 
 
 def test_equal_seeds_train_equal_networks(drifting_squares):
-    one, other = (trained(drifting_squares, seed=3, steps=4).state_dict() for _ in range(2))
+    one, other = (trained(drifting_squares, seed=3, steps=2).state_dict() for _ in range(2))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
