@@ -206,12 +206,14 @@ def test_an_evaluation_without_a_checkpoint_is_completed(server: Server, tmp_pat
 def test_two_runs_never_train_at_once(server: Server) -> None:
     log = server.folder / "tree/log"
     with server.worker("dvdgan"):
-        for each in server.post("deployments/filter", {}):
-            if each["name"] in ("pipeline", "retrain"):
-                server.post(f"deployments/{each['id']}/create_flow_run", {})
+        started = [
+            server.post(f"deployments/{each['id']}/create_flow_run", {})["id"]
+            for each in server.post("deployments/filter", {})
+            if each["name"] in ("pipeline", "retrain")
+        ]
 
         def both_are_done() -> bool:
-            runs = flow_runs(server, "pipeline") + flow_runs(server, "retrain")
+            runs = server.post("flow_runs/filter", {"flow_runs": {"id": {"any_": started}}})
             assert not {run["state_type"] for run in runs} & {"FAILED", "CRASHED", "CANCELLED"}
             return [run["state_type"] for run in runs] == ["COMPLETED"] * 2
 
