@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
 from dvdgan.evaluation import controls
 from dvdgan.evaluation.frechet import frechet_distance
@@ -113,15 +112,15 @@ def noisy(clips, levels):
 
 
 def blurred(clips, sigma):
-    """Every frame under a Gaussian of ``sigma`` pixels."""
+    """Every frame under a Gaussian of ``sigma`` pixels; the edge goes on outside."""
     reach = 3 * sigma
     weights = torch.exp(-(torch.arange(-reach, reach + 1.0) ** 2) / (2 * sigma**2))
-    weights /= weights.sum()
-    planes = clips.flatten(0, 2)[:, None].float()
-    planes = functional.pad(planes, (reach,) * 4, mode="replicate")
-    planes = functional.conv2d(planes, weights.view(1, 1, 1, -1))
-    planes = functional.conv2d(planes, weights.view(1, 1, -1, 1))
-    return planes.view(clips.shape).round().clamp(0, 255).to(torch.uint8)
+    # Of every row or column, what it takes from each other: a matrix is faster than a convolution.
+    taken = torch.zeros(SIDE, SIDE)
+    for place in range(SIDE):
+        sources = torch.arange(place - reach, place + reach + 1).clamp(0, SIDE - 1)
+        taken[place].index_add_(0, sources, weights / weights.sum())
+    return (taken @ clips.float() @ taken.T).round().clamp(0, 255).to(torch.uint8)
 
 
 def partly(changed, clips, share):
