@@ -9,7 +9,7 @@ from typing import Any
 # Fields of a syntax tree that follow from others, or that only type checkers read.
 NOT_COMPARED = {"ctx", "kind", "type_comment", "type_ignores"}
 MODULE_LEVEL = "module level"
-# Where statements, or what holds statements, stand in a node.
+# Fields of a node that are lists of statements, or of what contains statements.
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 
 
