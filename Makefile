@@ -44,11 +44,11 @@ demo: $(READY)
 	if [ "$$lock" = "$$(cat dvc.lock)" ]; then echo "All is up to date."; fi
 	@dvdgan report --show
 
-# Four workers on two cores: nearly half of a worker's time is waiting. A file, or a folder whose files share
+# Three workers on two cores: one of them mostly waits. A file, or a folder whose files share
 # fixtures, stays in one worker (tests/conftest.py). The tests start more than a hundred processes,
 # which import compiled files in half the time.
 test: $(READY)
-	@env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 python -m pytest -n 4 --dist loadfile
+	@env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 python -m pytest -n 3 --dist loadfile
 
 # More kills, longer outages, many processes and nodes, Slurm, Dask, PostgreSQL: skipped with the
 # reason where one is missing.

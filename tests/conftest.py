@@ -16,10 +16,13 @@ from dvdgan.data.synthetic import write_synthetic
 from dvdgan.guard.interruption import SIGNALS
 
 SHARED_DATA = Path(__file__).resolve().parents[1] / "../shared/data"
-# Folders, the longest first; those whose tests wait (guard, storage) while others compute.
-FIRST = ("pipeline", "stages", "flows", "raw_data", "training", "guard", "storage", "data")
+# Their tests mostly wait. One worker runs them all, so that two others have two cores; flows comes
+# last, whose Prefect server takes a share of a core from then on.
+WAITING = ("tests/storage", "tests/training", "tests/guard", "tests/flows")
 # Folders whose files share fixtures that take long to make.
-TOGETHER = ("tests/pipeline", "tests/raw_data", "tests/stages", "tests/training", "tests/flows")
+TOGETHER = ("tests/pipeline", "tests/stages", "tests/raw_data")
+# The folders with which workers begin.
+FIRST = [Path(folder).name for folder in (*WAITING, *TOGETHER, "tests/data")]
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +76,7 @@ def signals_as_before() -> Iterator[None]:
 
 
 class BySharedFixtures(LoadScopeScheduling):
-    """A file's tests stay in one worker, and all tests of a folder of TOGETHER.
+    """A file's tests stay in one worker, all tests of a folder of TOGETHER, and those of WAITING.
 
     Not by the mark `xdist_group`: xdist 3.8 writes the group where pytest 9.2 no longer reads it.
     """
@@ -81,6 +84,8 @@ class BySharedFixtures(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         folder = file.rpartition("/")[0]
+        if folder.endswith(WAITING):
+            return "waiting"
         return folder if folder.endswith(TOGETHER) else file
 
 

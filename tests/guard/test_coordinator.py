@@ -18,6 +18,7 @@ from dvdgan.errors import EXIT_INTERRUPTED
 from dvdgan.guard.coordinator import BEGUN, ENDED, WAITING, Coordinator
 from dvdgan.guard.run_folder import RunFolder
 from dvdgan.machine import Machine
+from dvdgan.storage.local import atomic_file
 
 AGENT = Path(__file__).with_name("stand_in_agent.py")
 TIMEOUT_SECONDS = 6
@@ -101,7 +102,8 @@ class Scene:
         return [each for each in found if str(self.run.root) in (each.info["cmdline"] or [])]
 
     def finish(self, code: int = 0) -> None:
-        (self.run.root / "finish").write_text(str(code))
+        with atomic_file(self.run.root / "finish") as aside:  # the agents read it meanwhile
+            aside.write_text(str(code))
 
 
 def wait(condition: Callable[[], object], seconds: float = 60) -> None:
