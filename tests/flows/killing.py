@@ -75,5 +75,6 @@ def survive(run: LightRun, undisturbed: LightRun, kills: int, seed: int) -> Coun
         for command in commands:
             run.ended(command)
         assert run.finish() == 0, run.log.read_text()
-    assert run.outcome() == undisturbed.outcome()
+    for mine, expected in zip(run.outcome(), undisturbed.outcome(), strict=True):
+        assert mine == expected  # one by one, so that a failure shows the line
     return killed
