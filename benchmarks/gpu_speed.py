@@ -4,7 +4,8 @@
 
 Runs on one GPU, on 16 clips of 12 x 64 x 64 with ch 128 in bf16. It measures
 
-- the first step after the command, by parts, in a process of its own; QR on the GPU in its place
+- the first step after the command, by parts, in a process of its own
+- how long networks take to make with QR on the GPU
 - the trainer's step (dvdgan.training.train_step) as it is, and with one thing changed at a time, in
   turns with it
 - the share of the matmul rate of an iteration and its parts, as training_speed.py

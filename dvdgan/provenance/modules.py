@@ -73,14 +73,12 @@ def _has_influence(file: str) -> bool:
     return not any(file == each or file.startswith(each) for each in WITHOUT_INFLUENCE)
 
 
-def _is_own(name: str) -> bool:
-    return name.startswith("dvdgan.")
-
-
 def _imported(source: str, package: Path) -> list[str]:
     """The files of ``package`` that a module with ``source`` imports."""
     found = set()
-    for name in filter(_is_own, imports(source)):
+    for name in imports(source):
+        if not name.startswith("dvdgan."):
+            continue
         path = package.joinpath(*name.split(".")[1:])
         for file in (path.with_suffix(".py"), path / "__init__.py"):
             if file.is_file():

@@ -107,6 +107,19 @@ def test_weights_start_orthogonal(make: Make) -> None:
 
 
 @every_network
+def test_new_weights_are_divided_by_their_first_singular_value(make: Make) -> None:
+    """From the first read on, also where no iteration runs."""
+    network, _ = make()
+    network.eval()
+    for name, layer in normalised_layers(network).items():
+        norm, matrix = layer.parametrizations.weight[0], original(layer)
+        assert np.linalg.svd(matrix, compute_uv=False)[0] == pytest.approx(1, abs=1e-5), name
+        np.testing.assert_allclose(matrix @ array(norm._v), array(norm._u), atol=1e-5, err_msg=name)
+        got = array(layer.weight).reshape(matrix.shape)
+        np.testing.assert_allclose(got, matrix, atol=1e-5, err_msg=name)
+
+
+@every_network
 def test_one_power_iteration_per_forward(make: Make) -> None:
     """Also for the recurrence, which uses its weights T times, and for every folded frame."""
     network, forward = make()

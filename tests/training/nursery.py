@@ -87,6 +87,11 @@ def train_as_a_keeping_rank(run: RunFolder) -> int:
 def train_by_a_launcher(run: RunFolder) -> int:
     """The launcher that the file `launcher` names, and its trainers; all of them are forks."""
     subprocess.Popen = ForkingPopen  # type: ignore[misc]
+    return train_by_a_started_launcher(run)
+
+
+def train_by_a_started_launcher(run: RunFolder) -> int:
+    """The same, with the processes that users have."""
     os.environ |= {"DVDGAN_LAUNCHER": (run.root / "launcher").read_text(), "KEPT": str(run.root)}
     trainer = TrainerProcess(run)
     while (code := trainer.poll()) is None:
@@ -110,6 +115,7 @@ KINDS = {
     "held": train_until_held,
     "jumpy": train_by_a_jumping_clock,
     "launched": train_by_a_launcher,
+    "started": train_by_a_started_launcher,
     "keeping": train_as_a_keeping_rank,
     "slow": train_with_a_slow_disk,
     "writer": write_without_end,

@@ -89,14 +89,15 @@ def test_several_processes_end_where_one_does(
         assert_same_weights(kept(run, rank), one, rank)
 
 
+@pytest.mark.parametrize("kind", ["launched", pytest.param("started", marks=pytest.mark.long)])
 def test_a_killed_process_brings_the_job_back_and_fewer_processes_go_on(
-    new_run: NewRun, one: dict[str, Tensor], nursery: Nursery
+    new_run: NewRun, one: dict[str, Tensor], nursery: Nursery, kind: str
 ) -> None:
     """One of two ranks is killed: both are started again. The last step is one process's."""
     run = new_run("rank-killed", **SIZES | {"steps": SIZES["steps"] - 1})
     elastic = f"{TORCHRUN} 2 --max-restarts 3 --monitor-interval 0.2 {CHECKPOINTING_RANK}"
     (run.root / "launcher").write_text(elastic)
-    parent = nursery.begin("launched", run)
+    parent = nursery.begin(kind, run)
     await_checkpoint(run, 1)
     [agent] = psutil.Process(parent).children()
     agent.children()[-1].kill()
